@@ -1,0 +1,68 @@
+"""Fair timing: programs take turns, and each is compared with the baseline of its own turn."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+
+class Timing(NamedTuple):
+    """What was measured of one program.
+
+    Attributes:
+        step: seconds a step, median over the rounds.
+        ratio: time over the baseline's in the same round, median over the rounds.
+        spread: quartiles of that ratio.
+        compile: seconds to compile.
+        memory: bytes that the compiled program holds at its peak: temporaries, arguments and results.
+    """
+
+    step: float
+    ratio: float
+    spread: tuple[float, float]
+    compile: float
+    memory: int
+
+
+def compare(
+    programs: Mapping[str, tuple[Callable[..., Any], Any]], steps: int, rounds: int
+) -> dict[str, Timing]:
+    """Time programs against the first of them.
+
+    Args:
+        programs: `{name: (function of one pytree doing `steps` steps, its argument)}`, the baseline first.
+        steps: train steps in one call.
+        rounds: calls of each program, in turns and in alternating order.
+    """
+    compiled, compile_seconds, memory = {}, {}, {}
+    for name, (function, argument) in programs.items():
+        started = time.perf_counter()
+        compiled[name] = jax.jit(function).lower(argument).compile()
+        compile_seconds[name] = time.perf_counter() - started
+        memory[name] = peak_memory(compiled[name])
+        jax.block_until_ready(compiled[name](argument))
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for turn in range(rounds):
+        for name in list(programs)[:: 1 if turn % 2 == 0 else -1]:
+            started = time.perf_counter()
+            jax.block_until_ready(compiled[name](programs[name][1]))
+            seconds[name].append(time.perf_counter() - started)
+    baseline = np.array(seconds[next(iter(programs))])
+    result = {}
+    for name, taken in seconds.items():
+        ratios = np.array(taken) / baseline
+        low, high = np.quantile(ratios, [0.25, 0.75])
+        step = float(np.median(taken)) / steps
+        ratio = float(np.median(ratios))
+        result[name] = Timing(step, ratio, (float(low), float(high)), compile_seconds[name], memory[name])
+    return result
+
+
+def peak_memory(compiled: jax.stages.Compiled) -> int:
+    """Bytes of a compiled program's temporaries, arguments and results, by XLA's own account."""
+    found = compiled.memory_analysis()
+    if found is None:
+        return 0
+    return int(found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes)

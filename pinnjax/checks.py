@@ -1,0 +1,104 @@
+"""Bad input, named early: each check raises one sentence that says what was given and what was expected.
+
+Shapes and names are checked while tracing, so they cost nothing in the compiled step; values (NaN) are checked only
+where they are concrete, which is when a state is made and when `fit` starts.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+PyTree = Any
+
+
+def terms(given: Any) -> None:
+    """Terms are a non-empty mapping from names to functions."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"terms are a {type(given).__name__}; expected a dict {{name: residual function}}")
+    if not given:
+        raise ValueError("terms are empty; expected at least one {name: residual function}")
+    for name, function in given.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"a term is named {name!r}; expected a non-empty string")
+        if not callable(function):
+            raise TypeError(f"term {name!r} is a {type(function).__name__}; expected a residual function (u, x)")
+
+
+def batch(expected: Iterable[str], given: Any) -> None:
+    """A batch has points for each term and for no other, of equal number within a term and at least one."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"the batch is a {type(given).__name__}; expected a dict {{term: points}}")
+    same_names("the batch", expected, given)
+    for name, points in given.items():
+        _points(name, points)
+
+
+def _points(name: str, points: PyTree) -> None:
+    leaves = jax.tree.leaves(points)
+    if not leaves:
+        raise ValueError(f"term {name!r} has no points; expected an array (n, d) or a pytree of arrays with n rows")
+    shapes = [np.shape(leaf) for leaf in leaves]
+    if leaves[0] is points and len(shapes[0]) != 2:
+        raise ValueError(f"term {name!r}: points of shape {shapes[0]}; expected (n, d), one row a point")
+    if any(len(shape) == 0 for shape in shapes) or len({shape[0] for shape in shapes}) != 1:
+        raise ValueError(f"term {name!r}: points with leaves of shapes {shapes}; expected the same n rows in each")
+    if shapes[0][0] == 0:
+        raise ValueError(f"term {name!r} has zero points; expected n >= 1 (leave the term out to switch it off)")
+
+
+def finite_points(given: Mapping[str, PyTree]) -> None:
+    """No NaN or infinity in points that are concrete; traced points pass."""
+    for name, points in given.items():
+        for leaf in jax.tree.leaves(points):
+            if isinstance(leaf, jax.core.Tracer) or not jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating):
+                continue
+            bad = ~np.isfinite(np.asarray(leaf))
+            if bad.any():
+                row = int(np.argwhere(bad)[0][0])
+                raise ValueError(f"term {name!r}: {int(bad.sum())} of its coordinates are not finite, first in point {row}")
+
+
+def residual(name: str, value: Any) -> jax.Array:
+    """A residual at one point is `()` or `(m,)` with m >= 2, and floating."""
+    value = jnp.asarray(value)
+    if value.ndim > 1 or value.shape in ((0,), (1,)):
+        raise ValueError(
+            f"term {name!r}: the residual at one point has shape {value.shape}; expected () or (m,) with m >= 2 "
+            '(a residual function sees one point; a scalar field comes from a model with out_features="scalar")'
+        )
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        raise TypeError(f"term {name!r}: the residual has dtype {value.dtype}; expected a floating dtype")
+    return value
+
+
+def same_names(what: str, expected: Iterable[str], given: Iterable[str]) -> None:
+    """The given names are the expected ones, in any order."""
+    expected, given = list(expected), list(given)
+    missing = [name for name in expected if name not in given]
+    unknown = [name for name in given if name not in expected]
+    if missing or unknown:
+        said = [f"misses {missing}"] * bool(missing) + [f"has unknown {unknown}"] * bool(unknown)
+        raise ValueError(f"{what} {' and '.join(said)}; expected the terms {expected}")
+
+
+def known_names(what: str, expected: Iterable[str], given: Iterable[str]) -> None:
+    """The given names are among the expected ones."""
+    expected = list(expected)
+    unknown = [name for name in given if name not in expected]
+    if unknown:
+        raise ValueError(f"{what} names unknown terms {unknown}; expected some of {expected}")
+
+
+def chunk(value: int | None) -> None:
+    """A chunk is None or a positive number of points."""
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise ValueError(f"chunk is {value!r}; expected None or a number of points >= 1")
+
+
+def number(what: str, value: Any, low: float = -np.inf, high: float = np.inf) -> None:
+    """A Python number lies in [low, high]; arrays and tracers pass, so rules work under `optax.inject_hyperparams`."""
+    if isinstance(value, int | float) and not low <= value <= high:
+        raise ValueError(f"{what} is {value}; expected a number in [{low:g}, {high:g}]")

@@ -1,0 +1,41 @@
+"""`pinnjax bench`."""
+
+import argparse
+import json
+import pathlib
+
+import rich.console
+import rich.table
+
+from pinnjax.bench import step
+from pinnjax.cli import catalogue, environment
+
+BENCHES = {"step": step.run}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a benchmark, print its ratios, write its JSON."""
+    bench = catalogue.look_up("bench", options.what, BENCHES)
+    if options.rounds < 1:
+        raise ValueError(f"rounds is {options.rounds}; expected a number >= 1")
+    console = rich.console.Console()
+    workloads = bench(options.rounds)
+    for workload, timings in workloads.items():
+        table = rich.table.Table("program", title=f"{options.what}, {workload}, {environment.device()}")
+        for column in ("time / baseline", "quartiles", "ms a step", "compile s", "peak MiB"):
+            table.add_column(column, justify="right")
+        for name, timing in timings.items():
+            table.add_row(
+                name,
+                f"{timing.ratio:.3f}",
+                f"{timing.spread[0]:.3f} .. {timing.spread[1]:.3f}",
+                f"{timing.step * 1e3:.3f}",
+                f"{timing.compile:.2f}",
+                f"{timing.memory / 2**20:.1f}",
+            )
+        console.print(table)
+    if options.json:
+        figures = {workload: {name: t._asdict() for name, t in timings.items()} for workload, timings in workloads.items()}
+        record = {"bench": options.what, "device": environment.device(), "versions": environment.versions()}
+        pathlib.Path(options.json).write_text(json.dumps(record | {"workloads": figures}, indent=2) + "\n")
+    return 0

@@ -1,0 +1,54 @@
+"""`pinnjax list`."""
+
+import argparse
+
+import rich.console
+import rich.table
+
+from pinnjax.cli import catalogue
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one table, or all of them."""
+    tables = {
+        "problems": _problems,
+        "methods": _methods,
+        "term-weights": lambda: _rules("term-weights", catalogue.TERM_WEIGHTS),
+        "point-weights": lambda: _rules("point-weights", catalogue.POINT_WEIGHTS),
+        "models": _models,
+    }
+    chosen = tables if options.what == "all" else {options.what: catalogue.look_up("list", options.what, tables)}
+    console = rich.console.Console()
+    for table in chosen.values():
+        console.print(table())
+    return 0
+
+
+def _problems() -> rich.table.Table:
+    table = rich.table.Table("name", "problem", "methods", "published figures from", title="problems")
+    for name, problem in catalogue.PROBLEMS.items():
+        table.add_row(name, problem.title, ", ".join(problem.recipes), problem.source)
+    return table
+
+
+def _methods() -> rich.table.Table:
+    table = rich.table.Table("problem", "method", "what it is", "steps", "published relative L2", title="methods")
+    for name, problem in catalogue.PROBLEMS.items():
+        for method, recipe in problem.recipes.items():
+            published = "-" if recipe.published is None else f"{recipe.published:.2e}"
+            table.add_row(name, method, recipe.summary, str(recipe.steps), published)
+    return table
+
+
+def _rules(title: str, entries: dict[str, catalogue.Entry]) -> rich.table.Table:
+    table = rich.table.Table("name", "paper", "what it does", "extra cost", title=title)
+    for name, entry in entries.items():
+        table.add_row(name, entry.source or "-", entry.summary, entry.cost)
+    return table
+
+
+def _models() -> rich.table.Table:
+    table = rich.table.Table("name", "network", title="models")
+    for name, model in catalogue.MODELS.items():
+        table.add_row(name, (model.__doc__ or "").strip().splitlines()[0])
+    return table

@@ -1,0 +1,150 @@
+"""`pinnjax solve`."""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import rich.console
+import rich.table
+
+from pinnjax.cli import catalogue, environment
+from pinnjax.problems import Problem, Recipe, Solution, solve
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train with each method asked for; print the table; write JSON and plots."""
+    problem = catalogue.look_up("problem", options.problem, catalogue.PROBLEMS)
+    recipes = _recipes(problem, options)
+    if options.dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype is {options.dtype!r}; expected float32 or float64")
+    if options.steps is not None and options.steps < 1:
+        raise ValueError(f"steps is {options.steps}; expected a number >= 1")
+    if options.dtype == "float64":
+        jax.config.update("jax_enable_x64", True)
+    for name in ("json", "out"):  # a path that cannot be written is found before the run, not after it
+        if getattr(options, name):
+            pathlib.Path(getattr(options, name)).absolute().parent.mkdir(parents=True, exist_ok=True)
+
+    console = rich.console.Console()
+    console.print(f"[bold]{problem.title}[/bold]")
+    solutions: dict[str, Solution] = {}
+    for name, recipe in recipes.items():
+        console.print(f"{name}: {recipe.summary}, {options.steps or recipe.steps} steps, seed {options.seed}")
+        folder = None if options.checkpoint is None else pathlib.Path(options.checkpoint) / problem.name / name
+        solution = solve(
+            problem, recipe, steps=options.steps, seed=options.seed, dtype=options.dtype, checkpoint=folder
+        )
+        solutions[name] = solution
+        if options.json:  # after every run, so that an interrupted series keeps what it has
+            records = [_record(problem, method, options.seed, found) for method, found in solutions.items()]
+            text = json.dumps(records[0] if len(recipes) == 1 else records, indent=2)
+            pathlib.Path(options.json).write_text(text + "\n")
+        if options.out:
+            _plots(problem, solutions, pathlib.Path(options.out))
+        if solution.steps < (options.steps or recipe.steps):
+            break
+    _report(console, problem, recipes, solutions)
+    return 0
+
+
+def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
+    changed = options.term_weights or options.point_weights or options.model
+    if options.method is None:
+        names = list(problem.default_methods[:1] if changed else problem.default_methods)
+    elif options.method == "all":
+        names = list(problem.recipes)
+    else:
+        catalogue.look_up("method", options.method, dict(problem.recipes) | {"all": None})
+        names = [options.method]
+    recipes = {name: problem.recipes[name] for name in names}
+    if not changed:
+        return recipes
+
+    changes: dict[str, Any] = {}
+    if options.term_weights:
+        changes["term_weights"] = catalogue.make("term-weights", options.term_weights, catalogue.TERM_WEIGHTS, problem)
+    if options.point_weights:
+        changes["point_weights"] = catalogue.make(
+            "point-weights", options.point_weights, catalogue.POINT_WEIGHTS, problem
+        )
+    if options.model:
+        changes["model"] = catalogue.look_up("model", options.model, catalogue.MODELS)
+    summary = ", ".join(filter(None, [options.model, options.term_weights, options.point_weights]))
+    changes |= {"summary": summary, "published": None}
+    # Only a method that was asked for lends its name: what is left of a default recipe is its set-up.
+    label = "{}+changes" if options.method else "custom"
+    return {label.format(name): dataclasses.replace(recipe, **changes) for name, recipe in recipes.items()}
+
+
+def _record(problem: Problem, method: str, seed: int, solution: Solution) -> dict[str, Any]:
+    return {
+        "problem": problem.name,
+        "method": method,
+        "steps": solution.steps,
+        "seconds": round(solution.seconds, 2),
+        "relative_l2": solution.relative_l2,
+        "seed": seed,
+        "device": environment.device(),
+        "versions": environment.versions(),
+    }
+
+
+def _report(
+    console: rich.console.Console, problem: Problem, recipes: dict[str, Recipe], solutions: dict[str, Solution]
+) -> None:
+    table = rich.table.Table("method", "what it is", title=f"{problem.title} (published: {problem.source})")
+    for column in ("steps", "seconds", "relative L2", "published", "ours / published"):
+        table.add_column(column, justify="right")
+    for name, solution in solutions.items():
+        published = recipes[name].published
+        table.add_row(
+            name,
+            recipes[name].summary,
+            str(solution.steps),
+            f"{solution.seconds:.1f}",
+            f"{solution.relative_l2:.2e}",
+            "-" if published is None else f"{published:.2e}",
+            "-" if published is None else f"{solution.relative_l2 / published:.2f}",
+        )
+    console.print(table)
+    for name, solution in solutions.items():
+        if int(solution.state.skipped):
+            console.print(f"{name}: {int(solution.state.skipped)} steps were skipped, their gradient was not finite")
+    if {"M1", "M4"} <= set(solutions):
+        gain = solutions["M1"].relative_l2 / solutions["M4"].relative_l2
+        console.print(f"The same equation and points, balanced (M4) against plain (M1): {gain:.0f} times more accurate.")
+
+
+def _plots(problem: Problem, solutions: dict[str, Solution], folder: pathlib.Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from pinnjax import plot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    grid, reference = problem.grid, problem.reference
+    shape = (problem.grid_shape[0], problem.grid_shape[1])
+    for name, solution in solutions.items():
+        values = np.asarray(jax.vmap(solution.train.model(solution.state))(jax.numpy.asarray(grid)))
+        figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.0), layout="constrained")
+        limit = float(np.max(np.abs(reference)))
+        plot.field(grid, reference, shape, title="u* (reference)", limit=limit, ax=axes[0])
+        plot.field(grid, values, shape, title=f"u ({name})", limit=limit, ax=axes[1])
+        plot.error_field(grid, values, reference, shape, title=f"|u - u*|, relative $L_2$ {solution.relative_l2:.1e}", ax=axes[2])
+        figure.savefig(folder / f"field_{name}.png", dpi=150)
+        plt.close(figure)
+        figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.0), layout="constrained")
+        plot.losses(solution.history, ax=axes[0])
+        plot.losses(solution.history, weighted=True, ax=axes[1])
+        plot.weights(solution.history, ax=axes[2])
+        figure.savefig(folder / f"losses_{name}.png", dpi=150)
+        plt.close(figure)
+    ax = plot.errors({name: solution.history for name, solution in solutions.items()})
+    ax.figure.savefig(folder / "errors.png", dpi=150)
+    plt.close(ax.figure)

@@ -1,0 +1,9 @@
+"""Networks for fields: `nnx` modules that see one point and return `()` or `(m,)`."""
+
+from flax.nnx import Rngs
+
+from pinnjax.nn.inputs import Standardize
+from pinnjax.nn.mlp import MLP
+from pinnjax.nn.modified_mlp import ModifiedMLP
+
+__all__ = ["MLP", "ModifiedMLP", "Rngs", "Standardize"]

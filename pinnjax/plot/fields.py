@@ -1,0 +1,54 @@
+"""Scalar fields over a two-dimensional grid."""
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+
+from pinnjax.plot import style
+
+
+def field(
+    grid: Float[np.ndarray, "n 2"],
+    values: Float[np.ndarray, " n"],
+    shape: tuple[int, int],
+    *,
+    title: str = "",
+    limit: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """A field as an image, on a diverging scale about zero.
+
+    Args:
+        grid: test points, the first coordinate varying slowest.
+        values: the field there.
+        shape: of the grid.
+        title: of the image.
+        limit: end of the colour scale; the largest magnitude when None.
+        ax: where to draw.
+    """
+    bound = float(np.max(np.abs(values))) if limit is None else limit
+    return _image(grid, values, shape, title, ax, cmap="RdBu_r", vmin=-bound, vmax=bound)
+
+
+def error_field(
+    grid: Float[np.ndarray, "n 2"],
+    values: Float[np.ndarray, " n"],
+    reference: Float[np.ndarray, " n"],
+    shape: tuple[int, int],
+    *,
+    title: str = "|u - u*|",
+    ax: Axes | None = None,
+) -> Axes:
+    """The magnitude of the error as an image; arguments as in `field`."""
+    return _image(grid, np.abs(values - reference), shape, title, ax, cmap="viridis", vmin=0.0)
+
+
+def _image(
+    grid: np.ndarray, values: np.ndarray, shape: tuple[int, int], title: str, ax: Axes | None, **how: object
+) -> Axes:
+    ax = style.axes(ax)
+    x, y = grid[:, 0].reshape(shape), grid[:, 1].reshape(shape)
+    mesh = ax.pcolormesh(x, y, np.asarray(values).reshape(shape), shading="gouraud", rasterized=True, **how)
+    ax.figure.colorbar(mesh, ax=ax, shrink=0.85)
+    ax.set(title=title, xlabel="$x_0$", ylabel="$x_1$")
+    return ax

@@ -1,0 +1,105 @@
+"""Self-adaptive point weights (SA-PINN): the weights ascend the loss that the network descends.
+
+References:
+  McClenny, Braga-Neto, `Self-adaptive physics-informed neural networks
+  <https://arxiv.org/abs/2009.04544>`_, Journal of Computational Physics 474, 2023.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, ScalarLike
+
+from pinnjax import checks, losses
+
+Residuals = dict[str, Array]
+
+
+class SelfAdaptiveState(NamedTuple):
+    """State of `self_adaptive`.
+
+    Attributes:
+        self_adaptation: γ, `{term: (n,)}`, the quantity that ascends; dimensionless.
+        ascent: state of the inner optimiser.
+    """
+
+    self_adaptation: dict[str, Float[Array, " n"]]
+    ascent: Any
+
+
+def self_adaptive(
+    learning_rate: ScalarLike | optax.GradientTransformation,
+    *,
+    mask: Callable[[Array], Array] = jax.nn.sigmoid,
+    initial: ScalarLike | dict[str, ScalarLike | Array] = 0.0,
+    terms: Sequence[str] | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Weigh each point by a mask m(γ_i) whose γ_i grows where the residual stays large.
+
+    The loss (paper, eqs. 9-12) is L(θ, γ) = Σ_t mean_i m(γ_ti) |r_ti|², a saddle-point problem: θ descends it while
+
+        γ ← γ + η ∇_γ L,   ∂L/∂γ_ti = m'(γ_ti) |r_ti|² / n_t,
+
+    simultaneously: a step weighs the points with m(γ) as it was, then moves γ. The authors' code puts an identity mask
+    inside the square, (γ_i r_i)², and ascends with Adam: `self_adaptive(optax.adam(5e-3), mask=jnp.square, ...)`.
+
+    Args:
+        learning_rate: η, dimensionless and >= 0, for plain gradient ascent; or any optax optimiser, which is run
+            uphill.
+        mask: m, an increasing non-negative function of γ: `jax.nn.sigmoid`, `jax.nn.softplus`, `jnp.square` (for
+            γ >= 0) or a polynomial. Under `optax.inject_hyperparams` name it in `static_args`.
+        initial: γ at the start, one number, or `{term: number or (n,)}`; terms left out of the dict start at 0.
+            The default with the default mask gives weights of 0.5.
+        terms: names of the terms that are weighed; all when None. The others keep the weights that came in.
+
+    Returns:
+        A point-space transform. It reads the extra arg `residuals`, `{term: (n,) or (n, m)}`.
+
+    Raises:
+        ValueError: when η is negative or a name in `terms` or `initial` is not a term.
+
+    Cost: three operations a point; memory: γ and the inner optimiser's state.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> point_weights = self_adaptive(8.0)
+        >>> residuals = {"pde": jnp.array([1.0, 3.0])}
+        >>> state = point_weights.init(residuals)
+        >>> weights, state = point_weights.update({"pde": jnp.ones(2)}, state, residuals=residuals)
+        >>> print(weights["pde"], state.self_adaptation["pde"])  # γ = 8 · m'(0) r² / 2, with m'(0) = 1/4
+        [0.5 0.5] [1. 9.]
+    """
+    if not isinstance(learning_rate, optax.GradientTransformation):
+        checks.number("self_adaptive: learning_rate", learning_rate, 0.0)
+        learning_rate = optax.sgd(learning_rate)
+    ascent = learning_rate
+
+    def init(residuals: Residuals) -> SelfAdaptiveState:
+        chosen = list(residuals) if terms is None else list(terms)
+        checks.known_names("self_adaptive: terms", residuals, chosen)
+        start = initial if isinstance(initial, dict) else dict.fromkeys(chosen, initial)
+        checks.known_names("self_adaptive: initial", chosen, start)
+        gamma = {
+            name: jnp.broadcast_to(jnp.asarray(start.get(name, 0.0), residuals[name].dtype), residuals[name].shape[:1])
+            for name in chosen
+        }
+        return SelfAdaptiveState(gamma, ascent.init(gamma))
+
+    def update(
+        weights: dict[str, Array], state: SelfAdaptiveState, params: Any = None, *, residuals: Residuals, **extra: Any
+    ) -> tuple[dict[str, Array], SelfAdaptiveState]:
+        del params, extra
+        gamma = state.self_adaptation
+
+        def weighted_loss(g: dict[str, Array]) -> Array:
+            return sum(losses.loss(residuals[name], weights[name] * mask(g[name])) for name in g)
+
+        downhill = jax.tree.map(jnp.negative, jax.grad(weighted_loss)(gamma))
+        step, moved = ascent.update(downhill, state.ascent, gamma)
+        masked = {name: weights[name] * mask(gamma[name]) if name in gamma else weights[name] for name in weights}
+        return masked, SelfAdaptiveState(optax.apply_updates(gamma, step), moved)
+
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -1,0 +1,78 @@
+"""What a problem is: terms, points, a network, a reference, and recipes with the figures they were published with."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from pinnjax.metrics import relative_l2
+
+PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One way to train on a problem.
+
+    Attributes:
+        summary: what it is, in a few words.
+        model: network class, called with the problem's `network`, `param_dtype` and `rngs`.
+        optimizer: function of the number of steps, since some schedules span the run.
+        steps: default number of steps.
+        term_weights: term-space transform.
+        point_weights: point-space transform; the points are then drawn once and kept, since weights belong to points.
+        points: number of points, where not the problem's own.
+        published: relative L2 error in the source; None where there is none.
+    """
+
+    summary: str
+    model: Callable[..., Any]
+    optimizer: Callable[[int], optax.GradientTransformation]
+    steps: int
+    term_weights: optax.GradientTransformation | None = None
+    point_weights: optax.GradientTransformation | None = None
+    points: Mapping[str, int] | None = None
+    published: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A partial differential equation with all that a run on it needs.
+
+    Attributes:
+        name: as on the command line.
+        title: one line for people.
+        source: where the set-up and the published figures come from.
+        terms: `{name: residual function}`.
+        balance_against: the term that balancers with a reference are given.
+        draw: `draw(key, points, dtype) -> {term: points}`, with `points` the numbers of points.
+        points: default numbers of points, as `draw` understands them.
+        network: arguments of the network classes.
+        grid: test points, `(n, d)`.
+        reference: the solution there, `(n,)` or `(n, m)`.
+        grid_shape: shape of the grid as an image.
+        recipes: `{method: recipe}`.
+        default_methods: what is run when nobody asks for a method.
+    """
+
+    name: str
+    title: str
+    source: str
+    terms: Mapping[str, Any]
+    balance_against: str
+    draw: Callable[[Array, Mapping[str, int], Any], dict[str, PyTree]]
+    points: Mapping[str, int]
+    network: Mapping[str, Any]
+    grid: Float[np.ndarray, "n d"]
+    reference: Float[np.ndarray, "n *m"]
+    grid_shape: tuple[int, ...]
+    recipes: Mapping[str, Recipe]
+    default_methods: tuple[str, ...]
+
+    def evaluate(self, u: Callable[[Array], Array]) -> dict[str, Array]:
+        """Relative L2 error of a field on the test grid."""
+        return {"relative_l2": relative_l2(u, jnp.asarray(self.grid), jnp.asarray(self.reference))}

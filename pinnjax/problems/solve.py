@@ -1,0 +1,97 @@
+"""One run: a problem, a recipe and a seed in; the trained field, its history and its error out."""
+
+import dataclasses
+import pathlib
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinnjax import nn, sampling
+from pinnjax.fit import fit
+from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.step import TrainState, TrainStep, train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """A finished run.
+
+    Attributes:
+        train: the train step, whose `model(state)` is the field.
+        state: the last state.
+        history: as `pinnjax.fit` returns it.
+        steps: steps done; fewer than asked for when the run was interrupted.
+        seconds: wall time of the run, compilation included.
+        relative_l2: error at the end, dimensionless.
+    """
+
+    train: TrainStep
+    state: TrainState
+    history: dict[str, np.ndarray]
+    steps: int
+    seconds: float
+    relative_l2: float
+
+
+def solve(
+    problem: Problem,
+    recipe: Recipe,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    dtype: Any = jnp.float32,
+    checkpoint: str | pathlib.Path | None = None,
+    progress: bool | None = None,
+) -> Solution:
+    """Train on a problem with a recipe.
+
+    Args:
+        problem: e.g. `pinnjax.problems.helmholtz`.
+        recipe: one of `problem.recipes`, or your own.
+        steps: number of steps; the recipe's when None.
+        seed: of the network and, apart from it, of the points.
+        dtype: `jnp.float32`, or `jnp.float64` when `jax_enable_x64` is set.
+        checkpoint: folder to save to and resume from.
+        progress: show a progress bar; None shows it on terminals.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ValueError: when float64 is asked for but `jax_enable_x64` is not set.
+
+    Example:
+        >>> from pinnjax.problems import helmholtz, solve
+        >>> solution = solve(helmholtz, helmholtz.recipes["M1"], steps=10)
+        >>> print(solution.steps, solution.history["loss/pde"].shape)
+        10 (10,)
+    """
+    if jnp.dtype(dtype) == jnp.float64 and not jax.config.jax_enable_x64:
+        raise ValueError('dtype is float64; expected float32, or jax.config.update("jax_enable_x64", True) beforehand')
+    steps = recipe.steps if steps is None else steps
+    numbers = dict(problem.points) | dict(recipe.points or {})
+    key = jax.random.fold_in(jax.random.key(seed), 1)
+    sampler = batch = None
+    if recipe.point_weights is None:
+        sampler = sampling.resample(lambda k: problem.draw(k, numbers, dtype))
+    else:  # weights belong to points, so the points stay
+        batch = problem.draw(key, numbers, dtype)
+
+    train = train_step(
+        problem.terms,
+        recipe.optimizer(steps),
+        term_weights=recipe.term_weights,
+        point_weights=recipe.point_weights,
+        sampler=sampler,
+    )
+    model = recipe.model(**problem.network, param_dtype=dtype, rngs=nn.Rngs(seed))
+    started = time.perf_counter()
+    state = train.init(model, batch, key=key)
+    state, history = fit(
+        train, state, batch, steps=steps, evaluate=problem.evaluate, checkpoint=checkpoint, progress=progress
+    )
+    errors = history.get("evaluation/relative_l2", np.array([np.nan]))
+    return Solution(train, state, history, int(state.step), time.perf_counter() - started, float(errors[-1]))

@@ -1,0 +1,243 @@
+"""One train step, residuals to updates, as one pure function of one state.
+
+    params, batch
+      -> residuals        {term: (n,)}
+      -> point weights    {term: (n,)}          point space
+      -> term gradients   {term: like params}   one pullback a term
+      -> balanced terms   {term: like params}   term space
+      -> gradient         like params           the sum over terms
+      -> updates          like params           parameter space
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int
+
+from pinnjax import bridge, checks, losses
+from pinnjax import terms as terms_
+from pinnjax.sampling.sampler import Sampler
+from pinnjax.term_weights import scaling
+
+PyTree = Any
+Metrics = dict[str, Array]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """All that the next step needs, in one pytree: scan it, vmap it over seeds, shard it, save it.
+
+    Attributes:
+        definition: static; with `params` and `constants` it is the model (see `pinnjax.bridge`).
+        params: trainable parameters.
+        constants: a module's other variables.
+        point_weights: state of the point-space chain.
+        term_weights: state of the term-space chain.
+        optimizer: state of the optimiser.
+        sampler: state of the sampler, with its random key.
+        step: `()`, updates tried so far.
+        skipped: `()`, updates that were not taken since their gradient was not finite.
+        nonfinite: `{term: ()}`, how often a term's loss or gradient was not finite.
+    """
+
+    definition: Any = dataclasses.field(metadata={"static": True})
+    params: PyTree
+    constants: PyTree
+    point_weights: PyTree
+    term_weights: PyTree
+    optimizer: PyTree
+    sampler: PyTree
+    step: Int[Array, ""]
+    skipped: Int[Array, ""]
+    nonfinite: dict[str, Int[Array, ""]]
+
+
+class TrainStep(NamedTuple):
+    """The pair `(init, update)` that `train_step` returns."""
+
+    init: Callable[..., TrainState]
+    update: Callable[..., tuple[TrainState, Metrics]]
+
+    def model(self, state: TrainState) -> Callable[[Array], Array]:
+        """The trained field `u(x)` of a state; the `nnx.Module` itself where the model was one."""
+        return bridge.field(state.definition, state.params, state.constants)
+
+
+def train_step(
+    terms: Mapping[str, Any],
+    optimizer: optax.GradientTransformation,
+    *,
+    point_weights: optax.GradientTransformation | None = None,
+    term_weights: optax.GradientTransformation | None = None,
+    sampler: Sampler | None = None,
+    chunk: int | None = None,
+) -> TrainStep:
+    """Compose residuals, balancers of the three spaces and a sampler into one compiled train step.
+
+    Args:
+        terms: `{name: residual function}`; see `pinnjax.residuals`.
+        optimizer: parameter space, any optax optimiser. It is offered `value`, `grad`, `value_fn` and `residual_fn` of
+            the weighted loss with this step's weights frozen, as `optax.lbfgs` needs them.
+        point_weights: point space, e.g. `pinnjax.self_adaptive(1e-2)`; ones when None.
+        term_weights: term space, e.g. `pinnjax.lr_annealing("pde")`; ones when None.
+        sampler: draws the points of some terms, or all, inside the step; the others come with the batch.
+        chunk: points in memory at once; None for all.
+
+    Returns:
+        `(init, update)`:
+
+        * `init(model, batch=None, *, key=None) -> state`; `key` is needed where there is a sampler.
+        * `update(state, batch=None) -> (state, metrics)`, compiled. `metrics` is a flat dict of arrays: the total
+          weighted `loss`; for each term `loss/t` = mean |r|², `weighted_loss/t` = λ_t mean w |r|², `weight/t` = λ_t,
+          `grad_norm/t` = ‖g_t‖ before term weights; and counters: `skipped`, `nonfinite/t`, and `held/t` where a rule
+          holds weights.
+
+        A step whose gradient is not finite is not taken: only `step`, the sampler and the counters move on.
+
+    Raises:
+        TypeError, ValueError: when the terms, the model or the points do not fit (see `pinnjax.checks`).
+
+    Example:
+        >>> import jax.numpy as jnp, optax, pinnjax as pj
+        >>> train = pj.train_step({"data": lambda u, x: u(x) - 1.0}, optax.sgd(0.1))
+        >>> batch = {"data": jnp.array([[1.0], [3.0]])}
+        >>> state = train.init((lambda a, x: a * x[0], jnp.float32(2.0)), batch)
+        >>> state, metrics = train.update(state, batch)
+        >>> print(metrics["loss/data"], state.params)  # 2 - 0.1 · 16
+        13.0 0.39999998
+    """
+    checks.terms(terms)
+    checks.chunk(chunk)
+    points_of = optax.with_extra_args_support(optax.identity() if point_weights is None else point_weights)
+    balancer = optax.with_extra_args_support(optax.identity() if term_weights is None else term_weights)
+    inner = optax.with_extra_args_support(optimizer)
+
+    def init(model: Any, batch: Mapping[str, PyTree] | None = None, *, key: Array | None = None) -> TrainState:
+        definition, params, constants = bridge.split(model)
+        if sampler is not None and key is None:
+            raise ValueError("train.init: key is None; expected a random key such as jax.random.key(0) for the sampler")
+        sampler_state = None if sampler is None else sampler.init(key)
+        points, _ = _points(sampler, sampler_state, batch)
+        checks.batch(terms, points)
+        checks.finite_points(points)
+        residuals = jax.jit(terms_.residuals(terms, definition, constants, chunk=chunk))(params, points)
+        point_state = points_of.init(residuals)
+        if sampler is not None and any(jnp.ndim(leaf) for leaf in jax.tree.leaves(point_state)):
+            raise ValueError(
+                "point_weights keep a value for each point, but the sampler replaces the points in every step; "
+                "expected fixed points in the batch, or a rule without memory"
+            )
+        zero = jnp.zeros((), jnp.int32)
+        return TrainState(
+            definition=definition,
+            params=params,
+            constants=constants,
+            point_weights=point_state,
+            term_weights=balancer.init(dict.fromkeys(residuals, params)),
+            optimizer=inner.init(params),
+            sampler=sampler_state,
+            step=zero,
+            skipped=zero,
+            nonfinite=dict.fromkeys(residuals, zero),
+        )
+
+    @jax.jit
+    def update(state: TrainState, batch: Mapping[str, PyTree] | None = None) -> tuple[TrainState, Metrics]:
+        points, sampler_state = _points(sampler, state.sampler, batch)
+        params = state.params
+
+        residuals, pull = terms_.pullback(terms, state.definition, state.constants, chunk=chunk)(params, points)
+        frozen = jax.lax.stop_gradient(residuals)
+        weights, point_state = points_of.update(
+            losses.ones(residuals), state.point_weights, None, residuals=frozen, points=points, step=state.step
+        )
+        term_losses = {name: losses.loss(r, weights[name]) for name, r in residuals.items()}
+        term_grads = pull({name: losses.loss_cotangent(r, weights[name]) for name, r in residuals.items()})
+        balanced, term_state = balancer.update(
+            term_grads,
+            state.term_weights,
+            dict.fromkeys(term_grads, params),
+            losses=term_losses,
+            residuals=frozen,
+            points=points,
+            point_weights=weights,
+            step=state.step,
+        )
+        lambdas = scaling.current(term_state, residuals)
+        grad = losses.total(balanced)
+
+        def residual_fn(p: PyTree) -> Array:
+            """√(λ_t w_i / n_t) r_ti in one vector, whose squared norm is the weighted loss."""
+            found = terms_.residuals(terms, state.definition, state.constants, chunk=chunk)(p, points)
+            return jnp.concatenate([_rooted(r, lambdas[name], weights[name]) for name, r in found.items()])
+
+        # The line searches of optax hand every extra arg to value_fn, so it accepts the one that it does not need.
+        def value_fn(p: PyTree, residual_fn: Any = None) -> Array:
+            del residual_fn
+            found = terms_.residuals(terms, state.definition, state.constants, chunk=chunk)(p, points)
+            return sum(lambdas[name] * losses.loss(r, weights[name]) for name, r in found.items())
+
+        value = sum(lambdas[name] * term_losses[name] for name in residuals)
+        updates, optimizer_state = inner.update(
+            grad, state.optimizer, params, value=value, grad=grad, value_fn=value_fn, residual_fn=residual_fn
+        )
+        moved = (optax.apply_updates(params, updates), point_state, term_state, optimizer_state)
+        stayed = (params, state.point_weights, state.term_weights, state.optimizer)
+        taken = _finite(grad) & _finite(updates)
+        new_params, point_state, term_state, optimizer_state = jax.tree.map(
+            lambda new, old: jnp.where(taken, new, old), moved, stayed
+        )
+
+        grad_norms = {name: optax.tree.norm(g) for name, g in term_grads.items()}
+        broken = {name: ~jnp.isfinite(term_losses[name] + grad_norms[name]) for name in residuals}
+        new_state = dataclasses.replace(
+            state,
+            params=new_params,
+            point_weights=point_state,
+            term_weights=term_state,
+            optimizer=optimizer_state,
+            sampler=sampler_state,
+            step=optax.safe_increment(state.step),
+            skipped=state.skipped + ~taken,
+            nonfinite={name: state.nonfinite[name] + broken[name] for name in residuals},
+        )
+        metrics: Metrics = {"loss": value, "skipped": new_state.skipped}
+        for name, r in residuals.items():
+            metrics[f"loss/{name}"] = losses.loss(r)
+            metrics[f"weighted_loss/{name}"] = lambdas[name] * term_losses[name]
+            metrics[f"weight/{name}"] = lambdas[name]
+            metrics[f"grad_norm/{name}"] = grad_norms[name]
+            metrics[f"nonfinite/{name}"] = new_state.nonfinite[name]
+        for held in scaling.found(term_state, "held", residuals):
+            for name, count in held.items():
+                metrics[f"held/{name}"] = metrics.get(f"held/{name}", 0) + count
+        return new_state, metrics
+
+    return TrainStep(init, update)
+
+
+def _points(
+    sampler: Sampler | None, sampler_state: PyTree, batch: Mapping[str, PyTree] | None
+) -> tuple[dict[str, PyTree], PyTree]:
+    given = {} if batch is None else dict(batch)
+    if sampler is None:
+        return given, sampler_state
+    drawn, sampler_state = sampler.update(sampler_state)
+    twice = sorted(set(drawn) & set(given))
+    if twice:
+        raise ValueError(f"the batch and the sampler both have points for {twice}; expected each term in one of them")
+    return given | drawn, sampler_state
+
+
+def _rooted(residuals: Array, term_weight: Array, weights: Array) -> Array:
+    root = jnp.sqrt(term_weight * weights / residuals.shape[0])
+    return ((root if residuals.ndim == 1 else root[:, None]) * residuals).ravel()
+
+
+def _finite(tree: PyTree) -> Array:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
