@@ -32,7 +32,8 @@ def split(model: Any) -> tuple[Any, PyTree, PyTree]:
         3.0 None
     """
     if isinstance(model, nnx.Module):
-        return nnx.split(model, nnx.Param, ...)
+        definition, params, *rest = nnx.split(model, nnx.Param, ...)
+        return definition, params, rest[0]
     if isinstance(model, tuple) and len(model) == 2 and callable(model[0]):
         return model[0], model[1], None
     raise TypeError(f"a model of type {type(model).__name__}; expected an nnx.Module or a pair (apply, params)")
@@ -57,7 +58,9 @@ def field(definition: Any, params: PyTree, constants: PyTree = None) -> Callable
             _check_trainable(params)
         return nnx.merge(definition, params) if constants is None else nnx.merge(definition, params, constants)
     if not callable(definition):
-        raise TypeError(f"a definition of type {type(definition).__name__}; expected an nnx.GraphDef or apply(params, x)")
+        raise TypeError(
+            f"a definition of type {type(definition).__name__}; expected an nnx.GraphDef or apply(params, x)"
+        )
     return lambda x: definition(params, x)
 
 

@@ -58,7 +58,9 @@ def finite_points(given: Mapping[str, PyTree]) -> None:
             bad = ~np.isfinite(np.asarray(leaf))
             if bad.any():
                 row = int(np.argwhere(bad)[0][0])
-                raise ValueError(f"term {name!r}: {int(bad.sum())} of its coordinates are not finite, first in point {row}")
+                raise ValueError(
+                    f"term {name!r}: {int(bad.sum())} of its coordinates are not finite, first in point {row}"
+                )
 
 
 def residual(name: str, value: Any) -> jax.Array:

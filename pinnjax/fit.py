@@ -36,7 +36,7 @@ def fit(
     """Train until the state has seen `steps` steps.
 
     Ctrl-C ends training and returns what there is, up to the last whole chunk. When every step of a chunk was skipped
-    (no finite gradient), training stops with a warning, since a state that does not move would fail for ever.
+    (its loss or gradient not finite), training stops with a warning: a state that does not move would fail for ever.
 
     Args:
         train: the pair of `pinnjax.train_step`.
@@ -98,7 +98,9 @@ def fit(
             try:
                 state_after, metrics = jax.block_until_ready(_scan(train.update, length, state, batch))
             except KeyboardInterrupt:
-                warnings.warn(f"fit: interrupted after {done} of {steps} steps; returning the state there", stacklevel=2)
+                warnings.warn(
+                    f"fit: interrupted after {done} of {steps} steps; returning the state there", stacklevel=2
+                )
                 break
             seconds += time.perf_counter() - started
             state, before, done = state_after, done, done + length
@@ -119,7 +121,7 @@ def fit(
             if stuck:
                 broken = [name for name, count in jax.device_get(state.nonfinite).items() if count]
                 warnings.warn(
-                    f"fit: stopped after {done} of {steps} steps: the gradient was not finite in any of the last "
+                    f"fit: stopped after {done} of {steps} steps: loss or gradient were not finite in any of the last "
                     f"{length} steps (terms {broken}); the state is that of the last finite step",
                     stacklevel=2,
                 )

@@ -12,9 +12,7 @@ from pinnjax import terms as terms_
 PyTree = Any
 
 
-def loss(
-    residuals: Float[Array, "n *m"], weights: Float[Array, " n"] | None = None
-) -> Float[Array, ""]:
+def loss(residuals: Float[Array, "n *m"], weights: Float[Array, " n"] | None = None) -> Float[Array, ""]:
     """Loss of a term, mean_i w_i |r_i|²; a vector residual counts with the sum of its squared components.
 
     Args:

@@ -1,15 +1,16 @@
 """One train step, residuals to updates, as one pure function of one state.
 
-    params, batch
-      -> residuals        {term: (n,)}
-      -> point weights    {term: (n,)}          point space
-      -> term gradients   {term: like params}   one pullback a term
-      -> balanced terms   {term: like params}   term space
-      -> gradient         like params           the sum over terms
-      -> updates          like params           parameter space
+params, batch
+  -> residuals        {term: (n,)}
+  -> point weights    {term: (n,)}          point space
+  -> term gradients   {term: like params}   one pullback a term
+  -> balanced terms   {term: like params}   term space
+  -> gradient         like params           the sum over terms
+  -> updates          like params           parameter space
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -41,7 +42,7 @@ class TrainState:
         optimizer: state of the optimiser.
         sampler: state of the sampler, with its random key.
         step: `()`, updates tried so far.
-        skipped: `()`, updates that were not taken since their gradient was not finite.
+        skipped: `()`, updates that were not taken since a loss, a gradient or the update was not finite.
         nonfinite: `{term: ()}`, how often a term's loss or gradient was not finite.
     """
 
@@ -97,7 +98,8 @@ def train_step(
           `grad_norm/t` = ‖g_t‖ before term weights; and counters: `skipped`, `nonfinite/t`, and `held/t` where a rule
           holds weights.
 
-        A step whose gradient is not finite is not taken: only `step`, the sampler and the counters move on.
+        A step with a loss, a gradient or an update that is not finite is not taken: only `step`, the sampler and the
+        counters move on.
 
     Raises:
         TypeError, ValueError: when the terms, the model or the points do not fit (see `pinnjax.checks`).
@@ -117,7 +119,7 @@ def train_step(
     balancer = optax.with_extra_args_support(optax.identity() if term_weights is None else term_weights)
     inner = optax.with_extra_args_support(optimizer)
 
-    def init(model: Any, batch: Mapping[str, PyTree] | None = None, *, key: Array | None = None) -> TrainState:
+    def init(model: Any, batch: Mapping[str, PyTree] | None = None, *, key: Any = None) -> TrainState:
         definition, params, constants = bridge.split(model)
         if sampler is not None and key is None:
             raise ValueError("train.init: key is None; expected a random key such as jax.random.key(0) for the sampler")
@@ -180,21 +182,21 @@ def train_step(
         def value_fn(p: PyTree, residual_fn: Any = None) -> Array:
             del residual_fn
             found = terms_.residuals(terms, state.definition, state.constants, chunk=chunk)(p, points)
-            return sum(lambdas[name] * losses.loss(r, weights[name]) for name, r in found.items())
+            return optax.tree.sum({name: lambdas[name] * losses.loss(r, weights[name]) for name, r in found.items()})
 
-        value = sum(lambdas[name] * term_losses[name] for name in residuals)
+        value = optax.tree.sum({name: lambdas[name] * term_losses[name] for name in residuals})
         updates, optimizer_state = inner.update(
             grad, state.optimizer, params, value=value, grad=grad, value_fn=value_fn, residual_fn=residual_fn
         )
         moved = (optax.apply_updates(params, updates), point_state, term_state, optimizer_state)
         stayed = (params, state.point_weights, state.term_weights, state.optimizer)
-        taken = _finite(grad) & _finite(updates)
+        grad_norms = {name: optax.tree.norm(g) for name, g in term_grads.items()}
+        broken = {name: ~jnp.isfinite(term_losses[name] + grad_norms[name]) for name in residuals}
+        taken = ~functools.reduce(jnp.logical_or, broken.values()) & _finite(updates)
         new_params, point_state, term_state, optimizer_state = jax.tree.map(
             lambda new, old: jnp.where(taken, new, old), moved, stayed
         )
 
-        grad_norms = {name: optax.tree.norm(g) for name, g in term_grads.items()}
-        broken = {name: ~jnp.isfinite(term_losses[name] + grad_norms[name]) for name in residuals}
         new_state = dataclasses.replace(
             state,
             params=new_params,
@@ -224,6 +226,8 @@ def train_step(
 def _points(
     sampler: Sampler | None, sampler_state: PyTree, batch: Mapping[str, PyTree] | None
 ) -> tuple[dict[str, PyTree], PyTree]:
+    if batch is not None and not isinstance(batch, Mapping):
+        raise TypeError(f"the batch is a {type(batch).__name__}; expected a dict {{term: points}}")
     given = {} if batch is None else dict(batch)
     if sampler is None:
         return given, sampler_state

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pinnjax import bridge, checks, chunks
+from pinnjax import bridge, checks, chunks, sharing
 
 PyTree = Any
 Residuals = dict[str, Float[Array, "n *m"]]
@@ -24,6 +24,7 @@ class Batchwise(NamedTuple):
     residual: Callable[[Any, PyTree], Any]
 
     def __call__(self, u: Any, points: PyTree) -> Any:
+        """The residual of all points."""
         return self.residual(u, points)
 
 
@@ -129,8 +130,7 @@ def pullback(
             else:
                 # One vjp an equation: equations on shared points repeat the forward pass here, and XLA merges it.
                 for key in jax.eval_shape(evaluate, params, points):
-                    values[key], vjp = jax.vjp(lambda p, e=evaluate, x=points, k=key: e(p, x)[k], params)
-                    pulls[key] = lambda cotangent, vjp=vjp: vjp(cotangent)[0]
+                    values[key], pulls[key] = _pull_at_once(evaluate, key, params, points)
         return values, lambda cotangents: {key: pull(cotangents[key]) for key, pull in pulls.items()}
 
     return linearize
@@ -142,22 +142,27 @@ def _residuals_of(
     """The residuals of one term as a function of `(params, points)`, a dict with an entry an equation."""
 
     def evaluate(params: PyTree, points: PyTree) -> Residuals:
-        u = bridge.field(definition, params, constants)
-        if isinstance(function, Batchwise):
-            found = _equations(name, function(u, points))
-            return {key: jnp.atleast_1d(checks.residual(key, value)) for key, value in found.items()}
-
-        def at_point(x: PyTree) -> Residuals:
-            found = _equations(name, function(u, x))
+        def at(p: PyTree, c: PyTree, x: PyTree) -> Residuals:
+            found = _equations(name, function(bridge.field(definition, p, c), x))
             return {key: checks.residual(key, value) for key, value in found.items()}
 
-        return chunks.over_points(at_point, points, chunk)
+        if isinstance(function, Batchwise):
+            return jax.tree.map(jnp.atleast_1d, at(params, constants, points))
+        once = sharing.shared(at)
+        return chunks.over_points(lambda x: once(params, constants, x), points, chunk)
 
     return evaluate
 
 
 def _equations(name: str, value: Any) -> dict[str, Any]:
     return {f"{name}/{key}": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}
+
+
+def _pull_at_once(
+    evaluate: Callable[[PyTree, PyTree], Residuals], key: str, params: PyTree, points: PyTree
+) -> tuple[Array, Callable[[Array], PyTree]]:
+    value, vjp = jax.vjp(lambda p: evaluate(p, points)[key], params)
+    return value, lambda cotangent: vjp(cotangent)[0]
 
 
 def _pull_in_chunks(

@@ -24,7 +24,9 @@ PROBLEM = problems.helmholtz
 
 def run(rounds: int) -> dict[str, dict[str, timing.Timing]]:
     """Time the plain and the balanced steps on both workloads."""
-    return {name: timing.compare(_programs(points, steps), steps, rounds) for name, (points, steps) in WORKLOADS.items()}
+    return {
+        name: timing.compare(_programs(points, steps), steps, rounds) for name, (points, steps) in WORKLOADS.items()
+    }
 
 
 def _programs(points: dict[str, int], steps: int) -> dict[str, tuple[Callable, Any]]:
@@ -38,7 +40,9 @@ def _programs(points: dict[str, int], steps: int) -> dict[str, tuple[Callable, A
     programs: dict[str, tuple[Callable, Any]] = {"hand-written, plain": _hand_written(batch, steps)}
     for name, options in variants.items():
         train = train_step(PROBLEM.terms, optax.adam(1e-3), **options)
-        scan = lambda argument, train=train: jax.lax.scan(lambda s, _: train.update(s, argument[1]), argument[0], None, steps)
+        scan = lambda argument, train=train: jax.lax.scan(
+            lambda s, _: train.update(s, argument[1]), argument[0], None, steps
+        )
         programs[name] = (scan, (train.init(model(), batch), batch))
     return programs
 

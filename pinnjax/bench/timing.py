@@ -26,9 +26,7 @@ class Timing(NamedTuple):
     memory: int
 
 
-def compare(
-    programs: Mapping[str, tuple[Callable[..., Any], Any]], steps: int, rounds: int
-) -> dict[str, Timing]:
+def compare(programs: Mapping[str, tuple[Callable[..., Any], Any]], steps: int, rounds: int) -> dict[str, Timing]:
     """Time programs against the first of them.
 
     Args:

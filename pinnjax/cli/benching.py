@@ -21,8 +21,10 @@ def run(options: argparse.Namespace) -> int:
     console = rich.console.Console()
     workloads = bench(options.rounds)
     for workload, timings in workloads.items():
-        table = rich.table.Table("program", title=f"{options.what}, {workload}, {environment.device()}")
-        for column in ("time / baseline", "quartiles", "ms a step", "compile s", "peak MiB"):
+        table = rich.table.Table(
+            rich.table.Column("program", no_wrap=True), title=f"{options.what}, {workload}, {environment.device()}"
+        )
+        for column in ("ratio", "quartiles", "ms a step", "compile s", "peak MiB"):
             table.add_column(column, justify="right")
         for name, timing in timings.items():
             table.add_row(
@@ -35,7 +37,9 @@ def run(options: argparse.Namespace) -> int:
             )
         console.print(table)
     if options.json:
-        figures = {workload: {name: t._asdict() for name, t in timings.items()} for workload, timings in workloads.items()}
+        figures = {
+            workload: {name: t._asdict() for name, t in timings.items()} for workload, timings in workloads.items()
+        }
         record = {"bench": options.what, "device": environment.device(), "versions": environment.versions()}
         pathlib.Path(options.json).write_text(json.dumps(record | {"workloads": figures}, indent=2) + "\n")
     return 0

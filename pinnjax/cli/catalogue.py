@@ -41,9 +41,7 @@ MODELS: dict[str, Callable[..., Any]] = {"mlp": nn.MLP, "modified_mlp": nn.Modif
 
 TERM_WEIGHTS: dict[str, Entry] = {
     "none": Entry(lambda problem: None, "every term with weight 1", "", "none"),
-    "fixed": Entry(
-        lambda problem, **weights: term_weights.fixed(weights), "given weights: fixed:bc=100", "", "none"
-    ),
+    "fixed": Entry(lambda problem, **weights: term_weights.fixed(weights), "given weights: fixed:bc=100", "", "none"),
     "lr_annealing": Entry(
         lambda problem, **options: term_weights.lr_annealing(problem.balance_against, **options),
         "max |∇L_ref| / mean |∇L_t|, a moving average",
@@ -55,7 +53,10 @@ TERM_WEIGHTS: dict[str, Entry] = {
 POINT_WEIGHTS: dict[str, Entry] = {
     "none": Entry(lambda problem: None, "every point with weight 1", "", "none"),
     "self_adaptive": Entry(
-        _self_adaptive, "weights that ascend the loss (SA-PINN)", "McClenny, Braga-Neto 2023", "a few operations a point"
+        _self_adaptive,
+        "weights that ascend the loss (SA-PINN)",
+        "McClenny, Braga-Neto 2023",
+        "a few operations a point",
     ),
 }
 

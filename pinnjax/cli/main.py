@@ -9,7 +9,9 @@ import pinnjax
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; a wrong argument is one sentence on standard error and exit code 2."""
-    parser = argparse.ArgumentParser(prog="pinnjax", description="Train physics-informed neural networks that do not fail.")
+    parser = argparse.ArgumentParser(
+        prog="pinnjax", description="Train physics-informed neural networks that do not fail."
+    )
     parser.add_argument("--version", action="version", version=f"pinnjax {pinnjax.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -18,14 +20,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     solver = commands.add_parser("solve", help="train on a problem and compare with the published figures")
     solver.add_argument("problem", metavar="PROBLEM", help="see `pinnjax list problems`")
-    solver.add_argument("--method", metavar="M", help="a recipe of the problem, or all (default: its fail-and-cure pair)")
+    solver.add_argument(
+        "--method", metavar="M", help="a recipe of the problem, or all (default: its fail-and-cure pair)"
+    )
     solver.add_argument("--term-weights", metavar="RULE", help="NAME or NAME:option=value,...; see `pinnjax list`")
     solver.add_argument("--point-weights", metavar="RULE", help="likewise; the points are then drawn once and kept")
     solver.add_argument("--model", metavar="NAME", help="network; see `pinnjax list models`")
     solver.add_argument("--steps", type=int, metavar="N", help="number of steps (default: the recipe's)")
     solver.add_argument("--seed", type=int, default=0, metavar="N", help="of network and points (default: 0)")
     solver.add_argument("--dtype", default="float32", metavar="T", help="float32 (default) or float64")
-    solver.add_argument("--json", metavar="FILE", help="write the results: an object, or a list when several methods ran")
+    solver.add_argument(
+        "--json", metavar="FILE", help="write the results: an object, or a list when several methods ran"
+    )
     solver.add_argument("--out", metavar="DIR", help="write plots of field, error, losses and weights")
     solver.add_argument("--checkpoint", metavar="DIR", help="save to and resume from this folder")
 

@@ -1,5 +1,6 @@
 """Multilayer perceptron."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -50,9 +51,7 @@ class MLP(nnx.Module):
     ):
         check_sizes(in_features, out_features, width, depth)
         sizes = [in_features, *[width] * depth]
-        self.hidden = nnx.List(
-            [linear(i, o, param_dtype, rngs) for i, o in zip(sizes[:-1], sizes[1:], strict=True)]
-        )
+        self.hidden = nnx.List([linear(i, o, param_dtype, rngs) for i, o in itertools.pairwise(sizes)])
         self.out = linear(sizes[-1], 1 if out_features == "scalar" else out_features, param_dtype, rngs)
         self.out_features = out_features
         self.activation = activation

@@ -54,7 +54,13 @@ class ModifiedMLP(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.mlp = mlp.MLP(
-            in_features, out_features, width=width, depth=depth, activation=activation, param_dtype=param_dtype, rngs=rngs
+            in_features,
+            out_features,
+            width=width,
+            depth=depth,
+            activation=activation,
+            param_dtype=param_dtype,
+            rngs=rngs,
         )
         self.encoder_u = mlp.linear(in_features, width, param_dtype, rngs)
         self.encoder_v = mlp.linear(in_features, width, param_dtype, rngs)

@@ -1,5 +1,7 @@
 """Scalar fields over a two-dimensional grid."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -44,7 +46,7 @@ def error_field(
 
 
 def _image(
-    grid: np.ndarray, values: np.ndarray, shape: tuple[int, int], title: str, ax: Axes | None, **how: object
+    grid: np.ndarray, values: np.ndarray, shape: tuple[int, int], title: str, ax: Axes | None, **how: Any
 ) -> Axes:
     ax = style.axes(ax)
     x, y = grid[:, 0].reshape(shape), grid[:, 1].reshape(shape)

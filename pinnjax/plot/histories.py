@@ -45,7 +45,7 @@ def errors(histories: Mapping[str, History], *, name: str = "relative_l2", ax: A
     """
     ax = style.axes(ax)
     for colour, (label, history) in zip(_colours(len(histories)), histories.items(), strict=True):
-        ax.plot(history["evaluation/step"], history[f"evaluation/{name}"], color=colour, label=label)
+        ax.plot(history["evaluation/step"], history[f"evaluation/{name}"], color=colour, label=label, marker=".")
     ax.set_yscale("log")
     ax.legend(frameon=False)
     return style.finish(ax, "step", "relative $L_2$ error" if name == "relative_l2" else name)

@@ -95,7 +95,7 @@ def self_adaptive(
         gamma = state.self_adaptation
 
         def weighted_loss(g: dict[str, Array]) -> Array:
-            return sum(losses.loss(residuals[name], weights[name] * mask(g[name])) for name in g)
+            return optax.tree.sum({name: losses.loss(residuals[name], weights[name] * mask(g[name])) for name in g})
 
         downhill = jax.tree.map(jnp.negative, jax.grad(weighted_loss)(gamma))
         step, moved = ascent.update(downhill, state.ascent, gamma)

@@ -14,6 +14,8 @@ from pinnjax.fit import fit
 from pinnjax.problems.problem import Problem, Recipe
 from pinnjax.step import TrainState, TrainStep, train_step
 
+EVALUATIONS = 40  # errors along a run
+
 
 @dataclasses.dataclass(frozen=True)
 class Solution:
@@ -69,7 +71,7 @@ def solve(
         >>> print(solution.steps, solution.history["loss/pde"].shape)
         10 (10,)
     """
-    if jnp.dtype(dtype) == jnp.float64 and not jax.config.jax_enable_x64:
+    if jnp.dtype(dtype) == jnp.float64 and not jax.config.read("jax_enable_x64"):
         raise ValueError('dtype is float64; expected float32, or jax.config.update("jax_enable_x64", True) beforehand')
     steps = recipe.steps if steps is None else steps
     numbers = dict(problem.points) | dict(recipe.points or {})
@@ -91,7 +93,14 @@ def solve(
     started = time.perf_counter()
     state = train.init(model, batch, key=key)
     state, history = fit(
-        train, state, batch, steps=steps, evaluate=problem.evaluate, checkpoint=checkpoint, progress=progress
+        train,
+        state,
+        batch,
+        steps=steps,
+        evaluate=problem.evaluate,
+        evaluate_every=max(1, steps // EVALUATIONS),
+        checkpoint=checkpoint,
+        progress=progress,
     )
     errors = history.get("evaluation/relative_l2", np.array([np.nan]))
     return Solution(train, state, history, int(state.step), time.perf_counter() - started, float(errors[-1]))

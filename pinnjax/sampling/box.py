@@ -1,11 +1,15 @@
 """Uniform points in a box and on its faces."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+Corner = ArrayLike | Sequence[float]
 
-def box(key: Array, lower: ArrayLike, upper: ArrayLike, n: int, dtype: jnp.dtype | None = None) -> Float[Array, "n d"]:
+
+def box(key: Array, lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | None = None) -> Float[Array, "n d"]:
     """Points uniform in the box with corners `lower: (d,)` and `upper: (d,)`.
 
     Example:
@@ -14,11 +18,11 @@ def box(key: Array, lower: ArrayLike, upper: ArrayLike, n: int, dtype: jnp.dtype
         (4, 1)
     """
     low, high = _corners(lower, upper, dtype)
-    return low + (high - low) * jax.random.uniform(key, (n, low.size), low.dtype)
+    return low[None] + (high - low)[None] * jax.random.uniform(key, (n, low.size), low.dtype)
 
 
 def box_faces(
-    key: Array, lower: ArrayLike, upper: ArrayLike, n: int, dtype: jnp.dtype | None = None
+    key: Array, lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | None = None
 ) -> Float[Array, "2dn d"]:
     """`n` points uniform on each of the 2d faces of a box, face by face: x_0 = lower, x_0 = upper, x_1 = lower, ...
 
@@ -36,7 +40,7 @@ def box_faces(
     return inside.reshape(2 * d * n, d)
 
 
-def _corners(lower: ArrayLike, upper: ArrayLike, dtype: jnp.dtype | None) -> tuple[Array, Array]:
+def _corners(lower: Corner, upper: Corner, dtype: jnp.dtype | None) -> tuple[Array, Array]:
     dtype = jnp.result_type(float) if dtype is None else dtype
     low, high = jnp.asarray(lower, dtype), jnp.asarray(upper, dtype)
     if low.ndim != 1 or low.shape != high.shape:

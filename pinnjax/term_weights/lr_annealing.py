@@ -71,7 +71,9 @@ def _max_over_mean_guarded(reference: Leaves, term: Leaves) -> Array:
 
 
 def _largest_layer_ratio(reference: Leaves, term: Leaves) -> Array:
-    return jnp.max(jnp.stack([jnp.max(jnp.abs(r)) / jnp.mean(jnp.abs(g)) for r, g in zip(reference, term, strict=True)]))
+    return jnp.max(
+        jnp.stack([jnp.max(jnp.abs(r)) / jnp.mean(jnp.abs(g)) for r, g in zip(reference, term, strict=True)])
+    )
 
 
 def _mean_over_mean(reference: Leaves, term: Leaves) -> Array:

@@ -1,4 +1,4 @@
-"""What every scalar rule shares: weights of one to start with, gradients scaled by weights, weights found in a state."""
+"""What scalar rules share: weights of one to start with, gradients times weights, weights found in a state."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,7 +25,9 @@ def found(state: PyTree, field: str, names: Iterable[str]) -> list[dict[str, jax
     """Every field of that name in a chain's state that holds a number a term."""
     expected = set(names)
     values = [value for _, value in optax.tree.get_all_with_path(state, field)]
-    return [v for v in values if isinstance(v, dict) and set(v) == expected and all(jnp.ndim(x) == 0 for x in v.values())]
+    return [
+        v for v in values if isinstance(v, dict) and set(v) == expected and all(jnp.ndim(x) == 0 for x in v.values())
+    ]
 
 
 def current(state: PyTree, residuals: Mapping[str, jax.Array]) -> Weights:

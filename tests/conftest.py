@@ -1,0 +1,27 @@
+"""Settings that every test runs under."""
+
+import jax
+import pytest
+
+# Several devices on one processor, so that sharded runs can be compared with unsharded ones.
+jax.config.update("jax_num_cpu_devices", 4)
+# (n, 1) - (n,) is the classic bug of this field; here it raises.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Both precisions; float64 switches x64 on for the test."""
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", request.param == "float64")
+    yield jax.numpy.dtype(request.param)
+    jax.config.update("jax_enable_x64", before)
+
+
+@pytest.fixture
+def x64():
+    """Double precision for the test."""
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", before)

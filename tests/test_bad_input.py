@@ -1,0 +1,193 @@
+"""Each wrong input raises one sentence that names what was given and what was expected."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import pinnjax as pj
+from pinnjax.cli import main
+
+from . import poisson
+
+NAN_POINTS = {"pde": jnp.array([[0.1], [jnp.nan]]), "bc": jnp.zeros((1, 1))}
+
+
+def start(terms=poisson.TERMS, batch=None, model=None, **options):
+    key = options.pop("key", None)
+    train = pj.train_step(terms, optax.adam(1e-3), **options)
+    return train.init(poisson.model() if model is None else model, batch or poisson.batch(), key=key)
+
+
+def with_points(**points):
+    return start(batch=poisson.batch() | points)
+
+
+def column(u, x):
+    return u(x)[None]
+
+
+TABLE = {
+    "unknown term in the batch": (
+        lambda: with_points(ic=jnp.zeros((1, 1))),
+        r"the batch has unknown \['ic'\]; expected the terms \['pde', 'bc'\]",
+    ),
+    "missing term in the batch": (
+        lambda: start(batch={"pde": jnp.zeros((2, 1))}),
+        r"the batch misses \['bc'\]; expected the terms",
+    ),
+    "both": (
+        lambda: start(batch={"pde": jnp.zeros((2, 1)), "bcs": jnp.zeros((2, 1))}),
+        r"misses \['bc'\] and has unknown \['bcs'\]",
+    ),
+    "batch is no dict": (lambda: start(batch=[jnp.zeros((2, 1))]), "the batch is a list; expected a dict"),
+    "points of rank 1": (
+        lambda: with_points(pde=jnp.zeros(8)),
+        r"term 'pde': points of shape \(8,\); expected \(n, d\), one row a point",
+    ),
+    "points of rank 3": (lambda: with_points(pde=jnp.zeros((8, 1, 1))), r"points of shape \(8, 1, 1\); expected"),
+    "unequal rows in a data term": (
+        lambda: with_points(bc=(jnp.zeros((3, 1)), jnp.zeros(4))),
+        r"term 'bc': points with leaves of shapes \[\(3, 1\), \(4,\)\]; expected the same n rows",
+    ),
+    "zero points": (lambda: with_points(bc=jnp.zeros((0, 1))), "term 'bc' has zero points; expected n >= 1"),
+    "empty pytree of points": (lambda: with_points(bc=()), "term 'bc' has no points; expected an array"),
+    "NaN in points": (
+        lambda: start(batch=NAN_POINTS),
+        "term 'pde': 1 of its coordinates are not finite, first in point 1",
+    ),
+    "NaN in points given to fit": (
+        lambda: pj.fit(pj.train_step(poisson.TERMS, optax.sgd(1.0)), None, NAN_POINTS, steps=1),
+        "term 'pde': 1 of its coordinates are not finite",
+    ),
+    "a residual of shape (n, 1)": (
+        lambda: start(terms={"pde": poisson.pde, "bc": column}),
+        r"term 'bc': the residual at one point has shape \(1,\); expected \(\) or \(m,\) with m >= 2",
+    ),
+    "a model with one output instead of a scalar": (
+        lambda: start(model=pj.nn.MLP(1, 1, width=4, depth=1, rngs=pj.nn.Rngs(0))),
+        r'the residual at one point has shape \(1,\).*out_features="scalar"',
+    ),
+    "a residual that is a matrix": (
+        lambda: start(terms={"pde": poisson.pde, "bc": lambda u, x: jnp.ones((2, 2))}),
+        r"term 'bc': the residual at one point has shape \(2, 2\)",
+    ),
+    "an integer residual": (
+        lambda: start(terms={"pde": poisson.pde, "bc": lambda u, x: 1}),
+        "term 'bc': the residual has dtype int32; expected a floating dtype",
+    ),
+    "a vector field where the reference is scalar": (
+        lambda: pj.relative_l2(lambda x: x, jnp.ones((3, 1)), jnp.ones(3)),
+        r"the field has shape \(3, 1\) on the grid; expected the reference's \(3,\)",
+    ),
+    "a scalar field where a vector is needed": (
+        lambda: pj.divergence(lambda x: x[0])(jnp.ones(2)),
+        r"divergence: the field has shape \(\) at a point; expected \(2,\)",
+    ),
+    "terms are a list": (lambda: pj.train_step([poisson.pde], optax.sgd(1.0)), "terms are a list; expected a dict"),
+    "no terms": (lambda: pj.train_step({}, optax.sgd(1.0)), "terms are empty; expected at least one"),
+    "a term that is no function": (
+        lambda: pj.train_step({"pde": 3.0}, optax.sgd(1.0)),
+        "term 'pde' is a float; expected a residual function",
+    ),
+    "no model": (lambda: start(model=3.0), r"a model of type float; expected an nnx.Module or a pair"),
+    "a sampler without a key": (
+        lambda: start(sampler=pj.sampling.resample(poisson.draw)),
+        "key is None; expected a random key",
+    ),
+    "points given twice": (
+        lambda: start(sampler=pj.sampling.resample(poisson.draw), key=jax.random.key(0)),
+        r"both have points for \['bc', 'pde'\]; expected each term in one of them",
+    ),
+    "unknown reference": (
+        lambda: start(term_weights=pj.lr_annealing("pdes")),
+        r"lr_annealing: reference names unknown terms \['pdes'\]; expected some of \['bc', 'pde'\]",
+    ),
+    "unknown variant": (
+        lambda: pj.lr_annealing("pde", variant="papers"),
+        r"variant is 'papers'; expected one of \['released', 'cavity', 'paper', 'mean', 'norm'\]",
+    ),
+    "rate out of range": (lambda: pj.lr_annealing("pde", rate=1.5), r"rate is 1.5; expected a number in \[0, 1\]"),
+    "every out of range": (lambda: pj.lr_annealing("pde", every=0), r"every is 0; expected a number in \[1, inf\]"),
+    "unknown fixed weight": (
+        lambda: start(term_weights=pj.fixed({"bcs": 2.0})),
+        r"fixed: weights names unknown terms \['bcs'\]",
+    ),
+    "negative fixed weight": (lambda: pj.fixed({"bc": -1.0}), "the weight of 'bc' is -1.0; expected a number in"),
+    "unknown self-adaptive term": (
+        lambda: start(point_weights=pj.self_adaptive(1.0, terms=["ic"])),
+        r"self_adaptive: terms names unknown terms \['ic'\]",
+    ),
+    "negative ascent": (lambda: pj.self_adaptive(-1.0), r"learning_rate is -1.0; expected a number in \[0, inf\]"),
+    "memory of points that are replaced": (
+        lambda: start_with_sampler(point_weights=pj.self_adaptive(1.0)),
+        "the sampler replaces the points in every step; expected fixed points",
+    ),
+    "wrong names in balanced": (
+        lambda: balanced_with({"pde": jnp.ones(2)}),
+        r"balanced: the gradients misses \['bc'\]; expected the terms",
+    ),
+    "no steps": (
+        lambda: pj.fit(pj.train_step(poisson.TERMS, optax.sgd(1.0)), start(), poisson.batch(), steps=0),
+        "fit: steps is 0; expected an integer >= 1",
+    ),
+    "network of no width": (
+        lambda: pj.nn.MLP(2, "scalar", width=0, rngs=pj.nn.Rngs(0)),
+        "width is 0; expected an integer >= 1",
+    ),
+    "unknown out_features": (
+        lambda: pj.nn.ModifiedMLP(2, "scalr", rngs=pj.nn.Rngs(0)),
+        "out_features is 'scalr'; expected an integer >= 1 or \"scalar\"",
+    ),
+    "standardisation by zero": (lambda: pj.nn.Standardize([0.0], [0.0]), "expected equal lengths, deviations > 0"),
+}
+
+
+def start_with_sampler(**options):
+    train = pj.train_step(poisson.TERMS, optax.adam(1e-3), sampler=pj.sampling.resample(poisson.draw), **options)
+    return train.init(poisson.model(), key=jax.random.key(0))
+
+
+def balanced_with(grads):
+    tx = pj.balanced(optax.sgd(1.0), term_weights=pj.fixed({}), terms=["pde", "bc"])
+    return tx.update(grads, tx.init(jnp.ones(2)))
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_wrong_input_is_named(case):
+    wrong, said = TABLE[case]
+    with pytest.raises((ValueError, TypeError), match=said) as caught:
+        wrong()
+    assert "\n" not in str(caught.value)
+
+
+COMMANDS = {
+    "solve helmholz": "problem is 'helmholz'; expected one of helmholtz (did you mean 'helmholtz'?)",
+    "solve helmholtz --method M5": "method is 'M5'; expected one of M1, M2, M3, M4",
+    "solve helmholtz --model mpl": "model is 'mpl'; expected one of mlp, modified_mlp",
+    "solve helmholtz --term-weights annealing": "term-weights is 'annealing'; expected one of none, fixed,",
+    "solve helmholtz --term-weights lr_annealing:variant=foo": "variant is 'foo'; expected one of ['released'",
+    "solve helmholtz --term-weights lr_annealing:speed=1": "'lr_annealing' does not take the options ['speed']",
+    "solve helmholtz --term-weights fixed:bc": "'fixed' has the option 'bc'; expected option=value",
+    "solve helmholtz --point-weights sa": "point-weights is 'sa'; expected one of none, self_adaptive",
+    "solve helmholtz --dtype float16": "dtype is 'float16'; expected float32 or float64",
+    "solve helmholtz --steps 0": "steps is 0; expected a number >= 1",
+    "list problem": "list is 'problem'; expected one of problems,",
+    "bench stp": "bench is 'stp'; expected one of step",
+    "bench step --rounds 0": "rounds is 0; expected a number >= 1",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_command_is_one_sentence_and_exit_code_2(command, capsys):
+    assert main(command.split()) == 2
+    said = capsys.readouterr().err
+    assert COMMANDS[command] in said
+    assert said.startswith("pinnjax: ")
+    assert said.count("\n") == 1
+
+
+def test_a_good_batch_passes_every_check():
+    state = start(batch=jax.tree.map(np.asarray, poisson.batch()))
+    assert int(state.step) == 0

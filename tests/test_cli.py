@@ -1,0 +1,92 @@
+import json
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from pinnjax.cli import main
+from pinnjax.problems import helmholtz
+
+
+def test_list_names_everything(capsys):
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("helmholtz", "M1", "M4", "best", "3.69e-03", "lr_annealing", "self_adaptive", "modified_mlp"):
+        assert word in shown
+    assert main(["list", "models"]) == 0
+    assert "lr_annealing" not in capsys.readouterr().out
+
+
+def test_solve_writes_a_table_json_and_plots(tmp_path, capsys):
+    out = tmp_path / "new" / "plots"
+    json_file = tmp_path / "new" / "result.json"
+    arguments = ["solve", "helmholtz", "--steps", "40", "--json", str(json_file), "--out", str(out)]
+    assert main([*arguments, "--method", "M4"]) == 0
+    shown = capsys.readouterr().out
+    assert "3.69e-03" in shown
+    record = json.loads(json_file.read_text())
+    assert {"problem", "method", "steps", "seconds", "relative_l2", "device", "versions"} <= set(record)
+    assert (record["problem"], record["method"], record["steps"]) == ("helmholtz", "M4", 40)
+    assert f"{record['relative_l2']:.2e}" in shown
+    for name in ("field_M4.png", "losses_M4.png", "errors.png"):
+        picture = matplotlib.image.imread(out / name)
+        assert picture.std() > 0.05  # something is drawn
+
+
+def test_several_methods_give_a_list_and_one_table(tmp_path, capsys):
+    json_file = tmp_path / "all.json"
+    assert main(["solve", "helmholtz", "--steps", "3", "--method", "all", "--json", str(json_file)]) == 0
+    records = json.loads(json_file.read_text())
+    assert [record["method"] for record in records] == list(helmholtz.recipes)
+    shown = capsys.readouterr().out
+    assert "times smaller than plain (M1)" in shown
+
+
+def test_the_default_shows_failure_and_cure():
+    assert helmholtz.default_methods == ("M1", "M4")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--term-weights", "lr_annealing:variant=paper,every=2", "--model", "modified_mlp"],
+        ["--term-weights", "fixed:bc=100", "--point-weights", "self_adaptive:learning_rate=0.01"],
+        ["--method", "M4", "--point-weights", "self_adaptive", "--dtype", "float64"],
+    ],
+)
+def test_rules_can_be_combined_freely(options, tmp_path, x64):
+    json_file = tmp_path / "result.json"
+    assert main(["solve", "helmholtz", "--steps", "5", "--json", str(json_file), *options]) == 0
+    record = json.loads(json_file.read_text())
+    assert np.isfinite(record["relative_l2"])
+    assert record["method"] == ("M4+changes" if "--method" in options else "custom")
+
+
+def test_a_seed_gives_the_same_result_and_another_seed_another(tmp_path):
+    found = []
+    for seed in ("3", "3", "4"):
+        json_file = tmp_path / "result.json"
+        main(["solve", "helmholtz", "--steps", "5", "--method", "M1", "--seed", seed, "--json", str(json_file)])
+        found.append(json.loads(json_file.read_text())["relative_l2"])
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_checkpointed_run_goes_on(tmp_path, capsys):
+    arguments = ["solve", "helmholtz", "--method", "M4", "--checkpoint", str(tmp_path / "run")]
+    main([*arguments, "--steps", "10", "--json", str(tmp_path / "a.json")])
+    main([*arguments, "--steps", "20", "--json", str(tmp_path / "b.json")])
+    main(["solve", "helmholtz", "--method", "M4", "--steps", "20", "--json", str(tmp_path / "c.json")])
+    resumed, whole = (json.loads((tmp_path / f"{name}.json").read_text())["relative_l2"] for name in "bc")
+    assert resumed == pytest.approx(whole, rel=1e-5)
+
+
+def test_bench_prints_ratios_and_writes_json(tmp_path, capsys, monkeypatch):
+    from pinnjax.bench import step
+
+    monkeypatch.setattr(step, "WORKLOADS", {"W0": ({"pde": 8, "bc": 2}, 3)})
+    assert main(["bench", "step", "--rounds", "2", "--json", str(tmp_path / "bench.json")]) == 0
+    shown = capsys.readouterr().out
+    assert "ratio" in shown
+    timings = json.loads((tmp_path / "bench.json").read_text())["workloads"]["W0"]
+    assert timings["hand-written, plain"]["ratio"] == 1.0
+    assert all(t["step"] > 0 and t["memory"] > 0 and t["compile"] > 0 for t in timings.values())

@@ -1,0 +1,67 @@
+"""Imports point one way, flax stays behind its bridge, and nothing leaves the program."""
+
+import ast
+import pathlib
+
+import pytest
+
+PACKAGE = pathlib.Path(__file__).parent.parent / "pinnjax"
+
+# A module may import from its own layer and from those above it in this list.
+LAYERS = [
+    ["derivatives", "chunks", "checks", "bridge", "metrics", "sharing"],
+    ["terms", "losses"],
+    ["point_weights", "term_weights", "nn", "sampling"],
+    ["balanced", "step"],
+    ["checkpoint", "fit"],
+    ["problems", "plot"],
+    ["bench", "cli"],
+]
+RANK = {name: i for i, layer in enumerate(LAYERS) for name in layer}
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+def part(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported(path):
+    """Every module that a file imports, `a.b` for `from a import b`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    own = RANK[part(path)]
+    for name in imported(path):
+        pieces = name.split(".")
+        if pieces[0] == "pinnjax" and len(pieces) > 1 and pieces[1] in RANK:
+            assert RANK[pieces[1]] <= own, f"{path.name} imports {name}"
+        elif pieces[0] == "pinnjax":
+            assert part(path) == "cli", f"{path.name} imports {name}, a layer that this test does not know"
+
+
+def test_only_networks_and_the_bridge_import_flax():
+    users = {part(path) for path in MODULES for name in imported(path) if name.split(".")[0] == "flax"}
+    assert users == {"nn", "bridge"}
+
+
+def test_nothing_calls_back_into_python_from_the_program():
+    for path in MODULES:
+        text = path.read_text()
+        for word in ("pure_callback", "io_callback", "jax.debug", "pmap"):
+            assert word not in text, f"{path.name} uses {word}"
+
+
+def test_every_module_and_public_name_is_documented():
+    import pinnjax as pj
+
+    for path in MODULES:
+        assert ast.get_docstring(ast.parse(path.read_text())), path
+    for name in pj.__all__:
+        assert getattr(pj, name).__doc__, name

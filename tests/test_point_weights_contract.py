@@ -1,0 +1,209 @@
+"""The contract of point space: every rule, every row. A new rule adds one line to RULES."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import pinnjax as pj
+
+from . import poisson
+
+
+class Case(NamedTuple):
+    """A rule.
+
+    Attributes:
+        make: the rule.
+        initial: its weight in the first step.
+        injected: the rule with a number that `inject_hyperparams` hands over as an array.
+    """
+
+    make: Callable[[], optax.GradientTransformation]
+    initial: float
+    injected: Callable[[], optax.GradientTransformation]
+
+
+RULES = {
+    "self_adaptive": Case(
+        make=lambda: pj.self_adaptive(0.3),
+        initial=0.5,
+        injected=lambda: optax.inject_hyperparams(pj.self_adaptive, static_args=("mask",))(0.3),
+    ),
+    "self_adaptive, the authors'": Case(
+        make=lambda: pj.self_adaptive(optax.adam(5e-3), mask=jnp.square, initial=1.0),
+        initial=1.0,
+        injected=lambda: optax.inject_hyperparams(pj.self_adaptive, static_args=("mask",))(
+            optax.adam(5e-3), mask=jnp.square, initial=1.0
+        ),
+    ),
+}
+
+rule = pytest.mark.parametrize("case", RULES.values(), ids=RULES.keys())
+
+
+def residuals(seed=0, dtype=jnp.float32):
+    keys = jax.random.split(jax.random.key(seed), 2)
+    return {"pde": 10 * jax.random.normal(keys[0], (12,), dtype), "bc": jax.random.normal(keys[1], (4,), dtype)}
+
+
+def apply(weigher, found, state):
+    ones = {name: jnp.ones_like(r) for name, r in found.items()}
+    points = {name: jnp.zeros((r.size, 1)) for name, r in found.items()}
+    return weigher.update(ones, state, None, residuals=found, points=points)
+
+
+def run(weigher, *sequence):
+    state = weigher.init(sequence[0])
+    for found in sequence:
+        weights, state = apply(weigher, found, state)
+    return weights, state
+
+
+def close(a, b, rtol=1e-5):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-7), a, b)
+
+
+def finite(tree):
+    return all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(tree))
+
+
+SEQUENCE = [residuals(seed) for seed in range(5)]
+
+
+@rule
+def test_the_first_weights_are_the_documented_ones_and_none_is_negative(case):
+    weights, _ = run(case.make(), SEQUENCE[0])
+    close(weights, jax.tree.map(lambda r: jnp.full_like(r, case.initial), SEQUENCE[0]), rtol=1e-6)
+    later, _ = run(case.make(), *SEQUENCE)
+    assert all(bool(jnp.all(w >= 0)) for w in later.values())
+
+
+@rule
+def test_permuted_points_permute_the_weights(case):
+    order = jax.random.permutation(jax.random.key(1), 12)
+    permuted = [found | {"pde": found["pde"][order]} for found in SEQUENCE]
+    close(run(case.make(), *permuted)[0]["pde"], run(case.make(), *SEQUENCE)[0]["pde"][order])
+
+
+@rule
+def test_renamed_and_permuted_terms_rename_the_weights(case):
+    new = {"pde": "a", "bc": "z"}
+    renamed = [{new[name]: found[name] for name in ("bc", "pde")} for found in SEQUENCE]
+    found, expected = run(case.make(), *renamed)[0], run(case.make(), *SEQUENCE)[0]
+    close({name: found[new[name]] for name in new}, expected)
+
+
+@rule
+def test_equal_residuals_get_equal_weights_and_larger_ones_no_smaller(case):
+    found = {"pde": jnp.array([1.0, 1.0, 3.0, -3.0])}
+    weights, _ = run(case.make(), *[found] * 5)
+    assert weights["pde"][0] == weights["pde"][1]
+    assert weights["pde"][2] == weights["pde"][3]
+    assert weights["pde"][2] >= weights["pde"][0]
+
+
+@rule
+def test_one_term_alone_is_weighed_as_among_others(case):
+    alone = [{"pde": found["pde"]} for found in SEQUENCE]
+    close(run(case.make(), *alone)[0]["pde"], run(case.make(), *SEQUENCE)[0]["pde"])
+
+
+@rule
+def test_zero_residuals_keep_the_weights(case):
+    zeros = jax.tree.map(jnp.zeros_like, SEQUENCE[0])
+    weights, state = run(case.make(), *[zeros] * 4)
+    assert finite(state)
+    close(weights, jax.tree.map(lambda r: jnp.full_like(r, case.initial), zeros))
+
+
+@rule
+@pytest.mark.parametrize("broken", [jnp.nan, jnp.inf])
+def test_a_broken_term_is_counted_and_leaves_a_finite_state(case, broken):
+    poison = lambda u, x: jnp.where(x[0] > 1, broken, u(x))
+    train = pj.train_step({"pde": poisson.pde, "bc": poison}, optax.adam(1e-2), point_weights=case.make())
+    batch = poisson.batch()
+    state = train.init(poisson.model(), batch)
+    state, _ = train.update(state, batch)
+    state, metrics = train.update(state, batch | {"bc": jnp.array([[0.0], [2.0]])})
+    assert (metrics["nonfinite/bc"], metrics["skipped"]) == (1, 1)
+    assert finite((state.params, state.point_weights))
+    state, metrics = train.update(state, batch)
+    assert finite((state.params, state.point_weights, metrics))
+
+
+@rule
+def test_chains_multiply(case):
+    chain = optax.chain(optax.scale(3.0), case.make(), optax.clip(1.2))
+    weights, _ = run(chain, SEQUENCE[0])
+    close(weights["pde"], jnp.full(12, min(3 * case.initial, 1.2)))
+
+
+@rule
+def test_it_scans_as_the_python_loop_and_compiles_once(case):
+    weigher = case.make()
+    start = weigher.init(SEQUENCE[0])
+    update = jax.jit(lambda r, s: apply(weigher, r, s))
+    state = start
+    for found in SEQUENCE:
+        weights, state = update(found, state)
+    assert update._cache_size() == 1
+    stacked = jax.tree.map(lambda *r: jnp.stack(r), *SEQUENCE)
+    scanned, history = jax.lax.scan(lambda s, r: apply(weigher, r, s)[::-1], start, stacked)
+    close(scanned, state)
+    close(jax.tree.map(lambda w: w[-1], history), weights)
+
+
+@rule
+def test_it_vmaps_over_seeds(case):
+    weigher = case.make()
+    stacked = jax.tree.map(lambda *r: jnp.stack(r), *SEQUENCE)
+    together = jax.vmap(lambda r: apply(weigher, r, weigher.init(r)))(stacked)
+    for i, found in enumerate(SEQUENCE):
+        close(jax.tree.map(lambda leaf: leaf[i], together), apply(weigher, found, weigher.init(found)))  # noqa: B023
+
+
+@rule
+def test_it_runs_under_inject_hyperparams(case):
+    close(run(case.injected(), *SEQUENCE)[0], run(case.make(), *SEQUENCE)[0], rtol=1e-6)
+
+
+@rule
+def test_unknown_extra_args_are_ignored(case):
+    weigher = case.make()
+    ones = jax.tree.map(jnp.ones_like, SEQUENCE[0])
+    weights, _ = weigher.update(ones, weigher.init(SEQUENCE[0]), None, residuals=SEQUENCE[0], something_else=1)
+    assert finite(weights)
+
+
+@rule
+def test_it_keeps_the_dtype(case, dtype):
+    weigher, found = case.make(), residuals(dtype=dtype)
+    state = weigher.init(found)
+    ones = jax.tree.map(jnp.ones_like, found)
+    weights, after = weigher.update(ones, state, None, residuals=found, points={})
+    assert {w.dtype for w in weights.values()} == {dtype}
+    kind = lambda tree: jax.tree.map(lambda a: (a.shape, a.dtype, a.weak_type), tree)
+    assert kind(after) == kind(state)
+
+
+@rule
+def test_resume_equals_the_uninterrupted_run_bit_for_bit(case, tmp_path):
+    train = pj.train_step(poisson.TERMS, optax.adam(1e-2), point_weights=case.make())
+    start = train.init(poisson.model(), poisson.batch())
+    whole, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5)
+    pj.fit(train, start, poisson.batch(), steps=10, chunk=5, checkpoint=tmp_path)
+    resumed, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5, checkpoint=tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, whole, resumed)
+
+
+@rule
+def test_one_device_equals_four_to_rounding(case):
+    mesh = jax.make_mesh((4,), ("points",), axis_types=(jax.sharding.AxisType.Auto,))
+    spread = jax.NamedSharding(mesh, jax.P("points"))
+    step = jax.jit(lambda r: run(case.make(), r, r, r))
+    close(step(SEQUENCE[0]), step(jax.device_put(SEQUENCE[0], spread)))

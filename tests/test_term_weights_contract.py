@@ -1,0 +1,285 @@
+"""The contract of term space: every rule, every row. A new rule adds one line to RULES."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import pinnjax as pj
+from pinnjax import bridge
+from pinnjax.term_weights import scaling
+
+from . import poisson
+
+TERMS = ("pde", "bc", "ic")
+
+
+class Case(NamedTuple):
+    """A rule and what its paper says of it.
+
+    Attributes:
+        make: the rule; called with the reference's name, so that terms can be renamed.
+        power: the weight of a term whose gradient is scaled by c changes by c**power in the first step.
+        sum: what the weights of three terms add up to, where that is documented.
+        holds: whether the rule keeps the weight of a term with zero gradient, and counts it.
+        injected: a number that `inject_hyperparams` hands over as an array.
+    """
+
+    make: Callable[..., optax.GradientTransformation]
+    power: float
+    sum: float | None = None
+    holds: bool = False
+    injected: Callable[..., optax.GradientTransformation] | None = None
+
+
+def annealing(variant):
+    return Case(
+        make=lambda reference="pde": pj.lr_annealing(reference, variant=variant, rate=1.0, every=1),
+        power=-1.0,
+        holds=True,
+        injected=lambda: optax.inject_hyperparams(pj.lr_annealing, static_args=("reference", "variant", "every"))(
+            reference="pde", variant=variant, rate=1.0, every=1
+        ),
+    )
+
+
+RULES = {
+    "fixed": Case(
+        make=lambda reference="pde": pj.fixed({reference: 1.0}),
+        power=0.0,
+        sum=3.0,
+        injected=lambda: optax.inject_hyperparams(pj.fixed)(weights={"pde": 1.0}),
+    ),
+    "lr_annealing released": annealing("released"),
+    "lr_annealing cavity": annealing("cavity"),
+    "lr_annealing paper": annealing("paper"),
+    "lr_annealing mean": annealing("mean"),
+    "lr_annealing norm": annealing("norm"),
+}
+
+rule = pytest.mark.parametrize("case", RULES.values(), ids=RULES.keys())
+
+
+def gradients(seed=0, names=TERMS, dtype=jnp.float32):
+    """Gradients of a two-layer net whose terms differ by powers of ten."""
+    grads = {}
+    for i, name in enumerate(names):
+        keys = jax.random.split(jax.random.key(seed * 10 + i), 3)
+        grads[name] = {
+            "first": {
+                "kernel": jax.random.normal(keys[0], (2, 3), dtype),
+                "bias": jax.random.normal(keys[1], (3,), dtype),
+            },
+            "second": {"kernel": jax.random.normal(keys[2], (3, 1), dtype)},
+        }
+        grads[name] = jax.tree.map(lambda g, i=i: g * 10.0 ** (-i), grads[name])
+    return grads
+
+
+def losses_of(grads):
+    return {name: optax.tree.norm(g, squared=True) for name, g in grads.items()}
+
+
+def apply(balancer, grads, state):
+    return balancer.update(grads, state, None, losses=losses_of(grads), residuals={})
+
+
+def weights_after(balancer, *sequence):
+    state = balancer.init(sequence[0])
+    for grads in sequence:
+        _, state = apply(balancer, grads, state)
+    return optax.tree.get(state, "weights")
+
+
+def close(a, b, rtol=1e-5):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=rtol), a, b)
+
+
+def finite(tree):
+    return all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(tree))
+
+
+@rule
+def test_permuted_terms_permute_the_weights(case):
+    grads = [gradients(seed) for seed in range(3)]
+    backwards = [{name: g[name] for name in reversed(TERMS)} for g in grads]
+    close(weights_after(case.make(), *grads), weights_after(case.make(), *backwards), rtol=0)
+
+
+@rule
+def test_renamed_terms_rename_the_weights(case):
+    """Leaf order follows the names, so a rule that counts positions swaps its weights here."""
+    new = {"pde": "z_equation", "bc": "a_wall", "ic": "m_start"}
+    grads = [gradients(seed) for seed in range(3)]
+    renamed = [{new[name]: g for name, g in some.items()} for some in grads]
+    found = weights_after(case.make("z_equation"), *renamed)
+    close({name: found[new[name]] for name in TERMS}, weights_after(case.make(), *grads), rtol=1e-6)
+
+
+@rule
+def test_one_term_alone_gives_the_plain_gradient(case):
+    grads = gradients(names=("pde",))
+    balancer = case.make()
+    balanced, _ = apply(balancer, grads, balancer.init(grads))
+    close(balanced, grads, rtol=1e-6)
+
+
+@rule
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_a_rescaled_loss_changes_its_weight_as_the_paper_says(case, factor):
+    grads = gradients()
+    scaled = grads | {"bc": jax.tree.map(lambda g: factor * g, grads["bc"])}
+    before, after = weights_after(case.make(), grads), weights_after(case.make(), scaled)
+    np.testing.assert_allclose(after["bc"] / before["bc"], factor**case.power, rtol=1e-3)
+    np.testing.assert_allclose(after["ic"], before["ic"], rtol=1e-6)
+
+
+@rule
+def test_equal_terms_get_equal_weights(case):
+    grads = gradients()
+    grads["ic"] = grads["bc"]
+    weights = weights_after(case.make(), grads, grads)
+    assert weights["ic"] == weights["bc"]
+
+
+@rule
+def test_the_documented_sum_or_the_reference_holds(case):
+    weights = weights_after(case.make(), *(gradients(seed) for seed in range(5)))
+    if case.sum is not None:
+        np.testing.assert_allclose(sum(weights.values()), case.sum, rtol=1e-6)
+    assert weights["pde"] == 1.0
+
+
+@rule
+@pytest.mark.parametrize("broken", [0.0, jnp.nan, jnp.inf])
+@pytest.mark.parametrize("term", ["bc", "pde"])
+def test_a_dead_or_broken_term_leaves_a_finite_state_and_recovers(case, broken, term):
+    balancer = case.make()
+    good = gradients()
+    bad = good | {term: jax.tree.map(lambda g: jnp.full_like(g, broken), good[term])}
+    _, state = apply(balancer, good, balancer.init(good))
+    before = optax.tree.get(state, "weights")
+    _, state = apply(balancer, bad, state)
+    assert finite(state)
+    if case.holds:
+        assert optax.tree.get(state, "weights")["bc"] == before["bc"]
+        assert optax.tree.get(state, "held")["bc"] == 1
+    _, state = apply(balancer, gradients(1), state)
+    assert finite(state)
+
+
+@rule
+def test_broken_terms_are_counted_in_the_metrics_of_the_step(case):
+    poison = lambda u, x: jnp.where(x[0] > 1, jnp.nan, 1.0) * u(x)
+    train = pj.train_step({"pde": poisson.pde, "bc": poison}, optax.adam(1e-2), term_weights=case.make())
+    batch = poisson.batch()
+    state = train.init(poisson.model(), batch)
+    state, _ = train.update(state, batch)
+    state, metrics = train.update(state, batch | {"bc": jnp.array([[0.0], [2.0]])})
+    assert (metrics["nonfinite/bc"], metrics["skipped"]) == (1, 1)
+    assert finite((state.params, state.term_weights, state.optimizer))
+
+
+@rule
+def test_a_dead_term_is_counted_in_the_metrics_of_the_step(case):
+    train = pj.train_step(
+        {"pde": poisson.pde, "bc": lambda u, x: 0.0 * u(x)}, optax.adam(1e-2), term_weights=case.make()
+    )
+    state = train.init(poisson.model(), poisson.batch())
+    state, metrics = train.update(state, poisson.batch())
+    assert metrics["skipped"] == 0
+    assert metrics.get("held/bc", 0) == (1 if case.holds else 0)
+
+
+@rule
+def test_it_scans_as_the_python_loop_and_compiles_once(case):
+    balancer = case.make()
+    sequence = [gradients(seed) for seed in range(6)]
+    start = balancer.init(sequence[0])
+    update = jax.jit(lambda g, s: apply(balancer, g, s))
+    state, outputs = start, []
+    for grads in sequence:
+        balanced, state = update(grads, state)
+        outputs.append(balanced)
+    assert update._cache_size() == 1
+    stacked = jax.tree.map(lambda *g: jnp.stack(g), *sequence)
+    scanned, balanced = jax.lax.scan(lambda s, g: apply(balancer, g, s)[::-1], start, stacked)
+    close(scanned, state)
+    close(jax.tree.map(lambda b: b[-1], balanced), outputs[-1])
+
+
+@rule
+def test_it_vmaps_over_seeds(case):
+    balancer = case.make()
+    sequence = [gradients(seed) for seed in range(4)]
+    stacked = jax.tree.map(lambda *g: jnp.stack(g), *sequence)
+    together = jax.vmap(lambda g: apply(balancer, g, balancer.init(g)))(stacked)
+    for i, grads in enumerate(sequence):
+        close(jax.tree.map(lambda leaf: leaf[i], together), apply(balancer, grads, balancer.init(grads)))  # noqa: B023
+
+
+@rule
+def test_it_runs_under_inject_hyperparams(case):
+    grads = [gradients(seed) for seed in range(3)]
+    close(weights_after(case.injected(), *grads), weights_after(case.make(), *grads), rtol=1e-6)
+
+
+@rule
+def test_unknown_extra_args_are_ignored(case):
+    balancer, grads = case.make(), gradients()
+    balanced, _ = balancer.update(grads, balancer.init(grads), None, losses={}, residuals={}, something_else=1)
+    assert finite(balanced)
+
+
+@rule
+def test_it_keeps_the_dtype(case, dtype):
+    balancer, grads = case.make(), gradients(dtype=dtype)
+    state = balancer.init(grads)
+    balanced, after = apply(balancer, grads, state)
+    assert {leaf.dtype for leaf in jax.tree.leaves(balanced)} == {dtype}
+    assert jax.tree.map(lambda a: (a.shape, a.dtype, a.weak_type), after) == jax.tree.map(
+        lambda a: (a.shape, a.dtype, a.weak_type), state
+    )
+    assert not any(leaf.weak_type for leaf in jax.tree.leaves(state))
+
+
+@rule
+def test_resume_equals_the_uninterrupted_run_bit_for_bit(case, tmp_path):
+    train = pj.train_step(poisson.TERMS, optax.adam(1e-2), term_weights=case.make())
+    start = train.init(poisson.model(), poisson.batch())
+    whole, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5)
+    pj.fit(train, start, poisson.batch(), steps=10, chunk=5, checkpoint=tmp_path)
+    resumed, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5, checkpoint=tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, whole, resumed)
+
+
+@rule
+def test_one_device_equals_four_to_rounding(case):
+    mesh = jax.make_mesh((4,), ("points",), axis_types=(jax.sharding.AxisType.Auto,))
+    shard = lambda tree, *spec: jax.device_put(tree, jax.NamedSharding(mesh, jax.P(*spec)))
+    definition, params, constants = bridge.split(poisson.model())
+    batch = {"pde": jnp.linspace(0, 1, 32)[:, None], "bc": jnp.array([[0.0], [1.0], [0.0], [1.0]])}
+    evaluate = pj.value_and_grads(poisson.TERMS, definition, constants)
+    balancer = case.make()
+
+    @jax.jit
+    def weights(params, batch):
+        losses, grads = evaluate(params, batch)
+        _, state = balancer.update(grads, balancer.init(grads), None, losses=losses, residuals={})
+        return optax.tree.get(state, "weights")
+
+    close(weights(params, batch), weights(shard(params), shard(batch, "points")))
+
+
+@rule
+def test_its_weights_multiply_the_gradients_and_are_found_in_a_chain(case):
+    grads = gradients()
+    chain = optax.chain(optax.clip_by_global_norm(1e9), case.make(), pj.fixed({"bc": 2.0}))
+    balanced, state = chain.update(grads, chain.init(grads), None, losses=losses_of(grads), residuals={})
+    product = scaling.current(state, {name: jnp.ones(1) for name in TERMS})
+    for name in TERMS:
+        close(balanced[name], jax.tree.map(lambda g, w=product[name]: w * g, grads[name]))
