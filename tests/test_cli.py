@@ -28,7 +28,7 @@ def test_solve_writes_a_table_json_and_plots(tmp_path, capsys):
     assert {"problem", "method", "steps", "seconds", "relative_l2", "device", "versions"} <= set(record)
     assert (record["problem"], record["method"], record["steps"]) == ("helmholtz", "M4", 40)
     assert f"{record['relative_l2']:.2e}" in shown
-    for name in ("field_M4.png", "losses_M4.png", "errors.png"):
+    for name in ("field_M4.png", "losses_M4.png", "comparison.png"):
         picture = matplotlib.image.imread(out / name)
         assert picture.std() > 0.05  # something is drawn
 

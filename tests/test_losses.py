@@ -37,6 +37,20 @@ def test_term_gradients_cost_the_flops_of_the_gradient_of_the_sum():
     assert separate <= 1.01 * together
 
 
+def test_repeated_forward_passes_are_merged_inside_loops_too():
+    """The gradient of the sum, written by hand, repeats the network below each derivative; a term evaluates it once."""
+    definition, params, constants, batch = setting(POINTS)
+    evaluate = pj.value_and_grads(helmholtz.terms, definition, constants)
+    by_hand = jax.value_and_grad(summed_loss(helmholtz.terms, definition, constants))
+
+    def in_a_loop(gradient):
+        step = lambda p, _: (jax.tree.map(lambda a, g: a - 1e-3 * g, p, gradient(p)), None)
+        return flops(lambda p: jax.lax.scan(step, p, None, 8)[0], params)
+
+    merged = in_a_loop(lambda p: losses.total(evaluate(p, batch)[1]))
+    assert merged < 0.75 * in_a_loop(lambda p: by_hand(p, batch)[1])
+
+
 def test_equations_on_shared_points_share_their_forward_pass():
     """Two equations of one term cost two pullbacks but one forward pass, less than two terms with their own points."""
     definition, params, constants, batch = setting(POINTS)

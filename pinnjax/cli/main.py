@@ -47,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return listing.run(options)
         if options.command == "solve":
+            import matplotlib
+
+            matplotlib.use("Agg")  # pictures go to files
             from pinnjax.cli import solving
 
             return solving.run(options)

@@ -7,11 +7,10 @@ import pathlib
 from typing import Any
 
 import jax
-import numpy as np
 import rich.console
 import rich.table
 
-from pinnjax.cli import catalogue, environment
+from pinnjax.cli import catalogue, environment, pictures
 from pinnjax.problems import Problem, Recipe, Solution, solve
 
 
@@ -44,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
             text = json.dumps(records[0] if len(recipes) == 1 else records, indent=2)
             pathlib.Path(options.json).write_text(text + "\n")
         if options.out:
-            _plots(problem, solutions, pathlib.Path(options.out))
+            pictures.draw(problem, solutions, pathlib.Path(options.out))
         if solution.steps < (options.steps or recipe.steps):
             break
     _report(console, problem, recipes, solutions)
@@ -119,37 +118,3 @@ def _report(
     if {"M1", "M4"} <= set(solutions):
         gain = solutions["M1"].relative_l2 / solutions["M4"].relative_l2
         console.print(f"Balanced (M4), the error is {gain:.3g} times smaller than plain (M1).", soft_wrap=True)
-
-
-def _plots(problem: Problem, solutions: dict[str, Solution], folder: pathlib.Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    from pinnjax import plot
-
-    folder.mkdir(parents=True, exist_ok=True)
-    grid, reference = problem.grid, problem.reference
-    shape = (problem.grid_shape[0], problem.grid_shape[1])
-    for name, solution in solutions.items():
-        values = np.asarray(jax.vmap(solution.train.model(solution.state))(jax.numpy.asarray(grid)))
-        figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.0), layout="constrained")
-        limit = float(np.max(np.abs(reference)))
-        plot.field(grid, reference, shape, title="u* (reference)", limit=limit, ax=axes[0])
-        plot.field(grid, values, shape, title=f"u ({name})", limit=limit, ax=axes[1])
-        plot.error_field(
-            grid, values, reference, shape, title=f"|u - u*|\nrelative $L_2$ {solution.relative_l2:.1e}", ax=axes[2]
-        )
-        figure.savefig(folder / f"field_{name}.png", dpi=150)
-        plt.close(figure)
-        figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.0), layout="constrained")
-        plot.losses(solution.history, ax=axes[0])
-        plot.losses(solution.history, weighted=True, ax=axes[1])
-        plot.weights(solution.history, ax=axes[2])
-        figure.savefig(folder / f"losses_{name}.png", dpi=150)
-        plt.close(figure)
-    figure, ax = plt.subplots(figsize=(5.0, 3.4), layout="constrained")
-    plot.errors({name: solution.history for name, solution in solutions.items()}, ax=ax)
-    figure.savefig(folder / "errors.png", dpi=150)
-    plt.close(figure)

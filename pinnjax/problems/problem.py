@@ -75,4 +75,5 @@ class Problem:
 
     def evaluate(self, u: Callable[[Array], Array]) -> dict[str, Array]:
         """Relative L2 error of a field on the test grid."""
-        return {"relative_l2": relative_l2(u, jnp.asarray(self.grid), jnp.asarray(self.reference))}
+        dtype = jnp.result_type(float)
+        return {"relative_l2": relative_l2(u, jnp.asarray(self.grid, dtype), jnp.asarray(self.reference, dtype))}

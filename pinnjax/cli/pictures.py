@@ -1,0 +1,71 @@
+"""The plots of `pinnjax solve --out DIR`."""
+
+import pathlib
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from pinnjax import plot
+from pinnjax.problems import Problem, Solution
+
+HEIGHT = 3.0  # inches of a row of panels
+PANEL = 3.5  # inches of a panel's width
+
+
+def draw(problem: Problem, solutions: Mapping[str, Solution], folder: pathlib.Path) -> None:
+    """Write `comparison.png`, and for each method `field_M.png` and `losses_M.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {name: _values(problem, solution) for name, solution in solutions.items()}
+    figures = {"comparison": _comparison(problem, solutions, values)}
+    for name, solution in solutions.items():
+        figures[f"field_{name}"] = _field(problem, solution, values[name])
+        figures[f"losses_{name}"] = _losses(solution)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=150)
+        plt.close(figure)
+
+
+def _values(problem: Problem, solution: Solution) -> np.ndarray:
+    return np.asarray(jax.vmap(solution.train.model(solution.state))(jnp.asarray(problem.grid)))
+
+
+def _row(panels: int) -> tuple[Figure, np.ndarray]:
+    figure, axes = plt.subplots(1, panels, figsize=(PANEL * panels, HEIGHT), layout="constrained", squeeze=False)
+    return figure, axes[0]
+
+
+def _shape(problem: Problem) -> tuple[int, int]:
+    return problem.grid_shape[0], problem.grid_shape[1]
+
+
+def _comparison(problem: Problem, solutions: Mapping[str, Solution], values: Mapping[str, np.ndarray]) -> Figure:
+    """The reference, every method's field on one scale, and the errors over the steps."""
+    figure, axes = _row(len(solutions) + 2)
+    limit = float(np.max(np.abs(problem.reference)))
+    plot.field(problem.grid, problem.reference, _shape(problem), title="reference", limit=limit, ax=axes[0])
+    for ax, (name, solution) in zip(axes[1:-1], solutions.items(), strict=True):
+        title = f"{name}, relative $L_2$ error {solution.relative_l2:.1e}"
+        plot.field(problem.grid, values[name], _shape(problem), title=title, limit=limit, ax=ax)
+    plot.errors({name: solution.history for name, solution in solutions.items()}, ax=axes[-1])
+    return figure
+
+
+def _field(problem: Problem, solution: Solution, values: np.ndarray) -> Figure:
+    figure, axes = _row(3)
+    limit = float(np.max(np.abs(problem.reference)))
+    plot.field(problem.grid, problem.reference, _shape(problem), title="reference", limit=limit, ax=axes[0])
+    plot.field(problem.grid, values, _shape(problem), title="u", limit=limit, ax=axes[1])
+    plot.error_field(problem.grid, values, problem.reference, _shape(problem), ax=axes[2])
+    return figure
+
+
+def _losses(solution: Solution) -> Figure:
+    figure, axes = _row(3)
+    plot.losses(solution.history, ax=axes[0])
+    plot.losses(solution.history, weighted=True, ax=axes[1])
+    plot.weights(solution.history, ax=axes[2])
+    return figure
