@@ -65,17 +65,10 @@ class MLP(nnx.Module):
         return outputs(self.out(h), self.out_features)
 
 
-def linear(
-    in_features: int,
-    out_features: int,
-    param_dtype: Any,
-    rngs: nnx.Rngs,
-    bias_init: Callable[..., Array] = jax.nn.initializers.zeros,
-) -> nnx.Linear:
-    """A linear layer with a Glorot normal kernel."""
-    glorot = jax.nn.initializers.glorot_normal()
+def linear(in_features: int, out_features: int, param_dtype: Any, rngs: nnx.Rngs) -> nnx.Linear:
+    """A linear layer with a Glorot normal kernel and zero bias."""
     return nnx.Linear(
-        in_features, out_features, kernel_init=glorot, bias_init=bias_init, param_dtype=param_dtype, rngs=rngs
+        in_features, out_features, kernel_init=jax.nn.initializers.glorot_normal(), param_dtype=param_dtype, rngs=rngs
     )
 
 

@@ -8,7 +8,6 @@ References:
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -29,7 +28,7 @@ class ModifiedMLP(nnx.Module):
         activation: φ; smooth, since residuals differentiate it.
         inputs: map applied to the point first, e.g. `Standardize`.
         param_dtype: dtype of the parameters.
-        rngs: random numbers for the Glorot normal kernels and the biases of the encoders; other biases start at zero.
+        rngs: random numbers for the Glorot normal kernels; biases start at zero.
 
     Raises:
         ValueError: when a size is not positive.
@@ -63,10 +62,8 @@ class ModifiedMLP(nnx.Module):
             param_dtype=param_dtype,
             rngs=rngs,
         )
-        # As in the authors' code, whose Xavier rule takes a bias for a matrix of shape (1, width).
-        biases = jax.nn.initializers.normal((2 / (1 + width)) ** 0.5)
-        self.encoder_u = mlp.linear(in_features, width, param_dtype, rngs, biases)
-        self.encoder_v = mlp.linear(in_features, width, param_dtype, rngs, biases)
+        self.encoder_u = mlp.linear(in_features, width, param_dtype, rngs)
+        self.encoder_v = mlp.linear(in_features, width, param_dtype, rngs)
         self.inputs = inputs
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:

@@ -39,7 +39,7 @@ def self_adaptive(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Weigh each point by a mask m(γ_i) whose γ_i grows where the residual stays large.
 
-    The loss (the saddle-point problem of the paper, Section 3) is L(θ, γ) = Σ_t mean_i m(γ_ti) |r_ti|², a saddle-point problem: θ descends it while
+    The loss L(θ, γ) = Σ_t mean_i m(γ_ti) |r_ti|² has a saddle point (paper, Section 3): θ descends it while
 
         γ ← γ + η ∇_γ L,   ∂L/∂γ_ti = m'(γ_ti) |r_ti|² / n_t,
 

@@ -75,7 +75,7 @@ def solve(
         raise ValueError('dtype is float64; expected float32, or jax.config.update("jax_enable_x64", True) beforehand')
     steps = recipe.steps if steps is None else steps
     numbers = dict(problem.points) | dict(recipe.points or {})
-    key = jax.random.fold_in(jax.random.key(seed), 1)
+    key, model_key = jax.random.split(jax.random.key(seed))
     sampler = batch = None
     if recipe.point_weights is None:
         sampler = sampling.resample(lambda k: problem.draw(k, numbers, dtype))
@@ -89,7 +89,7 @@ def solve(
         point_weights=recipe.point_weights,
         sampler=sampler,
     )
-    model = recipe.model(**problem.network, param_dtype=dtype, rngs=nn.Rngs(seed))
+    model = recipe.model(**problem.network, param_dtype=dtype, rngs=nn.Rngs(model_key))
     started = time.perf_counter()
     state = train.init(model, batch, key=key)
     state, history = fit(

@@ -111,8 +111,8 @@ def lr_annealing(
       Klein-Gordon: the *weighted* gradient below, weight matrices only, the mean over layers of each layer's mean;
       rate 0.1, every 10 steps. λ settles near the square root of the plain ratio.
     * ``"cavity"``: the authors' code for the cavity: max over layers of max|g_ref| / mean|λ_t g_t| within the layer.
-    * ``"paper"``: Algorithm 1 as printed, λ̂_t = max|g_ref| / mean|g_t|, unweighted below, all parameters, ε = 1e-8; rate 0.9,
-      every step.
+    * ``"paper"``: Algorithm 1 as printed, λ̂_t = max|g_ref| / mean|g_t|, unweighted below, all parameters, ε = 1e-8;
+      rate 0.9, every step.
     * ``"mean"``: mean|g_ref| / mean|g_t|, as in NSFnets; rate 0.1, every step.
     * ``"norm"``: ‖g_ref‖ / ‖g_t‖; rate 0.1, every step.
 
