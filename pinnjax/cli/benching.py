@@ -22,15 +22,17 @@ def run(options: argparse.Namespace) -> int:
     workloads = bench(options.rounds)
     for workload, timings in workloads.items():
         table = rich.table.Table(
-            rich.table.Column("program", no_wrap=True), title=f"{options.what}, {workload}, {environment.device()}"
+            rich.table.Column("program", no_wrap=True),
+            title=f"{options.what}, {workload}, {environment.device()}",
+            caption="ms a step, MiB at the peak",
         )
-        for column in ("ratio", "quartiles", "ms a step", "compile s", "peak MiB"):
-            table.add_column(column, justify="right")
+        for column in ("ratio", "quartiles", "ms", "compile s", "MiB"):
+            table.add_column(column, justify="right", no_wrap=True)
         for name, timing in timings.items():
             table.add_row(
                 name,
                 f"{timing.ratio:.3f}",
-                f"{timing.spread[0]:.3f} .. {timing.spread[1]:.3f}",
+                f"{timing.spread[0]:.2f}-{timing.spread[1]:.2f}",
                 f"{timing.step * 1e3:.3f}",
                 f"{timing.compile:.2f}",
                 f"{timing.memory / 2**20:.1f}",

@@ -25,7 +25,7 @@ def draw(problem: Problem, solutions: Mapping[str, Solution], folder: pathlib.Pa
         figures[f"field_{name}"] = _field(problem, solution, values[name])
         figures[f"losses_{name}"] = _losses(solution)
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=150)
+        figure.savefig(folder / f"{name}.png", dpi=110)
         plt.close(figure)
 
 
