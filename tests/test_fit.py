@@ -1,4 +1,5 @@
 import _thread
+import signal
 import threading
 
 import jax
@@ -102,15 +103,23 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         pj.fit(other, other.init(poisson.model(), BATCH), BATCH, steps=20, checkpoint=tmp_path)
 
 
-def test_ctrl_c_returns_what_there_is():
+@pytest.fixture
+def ctrl_c():
+    """Let SIGINT interrupt, also where the tests run in the background, whose processes are told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda seconds: threading.Timer(seconds, _thread.interrupt_main).start()
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_returns_what_there_is(ctrl_c):
     train = train_step()
     start = train.init(poisson.model(), BATCH)
     pj.fit(train, start, BATCH, steps=100)  # compile first, so that the interruption falls into the run
-    threading.Timer(0.5, _thread.interrupt_main).start()
-    with pytest.warns(UserWarning, match=r"interrupted after \d+ of 1000000000 steps"):
-        state, history = pj.fit(train, start, BATCH, steps=1_000_000_000)
+    ctrl_c(0.5)
+    with pytest.warns(UserWarning, match=r"interrupted after \d+ of 1000000 steps"):
+        state, history = pj.fit(train, start, BATCH, steps=1_000_000)
     done = int(state.step)
-    assert 0 < done < 1_000_000_000
+    assert 0 < done < 1_000_000
     assert done % 100 == 0
     assert len(history["loss"]) == done
     assert np.isfinite(history["loss"]).all()

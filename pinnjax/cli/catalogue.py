@@ -48,6 +48,36 @@ TERM_WEIGHTS: dict[str, Entry] = {
         "Wang, Teng, Perdikaris 2021",
         "two reductions over the parameters a term",
     ),
+    "grad_norm_ratio": Entry(
+        lambda problem, **options: term_weights.grad_norm_ratio(**options),
+        "mean ‖∇L‖ / ‖∇L_t‖, a moving average",
+        "Wang, Sankaran, Wang, Perdikaris 2023",
+        "a norm a term",
+    ),
+    "gradnorm": Entry(
+        lambda problem, **options: term_weights.gradnorm(**options),
+        "weights trained so that slower terms get larger gradients",
+        "Chen et al. 2018",
+        "a norm a term",
+    ),
+    "inverse_dirichlet": Entry(
+        lambda problem, **options: term_weights.inverse_dirichlet(**options),
+        "max std(∇L) / std(∇L_t), a moving average",
+        "Maddu et al. 2022",
+        "a deviation a term",
+    ),
+    "relobralo": Entry(
+        lambda problem, **options: term_weights.relobralo(**options),
+        "softmax of relative losses, with random lookback",
+        "Bischof, Kraus 2021",
+        "a few scalars",
+    ),
+    "softadapt": Entry(
+        lambda problem, **options: term_weights.softadapt(**options),
+        "softmax of the losses' rates of change",
+        "Heydari, Thompson, Mehmood 2019",
+        "a few scalars",
+    ),
 }
 
 POINT_WEIGHTS: dict[str, Entry] = {

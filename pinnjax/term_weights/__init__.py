@@ -6,6 +6,25 @@ weight a term keeps it in its state as `weights: {term: ()}`, where `optax.tree.
 """
 
 from pinnjax.term_weights.fixed import FixedState, fixed
-from pinnjax.term_weights.lr_annealing import LRAnnealingState, lr_annealing
+from pinnjax.term_weights.grad_norm_ratio import grad_norm_ratio
+from pinnjax.term_weights.gradnorm import gradient_norms, gradnorm, gradnorm_loss, inverse_training_rates
+from pinnjax.term_weights.inverse_dirichlet import inverse_dirichlet
+from pinnjax.term_weights.lr_annealing import lr_annealing
+from pinnjax.term_weights.relobralo import relobralo
+from pinnjax.term_weights.scaling import ScalarWeightsState
+from pinnjax.term_weights.softadapt import softadapt
 
-__all__ = ["FixedState", "LRAnnealingState", "fixed", "lr_annealing"]
+__all__ = [
+    "FixedState",
+    "ScalarWeightsState",
+    "fixed",
+    "grad_norm_ratio",
+    "gradient_norms",
+    "gradnorm",
+    "gradnorm_loss",
+    "inverse_dirichlet",
+    "inverse_training_rates",
+    "lr_annealing",
+    "relobralo",
+    "softadapt",
+]

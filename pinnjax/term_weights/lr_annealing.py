@@ -13,27 +13,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, ScalarLike
+from jaxtyping import Array, ScalarLike
 
 from pinnjax import checks
 from pinnjax.term_weights import scaling
 
 PyTree = Any
 Leaves = list[Array]
-
-
-class LRAnnealingState(NamedTuple):
-    """State of `lr_annealing`.
-
-    Attributes:
-        weights: λ, `{term: ()}`; that of the reference is 1.
-        held: `{term: ()}`, how often a weight was kept since λ̂ was not finite and positive.
-        steps: number of updates so far.
-    """
-
-    weights: dict[str, Float[Array, ""]]
-    held: dict[str, Int[Array, ""]]
-    steps: Int[Array, ""]
 
 
 class Variant(NamedTuple):
@@ -155,30 +141,18 @@ def lr_annealing(
         matrices = [g for g in leaves if g.ndim >= 2]
         return matrices if rule.matrices_only and matrices else leaves
 
-    def init(term_params: dict[str, PyTree]) -> LRAnnealingState:
-        checks.known_names("lr_annealing: reference", term_params, [reference])
-        zero = jnp.zeros((), jnp.int32)
-        return LRAnnealingState(scaling.ones(term_params), dict.fromkeys(term_params, zero), zero)
-
-    def update(
-        term_grads: dict[str, PyTree], state: LRAnnealingState, params: PyTree = None, **extra: Any
-    ) -> tuple[dict[str, PyTree], LRAnnealingState]:
-        del params, extra
-        due = state.steps % period == 0
-        weights, held = dict(state.weights), dict(state.held)
-        for name in term_grads:
-            if name == reference:
-                continue
-            old = state.weights[name]
-            target = rule.ratio(chosen(term_grads[reference]), chosen(term_grads[name]))
+    def propose(seen: scaling.Seen, memory: PyTree) -> tuple[scaling.Weights, PyTree]:
+        targets = {}
+        for name, grads in seen.grads.items():
+            ratio = rule.ratio(chosen(seen.grads[reference]), chosen(grads))
             if rule.weighted:  # every ratio is homogeneous of degree -1 in g_t
-                target = target / old
-            alive = jnp.any(jnp.stack([jnp.any(g != 0) for g in chosen(term_grads[name])]))
-            usable = jnp.isfinite(target) & (target > 0) & alive
-            moved = (old + move * (target - old)).astype(old.dtype)
-            weights[name] = jnp.where(due & usable, moved, old)
-            held[name] = held[name] + (due & ~usable)
-        next_state = LRAnnealingState(weights, held, optax.safe_increment(state.steps))
-        return scaling.scale(weights, term_grads), next_state
+                ratio = ratio / seen.weights[name]
+            alive = (optax.tree.norm(grads) > 0) & (ratio > 0)
+            targets[name] = jnp.ones_like(ratio) if name == reference else jnp.where(alive, ratio, jnp.nan)
+        return targets, memory
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    def start(term_params: dict[str, PyTree]) -> PyTree:
+        checks.known_names("lr_annealing: reference", term_params, [reference])
+        return ()
+
+    return scaling.scalar_rule(propose, start=start, rate=move, every=period)

@@ -1,14 +1,16 @@
-"""What scalar rules share: weights of one to start with, gradients times weights, weights found in a state."""
+"""What scalar rules share: the machinery of a rule, gradients times weights, weights found in a state."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, ArrayLike, Float, Int, ScalarLike
 
 PyTree = Any
-Weights = dict[str, jax.Array]
+Weights = dict[str, Array]
 
 
 def ones(term_params: Mapping[str, PyTree]) -> Weights:
@@ -21,7 +23,7 @@ def scale(weights: Weights, term_grads: Mapping[str, PyTree]) -> dict[str, PyTre
     return {name: optax.tree.scale(weights[name], grads) for name, grads in term_grads.items()}
 
 
-def found(state: PyTree, field: str, names: Iterable[str]) -> list[dict[str, jax.Array]]:
+def found(state: PyTree, field: str, names: Iterable[str]) -> list[dict[str, Array]]:
     """Every field of that name in a chain's state that holds a number a term."""
     expected = set(names)
     values = [value for _, value in optax.tree.get_all_with_path(state, field)]
@@ -30,9 +32,133 @@ def found(state: PyTree, field: str, names: Iterable[str]) -> list[dict[str, jax
     ]
 
 
-def current(state: PyTree, residuals: Mapping[str, jax.Array]) -> Weights:
+def current(state: PyTree, residuals: Mapping[str, Array]) -> Weights:
     """The weights that a chain of rules applies: the product over its rules, ones where there is none."""
     product = {name: jnp.ones((), r.dtype) for name, r in residuals.items()}
     for weights in found(state, "weights", residuals):
         product = {name: value * weights[name].astype(value.dtype) for name, value in product.items()}
     return product
+
+
+class ScalarWeightsState(NamedTuple):
+    """State of a scalar rule.
+
+    Attributes:
+        weights: λ, `{term: ()}`, as applied in the last step.
+        held: `{term: ()}`, how often a weight was kept since its proposal was not finite or negative.
+        steps: `()`, updates so far.
+        memory: what the rule itself remembers.
+    """
+
+    weights: dict[str, Float[Array, ""]]
+    held: dict[str, Int[Array, ""]]
+    steps: Int[Array, ""]
+    memory: PyTree
+
+
+class Seen(NamedTuple):
+    """What a rule may look at.
+
+    Attributes:
+        grads: `{term: like params}`, unweighted.
+        losses: `{term: ()}`, those that `grads` are the gradients of.
+        weights: `{term: ()}`, the weights so far.
+        steps: `()`, updates so far.
+    """
+
+    grads: dict[str, PyTree]
+    losses: dict[str, Array]
+    weights: Weights
+    steps: Array
+
+
+Propose = Callable[[Seen, PyTree], tuple[Weights, PyTree]]
+
+
+def scalar_rule(
+    propose: Propose,
+    *,
+    start: Callable[[dict[str, PyTree]], PyTree] = lambda term_params: (),
+    rate: ScalarLike = 1.0,
+    every: int = 1,
+) -> optax.GradientTransformationExtraArgs:
+    """The machinery that scalar rules share: λ ← (1 - rate) λ + rate λ̂ every `every` steps, and events counted.
+
+    Terms reach the rule in the order of their names, so the order in which a user writes them changes nothing, not even
+    a rounding. A proposal that is not finite, or negative, is not taken: the weight is kept and the event counted. A
+    memory that would not be finite is kept as it was, so one NaN does not poison it for ever.
+
+    Args:
+        propose: `propose(seen, memory) -> ({term: λ̂}, memory)`.
+        start: the memory at the start, a function of `{term: params}`.
+        rate: how far λ moves towards λ̂, in [0, 1].
+        every: steps between two moves.
+    """
+
+    def init(term_params: dict[str, PyTree]) -> ScalarWeightsState:
+        term_params = dict(sorted(term_params.items()))
+        zero = jnp.zeros((), jnp.int32)
+        return ScalarWeightsState(ones(term_params), dict.fromkeys(term_params, zero), zero, start(term_params))
+
+    def update(
+        term_grads: dict[str, PyTree],
+        state: ScalarWeightsState,
+        params: PyTree = None,
+        *,
+        losses: Mapping[str, Array] | None = None,
+        **extra: Any,
+    ) -> tuple[dict[str, PyTree], ScalarWeightsState]:
+        del params, extra
+        names = sorted(term_grads)
+        seen = Seen(
+            grads={name: term_grads[name] for name in names},
+            losses={name: (losses or {})[name] for name in names if name in (losses or {})},
+            weights={name: state.weights[name] for name in names},
+            steps=state.steps,
+        )
+        targets, memory = propose(seen, state.memory)
+        due = state.steps % every == 0
+        weights, held = {}, {}
+        for name in names:
+            old = state.weights[name]
+            usable = jnp.isfinite(targets[name]) & (targets[name] >= 0)
+            moved = (old + rate * (targets[name] - old)).astype(old.dtype)
+            weights[name] = jnp.where(due & usable, moved, old)
+            held[name] = state.held[name] + (due & ~usable)
+        sound = [jnp.all(jnp.isfinite(m)) for m in jax.tree.leaves(memory) if jnp.issubdtype(m.dtype, jnp.floating)]
+        kept = functools.reduce(jnp.logical_and, sound, due)
+        memory = jax.tree.map(lambda new, old: jnp.where(kept, new, old).astype(old.dtype), memory, state.memory)
+        next_state = ScalarWeightsState(weights, held, optax.safe_increment(state.steps), memory)
+        return scale(weights, term_grads), next_state
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def needs_losses(rule: str, seen: Seen) -> dict[str, Array]:
+    """The losses, or an error that says who needs them."""
+    if set(seen.losses) != set(seen.grads):
+        raise ValueError(
+            f"{rule}: update got losses of {list(seen.losses)}; expected the extra arg losses={{term: loss}}"
+        )
+    return seen.losses
+
+
+def ratio(loss: ArrayLike, earlier: ArrayLike) -> Array:
+    """A loss over an earlier one; 0 / 0 is 0, so that a term that was never violated does not stop the others."""
+    below = jnp.asarray(earlier)
+    return jnp.asarray(loss) / jnp.maximum(below, jnp.finfo(below.dtype).tiny)
+
+
+def norms(grads: Mapping[str, PyTree]) -> Weights:
+    """‖g_t‖ of each term."""
+    return {name: optax.tree.norm(g) for name, g in grads.items()}
+
+
+def mean(values: Mapping[str, Array]) -> Array:
+    """Mean over the terms."""
+    return jnp.mean(jnp.stack(list(values.values())))
+
+
+def softmax(values: Mapping[str, Array]) -> Weights:
+    """Softmax over the terms."""
+    return dict(zip(values, jax.nn.softmax(jnp.stack(list(values.values()))), strict=True))

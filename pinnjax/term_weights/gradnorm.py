@@ -1,0 +1,139 @@
+"""GradNorm: weights are trained so that slower terms get larger gradients.
+
+References:
+  Chen, Badrinarayanan, Lee, Rabinovich, `GradNorm: gradient normalization for adaptive loss balancing in deep multitask
+  networks <https://arxiv.org/abs/1711.02257>`_, ICML 2018: equations 1-2 and Algorithm 1.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, ScalarLike
+
+from pinnjax import checks
+from pinnjax.term_weights import scaling
+
+PyTree = Any
+
+
+class GradNormMemory(NamedTuple):
+    """Memory of `gradnorm`.
+
+    Attributes:
+        initial_losses: L_t(0), `{term: ()}`.
+        descent: state of the weights' own optimiser.
+    """
+
+    initial_losses: dict[str, Float[Array, ""]]
+    descent: PyTree
+
+
+def inverse_training_rates(losses: Mapping[str, Array], initial_losses: Mapping[str, Array]) -> dict[str, Array]:
+    """Relative inverse training rates r_t = L̃_t / mean_j L̃_j with L̃_t = L_t / L_t(0); their mean is 1.
+
+    Example:
+        >>> rates = inverse_training_rates({"pde": 1.0, "bc": 3.0}, {"pde": 4.0, "bc": 4.0})
+        >>> print(rates["pde"], rates["bc"])  # 1/4 and 3/4 over their mean, 1/2
+        0.5 1.5
+    """
+    ratios = {name: scaling.ratio(losses[name], initial_losses[name]) for name in losses}
+    mean = scaling.mean(ratios)
+    return {name: ratio / mean for name, ratio in ratios.items()}
+
+
+def gradient_norms(term_grads: Mapping[str, PyTree]) -> dict[str, Array]:
+    """‖g_t‖ of each unweighted term, over all leaves given."""
+    return scaling.norms(term_grads)
+
+
+def gradnorm_loss(
+    weights: Mapping[str, Array], norms: Mapping[str, Array], rates: Mapping[str, Array], alpha: ScalarLike
+) -> Float[Array, ""]:
+    """L_grad = Σ_t |G_t - Ḡ r_t^α| with G_t = λ_t ‖g_t‖ and Ḡ = mean_t G_t; the target Ḡ r_t^α is a constant.
+
+    Example:
+        >>> ones = {"pde": 1.0, "bc": 1.0}
+        >>> print(gradnorm_loss(ones, {"pde": 3.0, "bc": 1.0}, ones, 1.5))  # |3 - 2| + |1 - 2|
+        2.0
+    """
+    weighted = {name: jnp.asarray(weights[name] * norms[name]) for name in weights}
+    mean = scaling.mean(weighted)
+    targets = {name: jax.lax.stop_gradient(mean * rates[name] ** alpha) for name in weights}
+    return optax.tree.sum({name: jnp.abs(weighted[name] - targets[name]) for name in weights})
+
+
+def gradnorm(
+    *,
+    alpha: ScalarLike = 1.5,
+    learning_rate: ScalarLike | optax.GradientTransformation = 0.01,
+    every: int = 1,
+    min_weight: ScalarLike = 0.01,
+    max_weight: ScalarLike = 100.0,
+    renormalize: bool = True,
+    mean_rate: bool = True,
+    layers: Callable[[PyTree], PyTree] = lambda grads: grads,
+) -> optax.GradientTransformationExtraArgs:
+    """Descend L_grad(λ) = Σ_t |λ_t ‖g_t‖ - Ḡ r_t^α| by one step of the weights' own optimiser (Algorithm 1).
+
+    Then the weights are clipped into [min_weight, max_weight] and, with `renormalize`, scaled to Σ_t λ_t = T. The clip
+    bounds the weight and not its gradient, so a weight at its bound comes back as soon as L_grad says so.
+
+    Args:
+        alpha: strength of the restoring force, dimensionless; 0 makes all weighted norms equal.
+        learning_rate: of Adam, the default descent, or any optax optimiser.
+        every: steps between two moves, >= 1.
+        min_weight: lower bound, > 0.
+        max_weight: upper bound.
+        renormalize: whether the weights sum to the number of terms; the unnormalised variant leaves them where L_grad
+            takes them.
+        mean_rate: whether r_t is divided by its mean, as in the paper; some descriptions use r_t = L_t / L_t(0).
+        layers: picks the part of a gradient whose norm counts, e.g. the last shared layer as in the paper.
+
+    Returns:
+        A term-space transform. It reads the extra arg `losses`, `{term: ()}`; those of the first step are L(0).
+
+    Raises:
+        ValueError: when a number is out of range, or `losses` are missing.
+
+    Cost: a norm a term and a few scalar operations.
+
+    Example:
+        >>> import jax.numpy as jnp, optax
+        >>> balancer = gradnorm(learning_rate=optax.sgd(0.1))
+        >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([0.6, 0.8])}
+        >>> losses = {"pde": jnp.float32(1.0), "bc": jnp.float32(1.0)}
+        >>> balanced, state = balancer.update(grads, balancer.init(grads), losses=losses)
+        >>> print(state.weights["pde"], state.weights["bc"])  # (1 - 0.1 · 5, 1 + 0.1 · 1) scaled to sum 2
+        0.625 1.375
+    """
+    checks.number("gradnorm: alpha", alpha, 0.0)
+    checks.number("gradnorm: every", every, 1)
+    checks.number("gradnorm: min_weight", min_weight, 1e-12)
+    descent = learning_rate if isinstance(learning_rate, optax.GradientTransformation) else optax.adam(learning_rate)
+
+    def start(term_params: dict[str, PyTree]) -> GradNormMemory:
+        weights = scaling.ones(term_params)
+        return GradNormMemory(weights, descent.init(weights))
+
+    def propose(seen: scaling.Seen, memory: GradNormMemory) -> tuple[scaling.Weights, GradNormMemory]:
+        losses = scaling.needs_losses("gradnorm", seen)
+        first = seen.steps == 0
+        initial = {name: jnp.where(first, losses[name], memory.initial_losses[name]) for name in losses}
+        rates = inverse_training_rates(losses, initial)
+        if not mean_rate:
+            rates = {name: scaling.ratio(losses[name], initial[name]) for name in losses}
+        norms = gradient_norms({name: layers(grads) for name, grads in seen.grads.items()})
+        slope = jax.grad(gradnorm_loss)(seen.weights, norms, rates, alpha)
+        step, descent_state = descent.update(slope, memory.descent, seen.weights)
+        moved = {
+            name: jnp.clip(w, min_weight, max_weight) for name, w in optax.apply_updates(seen.weights, step).items()
+        }
+        if renormalize:
+            mean = scaling.mean(moved)
+            moved = {name: w / mean for name, w in moved.items()}
+        return moved, GradNormMemory(initial, descent_state)
+
+    return scaling.scalar_rule(propose, start=start, every=every)

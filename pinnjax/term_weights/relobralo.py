@@ -1,0 +1,90 @@
+"""ReLoBRaLo: relative loss balancing with random lookback.
+
+References:
+  Bischof, Kraus, `Multi-objective loss balancing for physics-informed deep learning
+  <https://arxiv.org/abs/2110.09813>`_, 2021: Section 3.2 and the authors' code.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, ScalarLike
+
+from pinnjax import checks
+from pinnjax.term_weights import scaling
+
+
+class ReLoBRaLoMemory(NamedTuple):
+    """Memory of `relobralo`.
+
+    Attributes:
+        initial_losses: L(0), `{term: ()}`.
+        previous_losses: L(k-1), `{term: ()}`.
+    """
+
+    initial_losses: dict[str, Float[Array, ""]]
+    previous_losses: dict[str, Float[Array, ""]]
+
+
+def relobralo(
+    *, alpha: ScalarLike = 0.999, temperature: ScalarLike = 1.0, saudade: ScalarLike = 1.0, seed: int = 0
+) -> optax.GradientTransformationExtraArgs:
+    """Weigh terms by how little their losses fell, since the last step and, at random, since the first.
+
+        λ(k) = α (ρ λ(k-1) + (1 - ρ) λ^bal(k, 0)) + (1 - α) λ^bal(k, k-1),   ρ ~ Bernoulli(saudade)
+        λ^bal_t(a, b) = T softmax_t( L_t(a) / (τ L_t(b)) )
+
+    The weights sum to T, the number of terms, at all times.
+
+    Args:
+        alpha: α, dimensionless, in [0, 1].
+        temperature: τ, dimensionless, > 0. The authors' released notebooks use 0.1 as well.
+        saudade: E ρ, dimensionless, in [0, 1]; below 1 the weights now and then look back to the first losses.
+        seed: of the Bernoulli draws, which depend on it and on the step.
+
+    Returns:
+        A term-space transform. It reads the extra arg `losses`, `{term: ()}`.
+
+    Raises:
+        ValueError: when a number is out of range, or `losses` are missing.
+
+    Cost: a few scalar operations; no gradient is looked at.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> balancer = relobralo(alpha=0.0)
+        >>> grads = {"pde": jnp.array([1.0]), "bc": jnp.array([1.0])}
+        >>> state = balancer.init(grads)
+        >>> for pde in (4.0, 1.0):
+        ...     losses = {"pde": jnp.float32(pde), "bc": jnp.float32(1.0)}
+        ...     balanced, state = balancer.update(grads, state, losses=losses)
+        >>> print(f"{state.weights['bc']:.4f}")  # 2 e / (e + e^(1/4))
+        1.3584
+    """
+    checks.number("relobralo: alpha", alpha, 0.0, 1.0)
+    checks.number("relobralo: temperature", temperature, 1e-12)
+    checks.number("relobralo: saudade", saudade, 0.0, 1.0)
+
+    def balance(now: Mapping[str, Array], then: Mapping[str, Array]) -> scaling.Weights:
+        shares = scaling.softmax({name: scaling.ratio(now[name], temperature * then[name]) for name in now})
+        return {name: len(now) * share for name, share in shares.items()}
+
+    def start(term_params: dict[str, Any]) -> ReLoBRaLoMemory:
+        ones = scaling.ones(term_params)
+        return ReLoBRaLoMemory(ones, ones)
+
+    def propose(seen: scaling.Seen, memory: ReLoBRaLoMemory) -> tuple[scaling.Weights, ReLoBRaLoMemory]:
+        losses = scaling.needs_losses("relobralo", seen)
+        first = seen.steps == 0
+        initial = {name: jnp.where(first, losses[name], memory.initial_losses[name]) for name in losses}
+        previous = {name: jnp.where(first, losses[name], memory.previous_losses[name]) for name in losses}
+        keep = jax.random.bernoulli(jax.random.fold_in(jax.random.key(seed), seen.steps), saudade)
+        since_first, since_last = balance(losses, initial), balance(losses, previous)
+        kept = {name: jnp.where(keep, weight, since_first[name]) for name, weight in seen.weights.items()}
+        targets = {name: jnp.asarray(alpha * kept[name] + (1 - alpha) * since_last[name]) for name in losses}
+        return targets, ReLoBRaLoMemory(initial, losses)
+
+    return scaling.scalar_rule(propose, start=start)
