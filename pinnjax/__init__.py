@@ -9,13 +9,19 @@ from pinnjax.metrics import relative_l2
 from pinnjax.point_weights import self_adaptive
 from pinnjax.step import TrainState, TrainStep, train_step
 from pinnjax.term_weights import (
+    aligned_mtl,
+    config,
     fixed,
     grad_norm_ratio,
     gradnorm,
+    imtl_g,
     inverse_dirichlet,
     lr_annealing,
+    mgda,
+    pcgrad,
     relobralo,
     softadapt,
+    upgrad,
 )
 from pinnjax.terms import batchwise, pullback, residuals
 
@@ -24,9 +30,11 @@ __version__ = "0.1.0"
 __all__ = [
     "TrainState",
     "TrainStep",
+    "aligned_mtl",
     "balanced",
     "batchwise",
     "component",
+    "config",
     "curl",
     "diff",
     "directional",
@@ -37,10 +45,13 @@ __all__ = [
     "grad_norm_ratio",
     "gradnorm",
     "hessian",
+    "imtl_g",
     "inverse_dirichlet",
     "laplacian",
     "lr_annealing",
+    "mgda",
     "nn",
+    "pcgrad",
     "pullback",
     "relative_l2",
     "relobralo",
@@ -49,5 +60,6 @@ __all__ = [
     "self_adaptive",
     "softadapt",
     "train_step",
+    "upgrad",
     "value_and_grads",
 ]

@@ -78,6 +78,42 @@ TERM_WEIGHTS: dict[str, Entry] = {
         "Heydari, Thompson, Mehmood 2019",
         "a few scalars",
     ),
+    "pcgrad": Entry(
+        lambda problem, **options: term_weights.pcgrad(**options),
+        "surgery: gradients projected off those they conflict with",
+        "Yu et al. 2020",
+        "a Gram matrix",
+    ),
+    "mgda": Entry(
+        lambda problem: term_weights.mgda(),
+        "surgery: the shortest vector in the convex hull",
+        "Désidéri 2012",
+        "a Gram matrix",
+    ),
+    "imtl_g": Entry(
+        lambda problem: term_weights.imtl_g(),
+        "surgery: equal projections on every gradient",
+        "Liu et al. 2021",
+        "a Gram matrix",
+    ),
+    "aligned_mtl": Entry(
+        lambda problem: term_weights.aligned_mtl(),
+        "surgery: principal components of one length",
+        "Senushkin et al. 2023",
+        "a Gram matrix",
+    ),
+    "upgrad": Entry(
+        lambda problem: term_weights.upgrad(),
+        "surgery: mean of projections onto the dual cone",
+        "Quinton, Rey 2024",
+        "a Gram matrix",
+    ),
+    "config": Entry(
+        lambda problem: term_weights.config(),
+        "surgery: equal positive cosines to every gradient",
+        "Liu, Chu, Thuerey 2025",
+        "a Gram matrix",
+    ),
 }
 
 POINT_WEIGHTS: dict[str, Entry] = {

@@ -81,6 +81,7 @@ def scalar_rule(
     start: Callable[[dict[str, PyTree]], PyTree] = lambda term_params: (),
     rate: ScalarLike = 1.0,
     every: int = 1,
+    signed: bool = False,
 ) -> optax.GradientTransformationExtraArgs:
     """The machinery that scalar rules share: λ ← (1 - rate) λ + rate λ̂ every `every` steps, and events counted.
 
@@ -93,6 +94,7 @@ def scalar_rule(
         start: the memory at the start, a function of `{term: params}`.
         rate: how far λ moves towards λ̂, in [0, 1].
         every: steps between two moves.
+        signed: whether weights may be negative.
     """
 
     def init(term_params: dict[str, PyTree]) -> ScalarWeightsState:
@@ -121,7 +123,7 @@ def scalar_rule(
         weights, held = {}, {}
         for name in names:
             old = state.weights[name]
-            usable = jnp.isfinite(targets[name]) & (targets[name] >= 0)
+            usable = jnp.isfinite(targets[name]) & (signed | (targets[name] >= 0))
             moved = (old + rate * (targets[name] - old)).astype(old.dtype)
             weights[name] = jnp.where(due & usable, moved, old)
             held[name] = state.held[name] + (due & ~usable)

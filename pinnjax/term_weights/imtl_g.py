@@ -1,0 +1,41 @@
+"""IMTL-G: the combination of the gradients that projects equally on each of them.
+
+References:
+  Liu, Li, Kuang, Xue, Chen, Yang, Liao, Zhang, `Towards impartial multi-task learning
+  <https://openreview.net/forum?id=IMPnRXEWpvr>`_, ICLR 2021: Section 3.1.
+"""
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from pinnjax.term_weights import gram
+
+
+def imtl_g() -> optax.GradientTransformationExtraArgs:
+    """G = Σ_t a_t g_t with Σ_t a_t = 1 and the same g · g_t / ‖g_t‖ for all t.
+
+    In closed form a ∝ D⁻¹ C⁺ 1, with C the cosines and D the norms. Coefficients may be negative. Where the gradients
+    are linearly dependent the pseudo-inverse of C is taken, so that the result does not depend on scales.
+
+    Returns:
+        A term-space transform; it reads no extra args. Where the coefficients of the solution sum to zero there is no
+        such combination, and the last coefficients are kept and counted.
+
+    Cost: the Gram matrix and its pseudo-inverse.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> surgery = imtl_g()
+        >>> grads = {"pde": jnp.array([4.0, 0.0]), "bc": jnp.array([0.0, 1.0])}
+        >>> balanced, state = surgery.update(grads, surgery.init(grads))
+        >>> total = balanced["pde"] + balanced["bc"]
+        >>> print(f"{total[0]:.3f} {total[1]:.3f}")  # 4/5 on both
+        0.800 0.800
+    """
+
+    def coefficients(seen: gram.Gram) -> Float[Array, " T"]:
+        along = gram.divide(gram.least_squares(seen.cosines, jnp.ones_like(seen.norms)), seen.norms)
+        return along / jnp.sum(along)
+
+    return gram.surgery(coefficients)

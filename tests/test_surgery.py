@@ -1,0 +1,146 @@
+"""Surgery against packages that we did not write: frozen numbers, made by `tests/frozen/make_surgery.py`."""
+
+import itertools
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pinnjax as pj
+
+FROZEN = dict(np.load(pathlib.Path(__file__).parent / "frozen" / "surgery.npz"))
+SETS = sorted({name.rsplit("/", 1)[0] for name in FROZEN if "/" in name}, key=lambda s: int(s.split("/")[0]))
+EQUAL_SCALES = [name for name in SETS if not name.endswith("scaled")]
+FULL_RANK = [name for name in SETS if not name.endswith("dependent")]
+
+
+def direction(rule, gradients):
+    """What a rule makes of a `(T, p)` set, split over two leaves."""
+    grads = {f"term {i}": {"a": jnp.asarray(g[:4]), "b": jnp.asarray(g[4:])} for i, g in enumerate(gradients)}
+    balanced, _ = rule.update(grads, rule.init(grads))
+    total = jax.tree.map(lambda *g: sum(g), *balanced.values())
+    return np.concatenate([total["a"], total["b"]])
+
+
+def compare(rule, peer, sets, tolerance=1e-5):
+    assert len(sets) >= 50
+    update = jax.jit(lambda g: direction_traced(rule, g))
+    for name in sets:
+        expected = FROZEN[f"{name}/{peer}"]
+        found = update(FROZEN[f"{name}/gradients"])
+        error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+        assert error <= tolerance, f"{name}: {error:.1e} from {peer}"
+
+
+def direction_traced(rule, gradients):
+    grads = {f"term {i}": {"a": g[:4], "b": g[4:]} for i, g in enumerate(gradients)}
+    balanced, _ = rule.update(grads, rule.init(grads))
+    total = jax.tree.map(lambda *g: sum(g), *balanced.values())
+    return jnp.concatenate([total["a"], total["b"]])
+
+
+def test_the_sets_are_of_every_kind_and_size():
+    assert {name.split("/")[1] for name in SETS} == {"random", "conflicting", "aligned", "scaled", "dependent"}
+    assert {len(FROZEN[f"{name}/gradients"]) for name in SETS} == {2, 3, 4, 5, 6}
+    print(FROZEN["versions"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "peer", "sets"),
+    [
+        (pj.config, "torchjd config", SETS),
+        (pj.config, "conflictfree config", SETS),
+        # torchjd regularises K itself, which drowns the small gradients of a badly scaled set; quadprog gets cosines.
+        (pj.upgrad, "torchjd upgrad", EQUAL_SCALES),
+        (pj.upgrad, "quadprog upgrad", SETS),
+        (pj.mgda, "quadprog mgda", SETS),
+        # For dependent gradients the eigenvalue that is cut as zero is each package's choice, and decides the scale.
+        (pj.aligned_mtl, "torchjd aligned_mtl", SETS),
+        # For dependent gradients IMTL-G is not unique: torchjd takes the pseudo-inverse of K, we that of the cosines.
+        (pj.imtl_g, "torchjd imtl_g", FULL_RANK),
+        (pj.imtl_g, "conflictfree imtl_g", FULL_RANK),
+    ],
+)
+def test_it_agrees_with_the_peer(rule, peer, sets, x64):
+    compare(rule(), peer, sets)
+
+
+def test_mgda_is_no_longer_than_what_frank_wolfe_finds(x64):
+    for name in SETS:
+        found = direction(pj.mgda(), FROZEN[f"{name}/gradients"])
+        assert np.linalg.norm(found) <= np.linalg.norm(FROZEN[f"{name}/torchjd mgda"]) * (1 + 1e-9)
+
+
+def outcomes(gradients):
+    """Every result that PCGrad can have: each gradient with each order of the others."""
+    results = []
+    for i, g in enumerate(gradients):
+        mine = []
+        for order in itertools.permutations([j for j in range(len(gradients)) if j != i]):
+            own = g.copy()
+            for j in order:
+                product = own @ gradients[j]
+                if product < 0:
+                    own = own - product / (gradients[j] @ gradients[j]) * gradients[j]
+            mine.append(own)
+        results.append(mine)
+    return np.array([sum(choice) for choice in itertools.product(*results)])
+
+
+def test_pcgrad_is_one_of_its_possible_outcomes_as_is_the_peers(x64):
+    """The order is random, so for up to four terms all orders are tried, and with two terms there is only one."""
+    seen = 0
+    for name in SETS:
+        gradients = FROZEN[f"{name}/gradients"]
+        if len(gradients) > 4:
+            continue
+        possible = outcomes(gradients)
+        size = np.linalg.norm(gradients)
+        for found in (FROZEN[f"{name}/torchjd pcgrad"], direction(pj.pcgrad(seed=seen), gradients)):
+            assert np.linalg.norm(possible - found, axis=1).min() <= 1e-10 * size
+        seen += 1
+    assert seen >= 40
+
+
+def test_pcgrad_draws_a_new_order_in_every_step():
+    gradients = jnp.asarray(
+        FROZEN[next(s for s in SETS if s.endswith("/conflicting") and int(s.split("/")[0]) > 20) + "/gradients"],
+        jnp.float32,
+    )
+    grads = {f"term {i}": g for i, g in enumerate(gradients)}
+    rule = pj.pcgrad()
+    state, totals = rule.init(grads), []
+    for _ in range(12):
+        balanced, state = rule.update(grads, state)
+        totals.append(np.asarray(sum(balanced.values())))
+    assert len(np.unique(np.round(totals, 3), axis=0)) > 1
+
+
+@pytest.mark.parametrize("name", FULL_RANK[:20])
+def test_imtl_g_projects_equally_on_every_gradient(name, x64):
+    gradients = FROZEN[f"{name}/gradients"]
+    projections = gradients @ direction(pj.imtl_g(), gradients) / np.linalg.norm(gradients, axis=1)
+    np.testing.assert_allclose(projections, projections[0], rtol=1e-6)
+
+
+def test_badly_scaled_gradients_keep_their_meaning_in_single_precision():
+    """Rules that work with cosines agree with double precision although the norms differ by up to 1e6.
+
+    The bound is that of rounding, 6e-8, times the condition number of the cosines, some 1e4 in the worst of these sets.
+    """
+    for name in [s for s in SETS if s.endswith("scaled")]:
+        gradients = FROZEN[f"{name}/gradients"]
+        for rule, peer in [(pj.config, "torchjd config"), (pj.upgrad, "quadprog upgrad")]:
+            found = direction(rule(), gradients.astype(np.float32))
+            expected = FROZEN[f"{name}/{peer}"]
+            assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
+
+
+def test_opposite_gradients_stop_config_and_too_many_terms_are_named():
+    opposite = np.array([[1.0] * 9, [-1.0] * 9], np.float32)
+    np.testing.assert_allclose(direction(pj.config(), opposite), np.zeros(9))
+    many = {f"term {i}": jnp.ones(2) for i in range(11)}
+    with pytest.raises(ValueError, match="11 terms; expected at most 10"):
+        pj.mgda().update(many, pj.mgda().init(many))
