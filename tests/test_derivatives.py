@@ -108,7 +108,7 @@ def test_derivatives_of_one_field_share_their_work():
     everything = flops(
         lambda u, x: pj.diff(u, 0, 0)(x) + pj.diff(u, 1, 1)(x) + u(x) * pj.diff(u, 0)(x) + pj.diff(u, 1)(x)
     )
-    assert everything < 1.05 * second
+    assert everything < 1.1 * second  # some 4 % with jax 0.10, 6 % with 0.12
     assert second < 5.5 * flops(lambda u, x: u(x))  # the passes of u, u_x, u_y, u_xx and u_yy, and the chain rule
 
 
