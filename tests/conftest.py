@@ -3,6 +3,9 @@
 import jax
 import pytest
 
+# This script makes frozen numbers with packages that the tests do not need.
+collect_ignore = ["frozen/make_surgery.py"]
+
 # Several devices on one processor, so that sharded runs can be compared with unsharded ones.
 jax.config.update("jax_num_cpu_devices", 4)
 # (n, 1) - (n,) is the classic bug of this field; here it raises.
