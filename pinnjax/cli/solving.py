@@ -117,4 +117,7 @@ def _report(
             console.print(f"{name}: {int(solution.state.skipped)} steps were skipped, their gradient was not finite")
     if {"M1", "M4"} <= set(solutions):
         gain = solutions["M1"].relative_l2 / solutions["M4"].relative_l2
-        console.print(f"Balanced (M4), the error is {gain:.3g} times smaller than plain (M1).", soft_wrap=True)
+        console.print(
+            f"Balanced, with the modified network (M4), the error is {gain:.3g} times smaller than plain (M1).",
+            soft_wrap=True,
+        )
