@@ -172,16 +172,17 @@ def train_step(
         )
         lambdas = scaling.current(term_state, residuals)
         grad = losses.total(balanced)
+        evaluate = terms_.residuals(terms, state.definition, state.constants, chunk=chunk)
 
         def residual_fn(p: PyTree) -> Array:
             """√(λ_t w_i / n_t) r_ti in one vector, whose squared norm is the weighted loss."""
-            found = terms_.residuals(terms, state.definition, state.constants, chunk=chunk)(p, points)
+            found = evaluate(p, points)
             return jnp.concatenate([_rooted(r, lambdas[name], weights[name]) for name, r in found.items()])
 
         # The line searches of optax hand every extra arg to value_fn, so it accepts the one that it does not need.
         def value_fn(p: PyTree, residual_fn: Any = None) -> Array:
             del residual_fn
-            found = terms_.residuals(terms, state.definition, state.constants, chunk=chunk)(p, points)
+            found = evaluate(p, points)
             return optax.tree.sum({name: lambdas[name] * losses.loss(r, weights[name]) for name, r in found.items()})
 
         value = optax.tree.sum({name: lambdas[name] * term_losses[name] for name in residuals})

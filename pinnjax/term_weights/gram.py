@@ -59,6 +59,7 @@ def surgery(coefficients: Callable[[Gram], Float[Array, " T"]]) -> optax.Gradien
     """A term-space transform that scales each gradient by its coefficient, so that their sum is the direction.
 
     Coefficients may be negative. When one is not finite (a broken term), those of the last step are kept and counted.
+    A negative one has no real root, so `residual_fn` is then NaN: Gauss-Newton needs a rule with positive weights.
     """
 
     def propose(seen: scaling.Seen, memory: PyTree) -> tuple[scaling.Weights, PyTree]:
