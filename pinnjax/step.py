@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from pinnjax import bridge, checks, losses
+from pinnjax import bridge, checks, losses, point_gradients
 from pinnjax import terms as terms_
 from pinnjax.sampling.sampler import Sampler
-from pinnjax.term_weights import scaling
+from pinnjax.term_weights import scaling, tools
 
 PyTree = Any
 Metrics = dict[str, Array]
@@ -168,6 +168,10 @@ def train_step(
             residuals=frozen,
             points=points,
             point_weights=weights,
+            field=bridge.field(state.definition, params, state.constants),
+            point_grad_norms=lambda: point_gradients.point_grad_norms(
+                terms, state.definition, state.constants, chunk=chunk
+            )(params, points),
             step=state.step,
         )
         lambdas = scaling.current(term_state, residuals)
@@ -193,6 +197,7 @@ def train_step(
         stayed = (params, state.point_weights, state.term_weights, state.optimizer)
         grad_norms = {name: optax.tree.norm(g) for name, g in term_grads.items()}
         broken = {name: ~jnp.isfinite(term_losses[name] + grad_norms[name]) for name in residuals}
+        broken |= {name: broken[name] | ~jnp.isfinite(optax.tree.norm(balanced[name])) for name in residuals}
         taken = ~functools.reduce(jnp.logical_or, broken.values()) & _finite(updates)
         new_params, point_state, term_state, optimizer_state = jax.tree.map(
             lambda new, old: jnp.where(taken, new, old), moved, stayed
@@ -216,9 +221,10 @@ def train_step(
             metrics[f"weight/{name}"] = lambdas[name]
             metrics[f"grad_norm/{name}"] = grad_norms[name]
             metrics[f"nonfinite/{name}"] = new_state.nonfinite[name]
-        for held in scaling.found(term_state, "held", residuals):
-            for name, count in held.items():
-                metrics[f"held/{name}"] = metrics.get(f"held/{name}", 0) + count
+        for event in tools.EVENTS:
+            for counts in scaling.found(term_state, event, residuals):
+                for name, count in counts.items():
+                    metrics[f"{event}/{name}"] = metrics.get(f"{event}/{name}", 0) + count
         return new_state, metrics
 
     return TrainStep(init, update)

@@ -10,7 +10,7 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "pinnjax"
 # A module may import from its own layer and from those above it in this list.
 LAYERS = [
     ["derivatives", "chunks", "checks", "bridge", "metrics", "sharing"],
-    ["terms", "losses"],
+    ["terms", "losses", "point_gradients"],
     ["point_weights", "term_weights", "nn", "sampling"],
     ["balanced", "step"],
     ["checkpoint", "fit"],

@@ -6,6 +6,7 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import pinnjax as pj
@@ -30,6 +31,8 @@ def compare(rule, peer, sets, tolerance=1e-5):
     for name in sets:
         expected = FROZEN[f"{name}/{peer}"]
         found = update(FROZEN[f"{name}/gradients"])
+        if peer == "torchjd nash_mtl":  # its bargain is over gradients in units of √‖K‖: the length is another
+            expected, found = expected / np.linalg.norm(expected), found / np.linalg.norm(found)
         error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
         assert error <= tolerance, f"{name}: {error:.1e} from {peer}"
 
@@ -61,6 +64,11 @@ def test_the_sets_are_of_every_kind_and_size():
         # For dependent gradients IMTL-G is not unique: torchjd takes the pseudo-inverse of K, we that of the cosines.
         (pj.imtl_g, "torchjd imtl_g", FULL_RANK),
         (pj.imtl_g, "conflictfree imtl_g", FULL_RANK),
+        (pj.cagrad, "torchjd cagrad", EQUAL_SCALES),
+        (pj.cagrad, "cvxpy cagrad", SETS),
+        # torchjd's sequence of convex programs ends early on two sets, and its Gram matrix drowns small gradients.
+        (pj.nash_mtl, "torchjd nash_mtl", [s for s in EQUAL_SCALES if s not in ("1/conflicting", "19/dependent")]),
+        (pj.nash_mtl, "scipy nash_mtl", SETS),
     ],
 )
 def test_it_agrees_with_the_peer(rule, peer, sets, x64):
@@ -144,3 +152,63 @@ def test_opposite_gradients_stop_config_and_too_many_terms_are_named():
     many = {f"term {i}": jnp.ones(2) for i in range(11)}
     with pytest.raises(ValueError, match="11 terms; expected at most 10"):
         pj.mgda().update(many, pj.mgda().init(many))
+
+
+def test_m_config_follows_the_authors_operator(x64):
+    """Five steps, gradients that change, every momentum renewed in each; the authors add 1e-8 to √s as we do.
+
+    Not on linearly dependent gradients, of which conflictfree's least squares makes NaN in its momenta.
+    """
+    for name in FULL_RANK:
+        gradients = FROZEN[f"{name}/gradients"]
+        signs = (-1.0) ** np.arange(len(gradients))[:, None]
+        rule, expected = pj.m_config(), FROZEN[f"{name}/conflictfree m_config"]
+        state = rule.init({f"term {i}": jnp.asarray(g) for i, g in enumerate(gradients)})
+        for k in range(5):
+            grads = {f"term {i}": jnp.asarray(g) for i, g in enumerate(gradients * (1 + 0.1 * k * signs))}
+            balanced, state = rule.update(grads, state)
+            found = sum(balanced.values())
+            assert np.linalg.norm(found - expected[k]) <= 1e-5 * np.linalg.norm(expected[k]), (name, k)
+
+
+def test_multiadam_is_the_mean_of_one_adam_a_term():
+    rng = np.random.default_rng(0)
+    rule, adam = pj.multiadam(), optax.scale_by_adam(0.99, 0.99)
+    params = {"a": jnp.zeros(3), "b": jnp.zeros((2, 2))}
+    state, states = rule.init({"pde": params, "bc": params}), {"pde": adam.init(params), "bc": adam.init(params)}
+    for _ in range(4):
+        grads = {
+            t: jax.tree.map(lambda p, c=c: c * jnp.asarray(rng.normal(size=p.shape), jnp.float32), params)
+            for t, c in [("pde", 100.0), ("bc", 0.01)]
+        }
+        balanced, state = rule.update(grads, state)
+        for name in grads:
+            step, states[name] = adam.update(grads[name], states[name])
+            jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y / 2, rtol=1e-6), balanced[name], step)
+
+
+def dual_cone(r, b, variant):
+    """DCGD in vectors, as its paper draws it."""
+    total, off = r + b, lambda x, y: x - (x @ y) / (y @ y) * y
+    if variant == "center":
+        c = r / np.linalg.norm(r) + b / np.linalg.norm(b)
+        return (c @ total) / (c @ c) * c
+    if total @ b >= 0 and total @ r >= 0:
+        return total
+    if variant == "projection":
+        return off(total, b) if total @ b < 0 else off(total, r)
+    return (off(total, b) + off(total, r)) / 2
+
+
+@pytest.mark.parametrize("variant", ["center", "average", "projection"])
+def test_dcgd_stays_in_the_dual_cone_and_is_the_formula_in_vectors(variant, x64):
+    outside = 0
+    for name in SETS:
+        gradients = FROZEN[f"{name}/gradients"]
+        r, b = gradients[0], gradients[1:].sum(axis=0)
+        found = direction(pj.dcgd("term 0", variant=variant), gradients)
+        np.testing.assert_allclose(found, dual_cone(r, b, variant), rtol=1e-9, atol=1e-12 * np.linalg.norm(gradients))
+        lowest = min(found @ r / np.linalg.norm(r), found @ b / np.linalg.norm(b))
+        assert lowest >= -1e-12 * np.linalg.norm(gradients)
+        outside += (r + b) @ b < 0 or (r + b) @ r < 0
+    assert outside >= 10

@@ -5,6 +5,7 @@ The weights enter as ones, so transforms chain by multiplication, with each othe
 as `optax.clip`. The loss of a term is mean_i w_i |r_i|², and no gradient flows through w.
 """
 
+from pinnjax.point_weights.pecann import PECANNState, pecann
 from pinnjax.point_weights.self_adaptive import SelfAdaptiveState, self_adaptive
 
-__all__ = ["SelfAdaptiveState", "self_adaptive"]
+__all__ = ["PECANNState", "SelfAdaptiveState", "pecann", "self_adaptive"]

@@ -32,12 +32,13 @@ def config() -> optax.GradientTransformationExtraArgs:
         >>> print(balanced["pde"] + balanced["bc"])  # (3 + 1) / √2 along (1, 1) / √2
         [2. 2.]
     """
-
-    def coefficients(seen: gram.Gram) -> Float[Array, " T"]:
-        x = gram.least_squares(seen.cosines, jnp.ones_like(seen.norms))
-        square = x @ seen.cosines @ x
-        length = seen.norms @ (seen.cosines @ x)  # Σ_t g_t · d, times the length of d
-        there = square > jnp.finfo(square.dtype).eps
-        return jnp.where(there, gram.divide(x, seen.norms) * length / jnp.where(there, square, 1), 0)
-
     return gram.surgery(coefficients)
+
+
+def coefficients(seen: gram.Gram) -> Float[Array, " T"]:
+    """The numbers a_t of G = Σ_t a_t g_t."""
+    x = gram.least_squares(seen.cosines, jnp.ones_like(seen.norms))
+    square = x @ seen.cosines @ x
+    length = seen.norms @ (seen.cosines @ x)  # Σ_t g_t · d, times the length of d
+    there = square > jnp.finfo(square.dtype).eps
+    return jnp.where(there, gram.divide(x, seen.norms) * length / jnp.where(there, square, 1), 0)

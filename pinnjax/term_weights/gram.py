@@ -30,12 +30,14 @@ class Gram(NamedTuple):
         norms: ‖g_t‖, `(T,)`.
         cosines: C, `(T, T)`; rows and columns of zero gradients are zero.
         steps: `()`, updates so far.
+        names: of the terms.
     """
 
     products: Float[Array, "T T"]
     norms: Float[Array, " T"]
     cosines: Float[Array, "T T"]
     steps: Array
+    names: list[str]
 
 
 def gram(term_grads: dict[str, PyTree]) -> Float[Array, "T T"]:
@@ -55,7 +57,11 @@ def gram(term_grads: dict[str, PyTree]) -> Float[Array, "T T"]:
     return sum(products[1:], products[0])
 
 
-def surgery(coefficients: Callable[[Gram], Float[Array, " T"]]) -> optax.GradientTransformationExtraArgs:
+def surgery(
+    coefficients: Callable[[Gram], Float[Array, " T"]],
+    *,
+    start: Callable[[dict[str, PyTree]], PyTree] = lambda term_params: (),
+) -> optax.GradientTransformationExtraArgs:
     """A term-space transform that scales each gradient by its coefficient, so that their sum is the direction.
 
     Coefficients may be negative. When one is not finite (a broken term), those of the last step are kept and counted.
@@ -63,15 +69,22 @@ def surgery(coefficients: Callable[[Gram], Float[Array, " T"]]) -> optax.Gradien
     """
 
     def propose(seen: scaling.Seen, memory: PyTree) -> tuple[scaling.Weights, PyTree]:
-        products = gram(seen.grads)
-        norms = jnp.sqrt(jnp.diagonal(products))
-        inverse = jnp.where(norms > 0, 1 / jnp.where(norms > 0, norms, 1), 0)
-        cosines = products * inverse[:, None] * inverse[None, :]
-        found = coefficients(Gram(products, norms, cosines, seen.steps))
-        sound = jnp.all(jnp.isfinite(found)) & jnp.all(jnp.isfinite(products))
+        found, sound = combine(coefficients, seen.grads, seen.steps)
         return {name: jnp.where(sound, found[i], jnp.nan) for i, name in enumerate(seen.grads)}, memory
 
-    return scaling.scalar_rule(propose, signed=True)
+    return scaling.scalar_rule(propose, start=start, signed=True)
+
+
+def combine(
+    coefficients: Callable[[Gram], Float[Array, " T"]], term_grads: dict[str, PyTree], steps: Array
+) -> tuple[Float[Array, " T"], Bool[Array, ""]]:
+    """A surgery's coefficients for these gradients, and whether they and the gradients are finite."""
+    products = gram(term_grads)
+    norms = jnp.sqrt(jnp.diagonal(products))
+    inverse = jnp.where(norms > 0, 1 / jnp.where(norms > 0, norms, 1), 0)
+    cosines = products * inverse[:, None] * inverse[None, :]
+    found = coefficients(Gram(products, norms, cosines, steps, list(term_grads)))
+    return found, jnp.all(jnp.isfinite(found)) & jnp.all(jnp.isfinite(products))
 
 
 def divide(values: Array, norms: Array) -> Array:

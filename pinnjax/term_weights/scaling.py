@@ -64,12 +64,18 @@ class Seen(NamedTuple):
         losses: `{term: ()}`, those that `grads` are the gradients of.
         weights: `{term: ()}`, the weights so far.
         steps: `()`, updates so far.
+        due: `()`, whether the weights may move in this step; an expensive rule works under `lax.cond` of it.
+        params: `{term: params}`, or None.
+        extra: the other extra args of the update.
     """
 
     grads: dict[str, PyTree]
     losses: dict[str, Array]
     weights: Weights
     steps: Array
+    due: Array
+    params: PyTree
+    extra: dict[str, Any]
 
 
 Propose = Callable[[Seen, PyTree], tuple[Weights, PyTree]]
@@ -82,12 +88,13 @@ def scalar_rule(
     rate: ScalarLike = 1.0,
     every: int = 1,
     signed: bool = False,
+    remember: bool = False,
 ) -> optax.GradientTransformationExtraArgs:
     """The machinery that scalar rules share: λ ← (1 - rate) λ + rate λ̂ every `every` steps, and events counted.
 
     Terms reach the rule in the order of their names, so the order in which a user writes them changes nothing, not even
-    a rounding. A proposal that is not finite, or negative, is not taken: the weight is kept and the event counted. A
-    memory that would not be finite is kept as it was, so one NaN does not poison it for ever.
+    a rounding. A proposal that is not finite, or negative, is not taken: the weight is kept and the event counted. When
+    the memory would not be finite, it is kept as it was, with all weights, so one NaN does not poison it for ever.
 
     Args:
         propose: `propose(seen, memory) -> ({term: λ̂}, memory)`.
@@ -95,6 +102,7 @@ def scalar_rule(
         rate: how far λ moves towards λ̂, in [0, 1].
         every: steps between two moves.
         signed: whether weights may be negative.
+        remember: whether the memory moves in every step, not only when the weights do.
     """
 
     def init(term_params: dict[str, PyTree]) -> ScalarWeightsState:
@@ -110,25 +118,28 @@ def scalar_rule(
         losses: Mapping[str, Array] | None = None,
         **extra: Any,
     ) -> tuple[dict[str, PyTree], ScalarWeightsState]:
-        del params, extra
         names = sorted(term_grads)
+        due = state.steps % every == 0
         seen = Seen(
             grads={name: term_grads[name] for name in names},
             losses={name: (losses or {})[name] for name in names if name in (losses or {})},
             weights={name: state.weights[name] for name in names},
             steps=state.steps,
+            due=due,
+            params=params,
+            extra=extra,
         )
         targets, memory = propose(seen, state.memory)
-        due = state.steps % every == 0
+        floats = [m for m in jax.tree.leaves(memory) if jnp.issubdtype(m.dtype, jnp.floating)]
+        sound = functools.reduce(jnp.logical_and, [jnp.all(jnp.isfinite(m)) for m in floats], jnp.array(True))
         weights, held = {}, {}
         for name in names:
             old = state.weights[name]
-            usable = jnp.isfinite(targets[name]) & (signed | (targets[name] >= 0))
+            usable = sound & jnp.isfinite(targets[name]) & (signed | (targets[name] >= 0))
             moved = (old + rate * (targets[name] - old)).astype(old.dtype)
             weights[name] = jnp.where(due & usable, moved, old)
             held[name] = state.held[name] + (due & ~usable)
-        sound = [jnp.all(jnp.isfinite(m)) for m in jax.tree.leaves(memory) if jnp.issubdtype(m.dtype, jnp.floating)]
-        kept = functools.reduce(jnp.logical_and, sound, due)
+        kept = sound & (due | remember)
         memory = jax.tree.map(lambda new, old: jnp.where(kept, new, old).astype(old.dtype), memory, state.memory)
         next_state = ScalarWeightsState(weights, held, optax.safe_increment(state.steps), memory)
         return scale(weights, term_grads), next_state
@@ -164,3 +175,10 @@ def mean(values: Mapping[str, Array]) -> Array:
 def softmax(values: Mapping[str, Array]) -> Weights:
     """Softmax over the terms."""
     return dict(zip(values, jax.nn.softmax(jnp.stack(list(values.values()))), strict=True))
+
+
+def counted(term_grads: Mapping[str, PyTree], held: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+    """Whether all gradients are finite, and the count of those that were not, for rules without scalar weights."""
+    broken = {name: ~jnp.isfinite(optax.tree.norm(term_grads[name])) for name in held}
+    sound = ~functools.reduce(jnp.logical_or, broken.values())
+    return sound, {name: count + broken[name] for name, count in held.items()}

@@ -1,0 +1,112 @@
+"""DCGD: the gradient is kept in the dual cone of the gradients of the PDE and of the conditions.
+
+References:
+  Hwang, Lim, `Dual cone gradient descent for training physics-informed neural networks
+  <https://arxiv.org/abs/2409.18426>`_, NeurIPS 2024: Section 4, Algorithms 1 and 2, and the authors' code.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from pinnjax import checks
+from pinnjax.term_weights import gram
+
+PyTree = Any
+
+
+class Pair(NamedTuple):
+    """The two gradients of the paper, r of the equation and b of all conditions together.
+
+    Attributes:
+        r: ‖g_r‖², `()`.
+        b: ‖g_b‖², `()`.
+        rb: g_r · g_b, `()`.
+    """
+
+    r: Array
+    b: Array
+    rb: Array
+
+
+def _projection(p: Pair) -> tuple[Array, Array]:
+    """The total gradient, projected on the face of the cone that it left."""
+    against_b, against_r = p.b + p.rb < 0, p.r + p.rb < 0
+    of_r = jnp.where(against_b, 1.0, jnp.where(against_r, -gram.divide(p.rb, p.r), 1.0))
+    of_b = jnp.where(against_b, -gram.divide(p.rb, p.b), 1.0)
+    return of_r, of_b
+
+
+def _average(p: Pair) -> tuple[Array, Array]:
+    """Outside the cone, the mean of the two projections."""
+    outside = (p.b + p.rb < 0) | (p.r + p.rb < 0)
+    of_r = jnp.where(outside, (1 - gram.divide(p.rb, p.r)) / 2, 1.0)
+    of_b = jnp.where(outside, (1 - gram.divide(p.rb, p.b)) / 2, 1.0)
+    return of_r, of_b
+
+
+def _center(p: Pair) -> tuple[Array, Array]:
+    """The total gradient, projected on the bisector c of the cone, c = g_r / ‖g_r‖ + g_b / ‖g_b‖."""
+    r, b = jnp.sqrt(p.r), jnp.sqrt(p.b)
+    cosine = gram.divide(p.rb, r * b)
+    square = jnp.sign(r) + jnp.sign(b) + 2 * cosine  # ‖c‖², 2 (1 + cosine) unless a gradient vanishes
+    product = r + b + gram.divide(p.rb, r) + gram.divide(p.rb, b)  # c · (g_r + g_b)
+    there = square > 10 * jnp.finfo(p.r.dtype).eps
+    along = jnp.where(there, product / jnp.where(there, square, 1), 0)
+    return gram.divide(along, r), gram.divide(along, b)
+
+
+VARIANTS: dict[str, Callable[[Pair], tuple[Array, Array]]] = {
+    "center": _center,
+    "average": _average,
+    "projection": _projection,
+}
+
+
+def dcgd(pde: str, *, variant: str = "center") -> optax.GradientTransformationExtraArgs:
+    """Change the total gradient so that it conflicts neither with the equation's nor with that of the conditions.
+
+    The conditions count together: g_b = Σ_t g_t over all terms but `pde`.
+
+    * ``"center"`` (the paper's best): in every step, the total gradient projected on the bisector of the cone;
+    * ``"average"``: outside the dual cone, the mean of the two projections onto its faces;
+    * ``"projection"``: outside the dual cone, the projection onto the nearer face.
+
+    Args:
+        pde: name of the term of the equation.
+        variant: a name above.
+
+    Returns:
+        A term-space transform; it reads no extra args. Opposite gradients (a Pareto-stationary point) stop "center".
+
+    Raises:
+        ValueError: when the variant or the term is unknown.
+
+    Cost: the Gram matrix.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> surgery = dcgd("pde", variant="projection")
+        >>> grads = {"pde": jnp.array([4.0, 0.0]), "bc": jnp.array([-1.0, 1.0])}
+        >>> balanced, state = surgery.update(grads, surgery.init(grads))
+        >>> print(balanced["pde"] + balanced["bc"])  # (3, 1) rises bc; what is left of (4, 0) across (-1, 1)
+        [2. 2.]
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"dcgd: variant is {variant!r}; expected one of {list(VARIANTS)}")
+
+    def coefficients(seen: gram.Gram) -> Float[Array, " T"]:
+        inside = jnp.array([name == pde for name in seen.names])
+        r, b = inside.astype(seen.products.dtype), 1 - inside.astype(seen.products.dtype)
+        k = seen.products
+        of_r, of_b = VARIANTS[variant](Pair(r @ k @ r, b @ k @ b, r @ k @ b))
+        return of_r * r + of_b * b
+
+    def start(term_params: dict[str, PyTree]) -> PyTree:
+        checks.known_names("dcgd: pde", term_params, [pde])
+        return ()
+
+    return gram.surgery(coefficients, start=start)

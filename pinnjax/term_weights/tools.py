@@ -1,0 +1,381 @@
+"""Tools around a rule with scalar weights: bounds, smoothing, sums, schedules, and what to do with sick terms.
+
+A tool takes a rule and returns one. It edits the weights that the rule keeps in its state, so a moving average goes on
+from the edited weight, `optax.tree.get(state, "weights")` finds what was applied, and tools nest:
+`bounded(smoothed(ntk(), 0.9), 1e-3, 1e3)`. What it did is counted in its state, and in the metrics of the train step.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int, ScalarLike
+
+from pinnjax import checks
+from pinnjax.term_weights import scaling
+
+PyTree = Any
+Weights = dict[str, Array]
+Count = dict[str, Int[Array, ""]]
+EVENTS = ("held", "floored", "capped", "dead", "exploded")  # fields `{term: count}` that the metrics show
+
+
+class ToolState(NamedTuple):
+    """State of a tool that counts nothing.
+
+    Attributes:
+        rule: the rule's state, with the edited weights in it.
+        tool_steps: `()`, updates so far.
+    """
+
+    rule: PyTree
+    tool_steps: Int[Array, ""]
+
+
+class BoundedState(NamedTuple):
+    """State of `bounded`.
+
+    Attributes:
+        rule: the rule's state, with the bounded weights in it.
+        floored: `{term: ()}`, how often a weight was raised to the lower bound.
+        capped: `{term: ()}`, how often a weight was lowered to the upper bound.
+    """
+
+    rule: PyTree
+    floored: Count
+    capped: Count
+
+
+class GuardedState(NamedTuple):
+    """State of `guarded`.
+
+    Attributes:
+        rule: the rule's state, with the held weights in it.
+        dead: `{term: ()}`, how often a weight was held since the term's gradient had vanished.
+        exploded: `{term: ()}`, how often a weight was held since the term's gradient was too large.
+    """
+
+    rule: PyTree
+    dead: Count
+    exploded: Count
+
+
+def bounded(
+    rule: optax.GradientTransformation, lower: ScalarLike = 0.0, upper: ScalarLike = jnp.inf
+) -> optax.GradientTransformationExtraArgs:
+    """Keep a rule's weights in [lower, upper], and count how often each bound was met.
+
+    Args:
+        rule: a term-space rule with scalar weights.
+        lower: dimensionless.
+        upper: dimensionless, >= lower.
+
+    Returns:
+        A term-space transform that reads what the rule reads; the counts are `floored` and `capped`.
+
+    Raises:
+        ValueError: when lower > upper, or the rule has no scalar weights.
+
+    Example:
+        >>> import jax.numpy as jnp, pinnjax as pj
+        >>> balancer = bounded(pj.lr_annealing("pde", variant="norm", rate=1.0), upper=100.0)
+        >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([1e-3, 0.0])}
+        >>> balanced, state = balancer.update(grads, balancer.init(grads))
+        >>> print(balanced["bc"], state.capped["bc"])  # 100, not 5000
+        [0.1 0. ] 1
+    """
+    if isinstance(lower, int | float):
+        checks.number("bounded: upper", upper, lower)
+    inner = optax.with_extra_args_support(rule)
+
+    def init(term_params: dict[str, PyTree]) -> BoundedState:
+        state = inner.init(term_params)
+        none = {name: jnp.zeros((), jnp.int32) for name in _weights("bounded", state)}
+        return BoundedState(state, none, none)
+
+    def update(
+        term_grads: dict[str, PyTree], state: BoundedState, params: PyTree = None, **extra: Any
+    ) -> tuple[dict[str, PyTree], BoundedState]:
+        _, moved = inner.update(term_grads, state.rule, params, **extra)
+        weights = _weights("bounded", moved)
+        floored = {name: state.floored[name] + (weight < lower) for name, weight in weights.items()}
+        capped = {name: state.capped[name] + (weight > upper) for name, weight in weights.items()}
+        weights = {name: jnp.clip(weight, lower, upper).astype(weight.dtype) for name, weight in weights.items()}
+        return scaling.scale(weights, term_grads), BoundedState(_edited(moved, weights), floored, capped)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def guarded(
+    rule: optax.GradientTransformation, *, dead: ScalarLike = 0.0, exploding: ScalarLike = jnp.inf
+) -> optax.GradientTransformationExtraArgs:
+    """Hold the last weight of a term whose gradient has vanished or explodes, and count it.
+
+    Every scalar rule holds a weight whose proposal is not finite; this adds thresholds on ‖g_t‖. To leave out the whole
+    step instead, see `skip_exploding`; to floor or cap the weight, `bounded`.
+
+    Args:
+        rule: a term-space rule with scalar weights.
+        dead: the term is dead while ‖g_t‖ <= dead, in units of the gradient.
+        exploding: it explodes while ‖g_t‖ > exploding.
+
+    Returns:
+        A term-space transform that reads what the rule reads; the counts are `dead` and `exploded`.
+
+    Raises:
+        ValueError: when `dead` is negative, or the rule has no scalar weights.
+
+    Example:
+        >>> import jax.numpy as jnp, pinnjax as pj
+        >>> balancer = guarded(pj.lr_annealing("pde", variant="norm", rate=1.0), dead=1e-2)
+        >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([1e-3, 0.0])}
+        >>> balanced, state = balancer.update(grads, balancer.init(grads))
+        >>> print(balanced["bc"], state.dead["bc"])  # still weight 1
+        [0.001 0.   ] 1
+    """
+    checks.number("guarded: dead", dead, 0.0)
+    inner = optax.with_extra_args_support(rule)
+
+    def init(term_params: dict[str, PyTree]) -> GuardedState:
+        state = inner.init(term_params)
+        none = {name: jnp.zeros((), jnp.int32) for name in _weights("guarded", state)}
+        return GuardedState(state, none, none)
+
+    def update(
+        term_grads: dict[str, PyTree], state: GuardedState, params: PyTree = None, **extra: Any
+    ) -> tuple[dict[str, PyTree], GuardedState]:
+        _, moved = inner.update(term_grads, state.rule, params, **extra)
+        old, new = _weights("guarded", state.rule), _weights("guarded", moved)
+        norms = scaling.norms({name: term_grads[name] for name in new})
+        vanished = {name: norm <= dead for name, norm in norms.items()}
+        too_large = {name: norm > exploding for name, norm in norms.items()}
+        weights = {name: jnp.where(vanished[name] | too_large[name], old[name], new[name]) for name in new}
+        following = GuardedState(
+            rule=_edited(moved, weights),
+            dead={name: state.dead[name] + vanished[name] for name in new},
+            exploded={name: state.exploded[name] + too_large[name] for name in new},
+        )
+        return scaling.scale(weights, term_grads), following
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def smoothed(rule: optax.GradientTransformation, decay: ScalarLike = 0.9) -> optax.GradientTransformationExtraArgs:
+    """Move the weights only part of the way to where the rule puts them: λ ← decay λ + (1 - decay) λ_rule.
+
+    Args:
+        rule: a term-space rule with scalar weights; if it has a moving average of its own, that goes on from the
+            smoothed weights.
+        decay: dimensionless, in [0, 1].
+
+    Returns:
+        A term-space transform that reads what the rule reads.
+
+    Raises:
+        ValueError: when `decay` is out of range, or the rule has no scalar weights.
+
+    Example:
+        >>> import jax.numpy as jnp, pinnjax as pj
+        >>> balancer = smoothed(pj.lr_annealing("pde", variant="norm", rate=1.0), 0.5)
+        >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([1.0, 0.0])}
+        >>> balanced, state = balancer.update(grads, balancer.init(grads))
+        >>> print(balanced["bc"])  # half of the way from 1 to 5
+        [3. 0.]
+    """
+    checks.number("smoothed: decay", decay, 0.0, 1.0)
+
+    def edit(old: Weights, new: Weights) -> Weights:
+        return {name: jnp.asarray(decay * old[name] + (1 - decay) * new[name]) for name in new}
+
+    return _tool("smoothed", rule, edit)
+
+
+def normalized(
+    rule: optax.GradientTransformation, total: ScalarLike | None = None
+) -> optax.GradientTransformationExtraArgs:
+    """Scale the weights to a given sum, so that a balancer does not change the learning rate.
+
+    Args:
+        rule: a term-space rule with scalar weights; not surgery, whose coefficients may sum to zero.
+        total: the sum, dimensionless; the number of terms when None.
+
+    Returns:
+        A term-space transform that reads what the rule reads. Weights whose sum is not positive are left as they are.
+
+    Raises:
+        ValueError: when the rule has no scalar weights.
+
+    Example:
+        >>> import jax.numpy as jnp, pinnjax as pj
+        >>> balancer = normalized(pj.fixed({"bc": 3.0}))
+        >>> grads = {"pde": jnp.array([1.0]), "bc": jnp.array([1.0])}
+        >>> balanced, state = balancer.update(grads, balancer.init(grads))
+        >>> print(balanced["pde"], balanced["bc"])
+        [0.5] [1.5]
+    """
+
+    def edit(old: Weights, new: Weights) -> Weights:
+        del old
+        current = optax.tree.sum(new)
+        wanted = len(new) if total is None else total
+        return {name: jnp.where(current > 0, w * wanted / current, w) for name, w in new.items()}
+
+    return _tool("normalized", rule, edit)
+
+
+def scheduled(
+    rule: optax.GradientTransformation, *, every: int = 1, start: int = 0
+) -> optax.GradientTransformationExtraArgs:
+    """Run a rule in every `every`-th step from step `start` on; in between its weights are applied as they are.
+
+    The rule sees only the steps in which it runs: its own `every` and its memory count those. Before `start` the
+    weights are those of its initial state. It is evaluated under `lax.cond`, so it costs nothing in between.
+
+    Args:
+        rule: a term-space rule with scalar weights.
+        every: steps between two runs, >= 1.
+        start: first step in which it runs, >= 0.
+
+    Returns:
+        A term-space transform that reads what the rule reads.
+
+    Raises:
+        ValueError: when a number is out of range, or the rule has no scalar weights.
+
+    Example:
+        >>> import jax.numpy as jnp, pinnjax as pj
+        >>> balancer = scheduled(pj.lr_annealing("pde", variant="norm", rate=1.0), start=1)
+        >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([1.0, 0.0])}
+        >>> balanced, state = balancer.update(grads, balancer.init(grads))
+        >>> print(balanced["bc"])
+        [1. 0.]
+        >>> balanced, state = balancer.update(grads, state)
+        >>> print(balanced["bc"])
+        [5. 0.]
+    """
+    checks.number("scheduled: every", every, 1)
+    checks.number("scheduled: start", start, 0)
+    inner = optax.with_extra_args_support(rule)
+
+    def init(term_params: dict[str, PyTree]) -> ToolState:
+        state = inner.init(term_params)
+        _weights("scheduled", state)
+        return ToolState(state, jnp.zeros((), jnp.int32))
+
+    def update(
+        term_grads: dict[str, PyTree], state: ToolState, params: PyTree = None, **extra: Any
+    ) -> tuple[dict[str, PyTree], ToolState]:
+        due = (state.tool_steps >= start) & ((state.tool_steps - start) % every == 0)
+        run = lambda: inner.update(term_grads, state.rule, params, **extra)[1]
+        moved = jax.lax.cond(due, run, lambda: state.rule)
+        weights = _weights("scheduled", moved)
+        return scaling.scale(weights, term_grads), ToolState(moved, optax.safe_increment(state.tool_steps))
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def per_term(transform: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """Apply a transform of parameter space to the gradient of each term apart.
+
+    In term space `optax.clip_by_global_norm(c)` clips the norm of all terms together; `per_term` of it clips each.
+
+    Args:
+        transform: any optax transform of parameter space.
+
+    Returns:
+        A term-space transform that hands all extra args on.
+
+    Example:
+        >>> import jax.numpy as jnp, optax
+        >>> clip = per_term(optax.clip_by_global_norm(1.0))
+        >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([0.5, 0.0])}
+        >>> clipped, state = clip.update(grads, clip.init(grads))
+        >>> print(clipped["pde"], clipped["bc"])
+        [0.6 0.8] [0.5 0. ]
+    """
+    inner = optax.with_extra_args_support(transform)
+
+    def init(term_params: dict[str, PyTree]) -> dict[str, PyTree]:
+        return {name: inner.init(params) for name, params in term_params.items()}
+
+    def update(
+        term_grads: dict[str, PyTree], state: dict[str, PyTree], params: PyTree = None, **extra: Any
+    ) -> tuple[dict[str, PyTree], dict[str, PyTree]]:
+        results = {
+            name: inner.update(grads, state[name], None if params is None else params[name], **extra)
+            for name, grads in term_grads.items()
+        }
+        return {name: r[0] for name, r in results.items()}, {name: r[1] for name, r in results.items()}
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def skip_exploding(largest: ScalarLike) -> optax.GradientTransformation:
+    """Leave out a step in which the norm of a term's gradient exceeds `largest`: that gradient becomes NaN.
+
+    The train step does not take such a step and counts it, in `nonfinite/t` and `skipped`; in a loop of your own
+    `optax.apply_if_finite` around the optimiser does.
+
+    Args:
+        largest: in units of the gradient, > 0.
+
+    Returns:
+        A term-space transform.
+
+    Raises:
+        ValueError: when `largest` is not positive.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> guard = skip_exploding(10.0)
+        >>> grads = {"pde": jnp.array([30.0]), "bc": jnp.array([1.0])}
+        >>> print(guard.update(grads, guard.init(grads))[0])
+        {'bc': Array([1.], dtype=float32), 'pde': Array([nan], dtype=float32)}
+    """
+    checks.number("skip_exploding: largest", largest, 1e-300)
+
+    def update(term_grads: dict[str, PyTree], params: PyTree = None) -> dict[str, PyTree]:
+        del params
+        factors = {name: jnp.where(norm > largest, jnp.nan, 1.0) for name, norm in scaling.norms(term_grads).items()}
+        return {name: optax.tree.scale(factors[name], grads) for name, grads in sorted(term_grads.items())}
+
+    return optax.stateless(update)
+
+
+def _tool(
+    tool: str, rule: optax.GradientTransformation, edit: Callable[[Weights, Weights], Weights]
+) -> optax.GradientTransformationExtraArgs:
+    """The tool that replaces the weights of a rule by `edit(weights before, weights proposed)`."""
+    inner = optax.with_extra_args_support(rule)
+
+    def init(term_params: dict[str, PyTree]) -> ToolState:
+        state = inner.init(term_params)
+        _weights(tool, state)
+        return ToolState(state, jnp.zeros((), jnp.int32))
+
+    def update(
+        term_grads: dict[str, PyTree], state: ToolState, params: PyTree = None, **extra: Any
+    ) -> tuple[dict[str, PyTree], ToolState]:
+        _, moved = inner.update(term_grads, state.rule, params, **extra)
+        old, new = _weights(tool, state.rule), _weights(tool, moved)
+        weights = {name: w.astype(new[name].dtype) for name, w in edit(old, new).items()}
+        following = ToolState(_edited(moved, weights), optax.safe_increment(state.tool_steps))
+        return scaling.scale(weights, term_grads), following
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _weights(tool: str, state: PyTree) -> Weights:
+    found = [value for _, value in optax.tree.get_all_with_path(state, "weights") if isinstance(value, dict)]
+    if len(found) != 1:
+        raise ValueError(
+            f"{tool}: the rule's state has {len(found)} sets of term weights; expected one: put the tool around one "
+            "scalar rule, and chain the result"
+        )
+    return found[0]
+
+
+def _edited(state: PyTree, weights: Weights) -> PyTree:
+    return optax.tree.set(state, weights=weights)
