@@ -168,7 +168,6 @@ def train_step(
             residuals=frozen,
             points=points,
             point_weights=weights,
-            field=bridge.field(state.definition, params, state.constants),
             point_grad_norms=lambda: point_gradients.point_grad_norms(
                 terms, state.definition, state.constants, chunk=chunk
             )(params, points),

@@ -156,3 +156,125 @@ def test_smoothing_starts_and_stops_with_every():
     np.testing.assert_array_equal(found[2], found[0])
     # The losses compared are those of the last move, three steps ago.
     np.testing.assert_allclose(found[3][0], 1 / (1 + np.exp(-0.3)), rtol=1e-6)
+
+
+def norms_of(pde, bc):
+    return lambda: {"pde": jnp.array(pde), "bc": jnp.array(bc)}
+
+
+def test_ntk_compares_traces_and_moves_every_hundred_steps():
+    balancer = pj.ntk(trace=True)
+    state, found = balancer.init(GRADS), []
+    for k in range(102):
+        norms = norms_of([2.0, 1.0], [0.5]) if k < 50 else norms_of([1.0, 1.0], [1.0])
+        _, state = balancer.update(GRADS, state, point_grad_norms=norms)
+        found.append([float(state.weights["pde"]), float(state.weights["bc"])])
+    np.testing.assert_allclose(found[0], [5.25 / 5, 5.25 / 0.25], rtol=1e-6)  # traces 4 + 1 and 1/4
+    assert found[99] == found[0]
+    np.testing.assert_allclose(found[101], [3 / 2, 3 / 1], rtol=1e-6)
+    balancer = pj.ntk(rate=0.1)
+    _, state = balancer.update(GRADS, balancer.init(GRADS), point_grad_norms=norms_of([2.0, 1.0], [0.5]))
+    np.testing.assert_allclose(state.weights["bc"], 0.9 + 0.1 * (2.5 + 0.25) / 0.25, rtol=1e-6)
+
+
+def test_ntk_says_so_when_it_gets_no_norms():
+    with pytest.raises(ValueError, match="ntk: update got no point_grad_norms; expected the extra arg"):
+        pj.ntk().update(GRADS, pj.ntk().init(GRADS))
+
+
+def test_uncertainty_two_steps_by_hand():
+    balancer = pj.uncertainty(optax.sgd(0.1))
+    found = run(balancer, (4.0, 0.5), (4.0, 0.5))
+    np.testing.assert_allclose(found[0], [0.5, 0.5])
+    s = -0.1 * np.array([0.5 - 0.5 * 4.0, 0.5 - 0.5 * 0.5])  # ∂/∂s = ½ - ½ e^{-s} L at s = 0
+    np.testing.assert_allclose(found[1], 0.5 * np.exp(-s), rtol=1e-6)
+
+
+def test_uncertainty_settles_where_each_weighted_loss_is_one_half():
+    balancer = pj.uncertainty(optax.sgd(0.5))
+    found = run(balancer, *[(0.2, 3.0)] * 200)
+    np.testing.assert_allclose(found[-1] * [0.2, 3.0], [0.5, 0.5], rtol=1e-4)
+
+
+def test_minimax_climbs_by_the_losses_after_it_weighed_with_them():
+    found = run(pj.minimax(0.1), (4.0, 0.5), (2.0, 0.5), (1.0, 0.5))
+    np.testing.assert_allclose(found, [[1, 1], [1.4, 1.05], [1.6, 1.1]], rtol=1e-6)
+    found = run(pj.minimax(optax.sgd(0.1), reference="pde"), (4.0, 0.5), (2.0, 0.5))
+    np.testing.assert_allclose(found[1], [1, 1.05], rtol=1e-6)
+
+
+def test_augmented_lagrangian_in_numpy():
+    """The authors' loop: a step's losses, then the dual update, whose multipliers weigh the next gradient."""
+    eta, omega, zeta = 1.5, 0.9, 0.5
+    sequence = [(4.0, 1.0), (1.0, 0.8), (1.5, 0.9), (1.4, 0.02), (1.4, 0.02)]
+    multiplier, penalty, square, previous, expected = 1.0, 1.0, 0.0, np.inf, []
+    for pde, c in sequence:
+        lagrangian = pde + multiplier * c + 0.5 * penalty * c**2
+        square = zeta * square + (1 - zeta) * c**2
+        if lagrangian >= omega * previous:
+            multiplier += penalty * c
+            penalty = max(penalty, eta / np.sqrt(square))
+        previous = lagrangian
+        expected.append([1.0, multiplier + penalty * c])
+    found = run(pj.augmented_lagrangian("pde", eta=eta, omega=omega, zeta=zeta), *sequence)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert multiplier > 1 and penalty > 1  # both branches were seen
+
+
+def test_dwa_compares_the_means_of_two_epochs():
+    sequence = [(4.0, 1.0), (2.0, 1.0), (1.0, 1.0), (1.0, 0.0), (7.0, 7.0)]
+    found = run(pj.dwa(temperature=2.0, every=2), *sequence)
+    np.testing.assert_allclose(found[:4], np.ones((4, 2)))  # two epochs of two steps
+    rates = np.array([1.0 / 3.0, 0.5 / 1.0]) / 2
+    np.testing.assert_allclose(found[4], 2 * np.exp(rates) / np.exp(rates).sum(), rtol=1e-6)
+
+
+def test_random_weights_are_the_softmax_of_normal_numbers():
+    """E λ = 1/2, and log(λ_1 / λ_2) = z_1 - z_2 is normal with variance 2: four deviations of 2000 draws."""
+    found = run(pj.random(seed=3), *[(1.0, 1.0)] * 2000)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-6)
+    logs = np.log(found[:, 0] / found[:, 1])
+    assert abs(logs.mean()) < 4 * np.sqrt(2 / 2000)
+    assert abs(logs.var() - 2) < 4 * 2 * np.sqrt(2 / 2000)
+
+
+@pytest.mark.parametrize("variant", ["mean", "std", "kurt"])
+def test_db_pinn_three_moves_in_numpy(variant):
+    rng = np.random.default_rng(1)
+    grads = {name: rng.normal(size=8).astype(np.float32) * c for name, c in [("pde", 9), ("bc", 1), ("ic", 0.2)]}
+    sequence = [(1.0, 2.0, 4.0), (1.0, 1.0, 1.0), (0.5, 1.5, 0.1)]
+    spread = lambda g: np.std(g, ddof=1) / np.mean(((g - g.mean()) / np.std(g, ddof=1)) ** 4)
+    ratio = {
+        "mean": lambda t: np.abs(grads["pde"]).max() / np.abs(weights[t] * grads[t]).mean(),
+        "std": lambda t: np.std(grads["pde"], ddof=1) / np.std(grads[t], ddof=1),
+        "kurt": lambda t: spread(grads["pde"]) / spread(grads[t]),
+    }[variant]
+    balancer = pj.db_pinn("pde", variant=variant, every=2)
+    state = balancer.init({t: jnp.asarray(g) for t, g in grads.items()})
+    weights, seen, proposals = {"bc": 1.0, "ic": 1.0}, [], []
+    for values in sequence:
+        given = dict(zip(grads, map(jnp.float32, values), strict=True))
+        for _ in range(2):  # the second is not a move
+            _, state = balancer.update({t: jnp.asarray(g) for t, g in grads.items()}, state, losses=given)
+        seen.append(values[1:])
+        difficulty = np.array(values[1:]) / np.mean(seen, axis=0)
+        total = ratio("bc") + ratio("ic")
+        proposals.append(total * difficulty / difficulty.sum())
+        weights = dict(zip(["bc", "ic"], np.mean(proposals, axis=0), strict=True))
+        np.testing.assert_allclose([state.weights["bc"], state.weights["ic"]], list(weights.values()), rtol=1e-5)
+        assert state.weights["pde"] == 1.0
+
+
+def test_magnitude_normalisation_is_the_quotient_of_two_losses_and_so_is_its_gradient():
+    """(mean r² / mean m²)' with r = a x - 1 and m = a x + 1, by `jax.grad` of the quotient written out."""
+    term = pj.magnitude_normalized(lambda u, x: u(x) - 1.0, lambda u, x: u(x) + 1.0)
+    x = jnp.array([[0.5], [1.0], [2.0]])
+    quotient = lambda a: jnp.mean((a * x - 1) ** 2) / jnp.mean((a * x + 1) ** 2)
+    losses, grads = pj.value_and_grads({"data": term}, lambda a, x: a * x[0])(jnp.float32(0.7), {"data": x})
+    np.testing.assert_allclose(losses["data"], quotient(0.7), rtol=1e-6)
+    np.testing.assert_allclose(grads["data"], jax.grad(quotient)(0.7), rtol=1e-5)
+
+
+def test_van_der_meer_weighs_by_measures():
+    found = run(pj.van_der_meer("pde", {"pde": 4.0, "bc": 8.0}, balance=0.25), (1, 1))
+    np.testing.assert_allclose(found[0], [2 * 0.25 * 4, 2 * 0.75 * 8], rtol=1e-6)

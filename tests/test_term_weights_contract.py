@@ -122,8 +122,8 @@ RULES = {
     "config": Case(**of(pj.config), power=-1.0, positive=False),
     "aligned_mtl": Case(**of(pj.aligned_mtl), power=-1.0, positive=False),
     "softadapt": Case(**of(pj.softadapt, ("every", "normalized", "loss_weighted"), beta=0.1), power=0.0, sum=1.0),
-    "ntk": Case(**of(pj.ntk, ("mean", "every"), rate=1.0, every=1), power=-1.0, holds_dead=True),
-    "ntk mean": Case(**of(pj.ntk, ("mean", "every"), mean=True, rate=1.0, every=1), power=-1.0, holds_dead=True),
+    "ntk": Case(**of(pj.ntk, ("trace", "every"), rate=1.0, every=1), power=-1.0, holds_dead=True),
+    "ntk trace": Case(**of(pj.ntk, ("trace", "every"), trace=True, rate=1.0, every=1), power=-1.0, holds_dead=True),
     # Kendall's loss has a factor of one half on every term.
     "uncertainty": Case(**of(pj.uncertainty, learning_rate=0.1), power=0.0, alone="parallel"),
     "minimax": Case(**of(pj.minimax, ("reference",), learning_rate=1e-3), power=0.0),
@@ -139,8 +139,8 @@ RULES = {
     "db_pinn std": balancing("std"),
     "db_pinn kurt": balancing("kurt"),
     "van_der_meer": Case(
-        make=lambda reference="pde": pj.van_der_meer(reference, measures={reference: 1.0}),
-        injected=lambda: optax.inject_hyperparams(pj.van_der_meer, static_args=("interior", "every"))(
+        make=lambda reference="pde": pj.van_der_meer(reference, {reference: 1.0}),
+        injected=lambda: optax.inject_hyperparams(pj.van_der_meer, static_args=("interior",))(
             interior="pde", measures={"pde": 1.0}
         ),
         power=0.0,

@@ -7,10 +7,10 @@ import pathlib
 import rich.console
 import rich.table
 
-from pinnjax.bench import step
+from pinnjax.bench import balancers, step
 from pinnjax.cli import catalogue, environment
 
-BENCHES = {"step": step.run}
+BENCHES = {"step": step.run, "balancers": balancers.run}
 
 
 def run(options: argparse.Namespace) -> int:

@@ -22,12 +22,33 @@ class Entry(NamedTuple):
         summary: what it does, in one line.
         source: paper.
         cost: extra work in a step.
+        optimizer: what has to follow it instead of the recipe's optimiser, where it is an adaptive optimiser itself.
     """
 
     make: Callable[..., Any]
     summary: str
     source: str
     cost: str
+    optimizer: Callable[..., optax.GradientTransformation] | None = None
+
+
+def _alone(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule that needs no more than its options."""
+
+    def make(problem: Problem, **options: Any) -> Any:
+        del problem
+        return rule(**options)
+
+    return make
+
+
+def _against(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule whose first argument is the term that the others are balanced against."""
+    return lambda problem, **options: rule(problem.balance_against, **options)
+
+
+def _van_der_meer(problem: Problem, balance: float = 0.5, **measures: float) -> Any:
+    return term_weights.van_der_meer(problem.balance_against, measures, balance=balance)
 
 
 def _self_adaptive(problem: Problem, learning_rate: float = 5e-3, **options: Any) -> Any:
@@ -35,84 +56,138 @@ def _self_adaptive(problem: Problem, learning_rate: float = 5e-3, **options: Any
     return point_weights.self_adaptive(optax.adam(learning_rate), mask=jnp.square, initial=1.0, **options)
 
 
-PROBLEMS: dict[str, Problem] = {problem.name: problem for problem in [problems.helmholtz]}
+def _pecann(problem: Problem, every: int = 1) -> Any:
+    return point_weights.pecann([name for name in problem.terms if name != problem.balance_against], every=every)
+
+
+PROBLEMS: dict[str, Problem] = {problem.name: problem for problem in [problems.harmonic, problems.helmholtz]}
 
 MODELS: dict[str, Callable[..., Any]] = {"mlp": nn.MLP, "modified_mlp": nn.ModifiedMLP}
 
+SCALARS = "a few scalars"
+NORM = "a norm a term"
+REDUCTIONS = "two reductions over the parameters a term"
+GRAM = "a Gram matrix"
+
+
 TERM_WEIGHTS: dict[str, Entry] = {
     "none": Entry(lambda problem: None, "every term with weight 1", "", "none"),
-    "fixed": Entry(lambda problem, **weights: term_weights.fixed(weights), "given weights: fixed:bc=100", "", "none"),
+    "fixed": Entry(lambda problem, **weights: term_weights.fixed(weights), "given: fixed:bc=100", "", "none"),
     "lr_annealing": Entry(
-        lambda problem, **options: term_weights.lr_annealing(problem.balance_against, **options),
+        _against(term_weights.lr_annealing),
         "max |∇L_ref| / mean |∇L_t|, a moving average",
         "Wang, Teng, Perdikaris 2021",
-        "two reductions over the parameters a term",
+        REDUCTIONS,
     ),
     "grad_norm_ratio": Entry(
-        lambda problem, **options: term_weights.grad_norm_ratio(**options),
+        _alone(term_weights.grad_norm_ratio),
         "mean ‖∇L‖ / ‖∇L_t‖, a moving average",
         "Wang, Sankaran, Wang, Perdikaris 2023",
-        "a norm a term",
+        NORM,
     ),
     "gradnorm": Entry(
-        lambda problem, **options: term_weights.gradnorm(**options),
+        _alone(term_weights.gradnorm),
         "weights trained so that slower terms get larger gradients",
         "Chen et al. 2018",
-        "a norm a term",
+        NORM,
+    ),
+    "ntk": Entry(
+        _alone(term_weights.ntk),
+        "equal mean rates of convergence, by the neural tangent kernel",
+        "Wang, Yu, Perdikaris 2022",
+        "one gradient a point every 100 steps",
     ),
     "inverse_dirichlet": Entry(
-        lambda problem, **options: term_weights.inverse_dirichlet(**options),
+        _alone(term_weights.inverse_dirichlet),
         "max std(∇L) / std(∇L_t), a moving average",
         "Maddu et al. 2022",
         "a deviation a term",
     ),
+    "db_pinn": Entry(
+        _against(term_weights.db_pinn),
+        "annealing of all conditions together, shared out by difficulty",
+        "Zhou et al. 2025",
+        REDUCTIONS,
+    ),
     "relobralo": Entry(
-        lambda problem, **options: term_weights.relobralo(**options),
+        _alone(term_weights.relobralo),
         "softmax of relative losses, with random lookback",
         "Bischof, Kraus 2021",
-        "a few scalars",
+        SCALARS,
     ),
     "softadapt": Entry(
-        lambda problem, **options: term_weights.softadapt(**options),
+        _alone(term_weights.softadapt),
         "softmax of the losses' rates of change",
         "Heydari, Thompson, Mehmood 2019",
-        "a few scalars",
+        SCALARS,
     ),
+    "dwa": Entry(
+        _alone(term_weights.dwa), "softmax of ratios of successive losses", "Liu, Johns, Davison 2019", SCALARS
+    ),
+    "uncertainty": Entry(
+        _alone(term_weights.uncertainty), "learnt precisions of Gaussians", "Kendall 2018; Xiang et al. 2022", SCALARS
+    ),
+    "minimax": Entry(_alone(term_weights.minimax), "weights that ascend the loss", "Liu, Wang 2021", SCALARS),
+    "augmented_lagrangian": Entry(
+        _against(term_weights.augmented_lagrangian),
+        "conditions as constraints with multipliers",
+        "Hu, Basir, Senocak 2025",
+        SCALARS,
+    ),
+    "van_der_meer": Entry(
+        _van_der_meer,
+        "measures of domain and boundary: van_der_meer:pde=4,bc=8,balance=0.5",
+        "van der Meer et al. 2022",
+        "none",
+    ),
+    "random": Entry(_alone(term_weights.random), "softmax of normal numbers: a baseline", "Lin et al. 2022", SCALARS),
     "pcgrad": Entry(
-        lambda problem, **options: term_weights.pcgrad(**options),
+        _alone(term_weights.pcgrad),
         "surgery: gradients projected off those they conflict with",
         "Yu et al. 2020",
-        "a Gram matrix",
+        GRAM,
     ),
-    "mgda": Entry(
-        lambda problem: term_weights.mgda(),
-        "surgery: the shortest vector in the convex hull",
-        "Désidéri 2012",
-        "a Gram matrix",
+    "mgda": Entry(_alone(term_weights.mgda), "surgery: the shortest vector in the convex hull", "Désidéri 2012", GRAM),
+    "cagrad": Entry(
+        _alone(term_weights.cagrad),
+        "surgery: near the mean, the direction that helps the worst",
+        "Liu, Liu, Jin, Stone, Liu 2021",
+        GRAM,
     ),
     "imtl_g": Entry(
-        lambda problem: term_weights.imtl_g(),
-        "surgery: equal projections on every gradient",
-        "Liu et al. 2021",
-        "a Gram matrix",
+        _alone(term_weights.imtl_g), "surgery: equal projections on every gradient", "Liu et al. 2021", GRAM
+    ),
+    "nash_mtl": Entry(
+        _alone(term_weights.nash_mtl), "surgery: the bargain between the terms", "Navon et al. 2022", GRAM
     ),
     "aligned_mtl": Entry(
-        lambda problem: term_weights.aligned_mtl(),
-        "surgery: principal components of one length",
-        "Senushkin et al. 2023",
-        "a Gram matrix",
+        _alone(term_weights.aligned_mtl), "surgery: principal components of one length", "Senushkin et al. 2023", GRAM
     ),
     "upgrad": Entry(
-        lambda problem: term_weights.upgrad(),
-        "surgery: mean of projections onto the dual cone",
-        "Quinton, Rey 2024",
-        "a Gram matrix",
+        _alone(term_weights.upgrad), "surgery: mean of projections onto the dual cone", "Quinton, Rey 2024", GRAM
+    ),
+    "dcgd": Entry(
+        _against(term_weights.dcgd), "surgery: the total gradient kept in the dual cone", "Hwang, Lim 2024", GRAM
     ),
     "config": Entry(
-        lambda problem: term_weights.config(),
+        _alone(term_weights.config),
         "surgery: equal positive cosines to every gradient",
         "Liu, Chu, Thuerey 2025",
-        "a Gram matrix",
+        GRAM,
+    ),
+    "m_config": Entry(
+        _alone(term_weights.m_config),
+        "surgery: the same of the terms' momenta, in place of Adam",
+        "Liu, Chu, Thuerey 2025",
+        "a Gram matrix, a momentum a term",
+        optax.sgd,
+    ),
+    "multiadam": Entry(
+        _alone(term_weights.multiadam),
+        "Adam a term, and the mean of the steps",
+        "Yao et al. 2023",
+        "Adam's, a term",
+        optax.sgd,
     ),
 }
 
@@ -123,6 +198,12 @@ POINT_WEIGHTS: dict[str, Entry] = {
         "weights that ascend the loss (SA-PINN)",
         "McClenny, Braga-Neto 2023",
         "a few operations a point",
+    ),
+    "pecann": Entry(
+        _pecann,
+        "conditions as constraints, a multiplier a point",
+        "Basir, Senocak 2022",
+        "a few operations a constraint point",
     ),
 }
 
@@ -138,18 +219,47 @@ def look_up(what: str, name: str, table: Mapping[str, T]) -> T:
 
 def make(what: str, text: str, table: Mapping[str, Entry], problem: Problem) -> Any:
     """The transform for `name` or `name:option=value,option=value`."""
-    name, _, rest = text.partition(":")
+    name, options = _parsed(what, text)
     entry = look_up(what, name, table)
+    try:
+        return entry.make(problem, **options)
+    except TypeError as error:
+        raise ValueError(f"{what} {name!r} does not take the options {sorted(options)}: {error}") from error
+
+
+def changes(term_weights: str | None, point_weights: str | None, problem: Problem) -> dict[str, Any]:
+    """What the two rules, as written on the command line, change in a recipe."""
+    changed: dict[str, Any] = {}
+    if term_weights:
+        changed["term_weights"] = make("term-weights", term_weights, TERM_WEIGHTS, problem)
+        optimizer = TERM_WEIGHTS[_parsed("term-weights", term_weights)[0]].optimizer
+        if optimizer is not None:
+            changed["optimizer"] = optimizer
+    if point_weights:
+        changed["point_weights"] = make("point-weights", point_weights, POINT_WEIGHTS, problem)
+    return changed
+
+
+def split(text: str) -> list[str]:
+    """`a,b:x=1,y=2,c` into `a`, `b:x=1,y=2` and `c`: what has an equals sign and no colon is an option of the last."""
+    rules: list[str] = []
+    for piece in filter(None, (p.strip() for p in text.split(","))):
+        if "=" in piece and ":" not in piece and rules:
+            rules[-1] += "," + piece
+        else:
+            rules.append(piece)
+    return rules
+
+
+def _parsed(what: str, text: str) -> tuple[str, dict[str, Any]]:
+    name, _, rest = text.partition(":")
     options = {}
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
         if not equals:
             raise ValueError(f"{what} {name!r} has the option {pair!r}; expected option=value")
         options[key.strip()] = _value(value)
-    try:
-        return entry.make(problem, **options)
-    except TypeError as error:
-        raise ValueError(f"{what} {name!r} does not take the options {sorted(options)}: {error}") from error
+    return name, options
 
 
 def _value(text: str) -> Any:

@@ -35,8 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     solver.add_argument("--out", metavar="DIR", help="write plots of field, error, losses and weights")
     solver.add_argument("--checkpoint", metavar="DIR", help="save to and resume from this folder")
 
+    racer = commands.add_parser("race", help="train with several rules side by side, over several seeds each")
+    racer.add_argument("problem", metavar="PROBLEM", help="see `pinnjax list problems`")
+    racer.add_argument(
+        "--term-weights",
+        metavar="RULES",
+        help="comma-separated, each NAME or NAME:option=value,...; or all (default: the problem's methods as they are)",
+    )
+    racer.add_argument("--point-weights", metavar="RULES", help="likewise; with both, every pair is raced")
+    racer.add_argument("--method", metavar="M", help="the recipe that the rules are put into (default: the first)")
+    racer.add_argument("--seeds", type=int, default=3, metavar="K", help="number of seeds, 0 to K-1 (default: 3)")
+    racer.add_argument("--steps", type=int, metavar="N", help="number of steps (default: the recipe's)")
+    racer.add_argument("--dtype", default="float32", metavar="T", help="float32 (default) or float64")
+    racer.add_argument("--json", metavar="FILE", help="write errors, losses and weights of every seed")
+    racer.add_argument("--out", metavar="DIR", help="write the plot race_PROBLEM.png")
+
     bencher = commands.add_parser("bench", help="measure costs as ratios in one run")
-    bencher.add_argument("what", metavar="WHAT", help="step")
+    bencher.add_argument("what", metavar="WHAT", help="step or balancers")
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
     bencher.add_argument("--json", metavar="FILE", help="write the figures")
 
@@ -53,6 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pinnjax.cli import solving
 
             return solving.run(options)
+        if options.command == "race":
+            import matplotlib
+
+            matplotlib.use("Agg")
+            from pinnjax.cli import racing
+
+            return racing.run(options)
         from pinnjax.cli import benching
 
         return benching.run(options)

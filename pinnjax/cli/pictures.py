@@ -44,6 +44,12 @@ def _shape(problem: Problem) -> tuple[int, int]:
 
 def _comparison(problem: Problem, solutions: Mapping[str, Solution], values: Mapping[str, np.ndarray]) -> Figure:
     """The reference, every method's field on one scale, and the errors over the steps."""
+    if problem.grid.shape[1] == 1:
+        figure, axes = _row(2)
+        shown = {f"{name}, {solution.relative_l2:.1e}": values[name] for name, solution in solutions.items()}
+        plot.profile(problem.grid, shown, problem.reference, ax=axes[0])
+        plot.errors({name: solution.history for name, solution in solutions.items()}, ax=axes[1])
+        return figure
     figure, axes = _row(len(solutions) + 2)
     limit = float(np.max(np.abs(problem.reference)))
     plot.field(problem.grid, problem.reference, _shape(problem), title="reference", limit=limit, ax=axes[0])
@@ -55,6 +61,11 @@ def _comparison(problem: Problem, solutions: Mapping[str, Solution], values: Map
 
 
 def _field(problem: Problem, solution: Solution, values: np.ndarray) -> Figure:
+    if problem.grid.shape[1] == 1:
+        figure, axes = _row(2)
+        plot.profile(problem.grid, {"u": values}, problem.reference, ax=axes[0])
+        plot.profile(problem.grid, {"u - u*": values - problem.reference}, 0 * problem.reference, ax=axes[1])
+        return figure
     figure, axes = _row(3)
     limit = float(np.max(np.abs(problem.reference)))
     plot.field(problem.grid, problem.reference, _shape(problem), title="reference", limit=limit, ax=axes[0])

@@ -63,13 +63,7 @@ def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]
     if not changed:
         return recipes
 
-    changes: dict[str, Any] = {}
-    if options.term_weights:
-        changes["term_weights"] = catalogue.make("term-weights", options.term_weights, catalogue.TERM_WEIGHTS, problem)
-    if options.point_weights:
-        changes["point_weights"] = catalogue.make(
-            "point-weights", options.point_weights, catalogue.POINT_WEIGHTS, problem
-        )
+    changes = catalogue.changes(options.term_weights, options.point_weights, problem)
     if options.model:
         changes["model"] = catalogue.look_up("model", options.model, catalogue.MODELS)
     summary = ", ".join(filter(None, [options.model, options.term_weights, options.point_weights]))

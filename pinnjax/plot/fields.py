@@ -1,5 +1,6 @@
-"""Scalar fields over a two-dimensional grid."""
+"""Scalar fields over one coordinate or two."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,29 @@ def error_field(
 ) -> Axes:
     """The magnitude of the error as an image; arguments as in `field`."""
     return _image(grid, np.abs(values - reference), shape, title, ax, cmap="viridis", vmin=0.0)
+
+
+def profile(
+    grid: Float[np.ndarray, "n 1"],
+    values: Mapping[str, Float[np.ndarray, " n"]],
+    reference: Float[np.ndarray, " n"],
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Fields over one coordinate, beside the reference.
+
+    Args:
+        grid: test points, sorted.
+        values: `{label: field there}`.
+        reference: the solution there.
+        ax: where to draw.
+    """
+    ax = style.axes(ax)
+    ax.plot(grid[:, 0], reference, color="black", linewidth=3, alpha=0.3, label="reference")
+    for i, (label, found) in enumerate(values.items()):
+        ax.plot(grid[:, 0], found, color=style.COLOURS[i % len(style.COLOURS)], linewidth=1, label=label)
+    ax.legend(frameon=False)
+    return style.finish(ax, "$x_0$", "u")
 
 
 def _image(

@@ -21,8 +21,9 @@ class Recipe:
     Attributes:
         summary: what it is, in a few words.
         model: network class, called with the problem's `network`, `param_dtype` and `rngs`.
-        optimizer: function of the number of steps, since some schedules span the run.
+        schedule: learning rates, a function of the number of steps, since some schedules span the run.
         steps: default number of steps.
+        optimizer: what makes an optimiser of the schedule.
         term_weights: term-space transform.
         point_weights: point-space transform; the points are then drawn once and kept, since weights belong to points.
         points: number of points, where not the problem's own.
@@ -31,8 +32,9 @@ class Recipe:
 
     summary: str
     model: Callable[..., Any]
-    optimizer: Callable[[int], optax.GradientTransformation]
+    schedule: Callable[[int], optax.ScalarOrSchedule]
     steps: int
+    optimizer: Callable[[optax.ScalarOrSchedule], optax.GradientTransformation] = optax.adam
     term_weights: optax.GradientTransformation | None = None
     point_weights: optax.GradientTransformation | None = None
     points: Mapping[str, int] | None = None

@@ -3,17 +3,20 @@
 import dataclasses
 import pathlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from pinnjax import nn, sampling
 from pinnjax.fit import fit
 from pinnjax.problems.problem import Problem, Recipe
 from pinnjax.step import TrainState, TrainStep, train_step
 
+PyTree = Any
 EVALUATIONS = 40  # errors along a run
 
 
@@ -71,27 +74,10 @@ def solve(
         >>> print(solution.steps, solution.history["loss/pde"].shape)
         10 (10,)
     """
-    if jnp.dtype(dtype) == jnp.float64 and not jax.config.read("jax_enable_x64"):
-        raise ValueError('dtype is float64; expected float32, or jax.config.update("jax_enable_x64", True) beforehand')
     steps = recipe.steps if steps is None else steps
-    numbers = dict(problem.points) | dict(recipe.points or {})
-    key, model_key = jax.random.split(jax.random.key(seed))
-    sampler = batch = None
-    if recipe.point_weights is None:
-        sampler = sampling.resample(lambda k: problem.draw(k, numbers, dtype))
-    else:  # weights belong to points, so the points stay
-        batch = problem.draw(key, numbers, dtype)
-
-    train = train_step(
-        problem.terms,
-        recipe.optimizer(steps),
-        term_weights=recipe.term_weights,
-        point_weights=recipe.point_weights,
-        sampler=sampler,
-    )
-    model = recipe.model(**problem.network, param_dtype=dtype, rngs=nn.Rngs(model_key))
+    train, start = prepare(problem, recipe, steps, dtype)
     started = time.perf_counter()
-    state = train.init(model, batch, key=key)
+    state, batch = start(jax.random.key(seed))
     state, history = fit(
         train,
         state,
@@ -104,3 +90,32 @@ def solve(
     )
     errors = history.get("evaluation/relative_l2", np.array([np.nan]))
     return Solution(train, state, history, int(state.step), time.perf_counter() - started, float(errors[-1]))
+
+
+def prepare(
+    problem: Problem, recipe: Recipe, steps: int, dtype: Any = jnp.float32
+) -> tuple[TrainStep, Callable[[Array], tuple[TrainState, dict[str, PyTree] | None]]]:
+    """The train step of a run, and `start(key) -> (state, batch)`, which `jax.vmap` takes over seeds.
+
+    The batch is None where the points are drawn anew in every step; it is drawn once for recipes with point weights,
+    since weights belong to points.
+    """
+    if jnp.dtype(dtype) == jnp.float64 and not jax.config.read("jax_enable_x64"):
+        raise ValueError('dtype is float64; expected float32, or jax.config.update("jax_enable_x64", True) beforehand')
+    numbers = dict(problem.points) | dict(recipe.points or {})
+    resampled = recipe.point_weights is None
+    train = train_step(
+        problem.terms,
+        recipe.optimizer(recipe.schedule(steps)),
+        term_weights=recipe.term_weights,
+        point_weights=recipe.point_weights,
+        sampler=sampling.resample(lambda k: problem.draw(k, numbers, dtype)) if resampled else None,
+    )
+
+    def start(key: Array) -> tuple[TrainState, dict[str, PyTree] | None]:
+        key, model_key = jax.random.split(key)
+        batch = None if resampled else problem.draw(key, numbers, dtype)
+        model = recipe.model(**problem.network, param_dtype=dtype, rngs=nn.Rngs(model_key))
+        return train.init(model, batch, key=key), batch
+
+    return train, start

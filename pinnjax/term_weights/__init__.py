@@ -32,7 +32,7 @@ from pinnjax.term_weights.softadapt import softadapt
 from pinnjax.term_weights.tools import bounded, guarded, normalized, per_term, scheduled, skip_exploding, smoothed
 from pinnjax.term_weights.uncertainty import uncertainty
 from pinnjax.term_weights.upgrad import upgrad
-from pinnjax.term_weights.van_der_meer import van_der_meer
+from pinnjax.term_weights.van_der_meer import magnitude_normalized, van_der_meer
 
 __all__ = [
     "FixedState",
@@ -56,6 +56,7 @@ __all__ = [
     "inverse_training_rates",
     "lr_annealing",
     "m_config",
+    "magnitude_normalized",
     "mgda",
     "minimax",
     "multiadam",

@@ -21,20 +21,20 @@ from pinnjax.term_weights import scaling
 PyTree = Any
 
 
-def ntk(*, mean: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> optax.GradientTransformationExtraArgs:
-    r"""Weigh each term by λ̂_t = Σ_j tr K_jj / tr K_tt, where tr K_tt = Σ_i ‖∇_θ r_ti‖² over the points of term t.
+def ntk(*, trace: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> optax.GradientTransformationExtraArgs:
+    r"""Weigh each term by λ̂_t = Σ_j c_j / c_t, with c_t = tr K_tt / n_t and tr K_tt = Σ_i ‖∇_θ r_ti‖².
 
-    Every `every` steps λ_t ← (1 - rate) λ_t + rate λ̂_t. A term whose kernel has a small trace converges slowly; the
-    weights bring all terms to the same mean rate of convergence.
+    Every `every` steps λ_t ← (1 - rate) λ_t + rate λ̂_t. The mean of the diagonal c_t is the mean rate at which the
+    residuals of a term converge; the weights make the rates equal.
 
-    * By default the trace, and `rate` 1, as in the paper (equation 6.5; its code moves the weights every 100 steps).
-    * `mean=True`: the mean of the diagonal, tr K_tt / n_t, as in the expert's guide (with `rate=0.1, every=1000`
-      there), so the number of points of a term does not count.
-
-    The paper's loss is a mean over points and its kernel a sum: terms with more points get smaller weights.
+    * The default is the paper's rule (equation 6.5, moved every 100 steps) in the paper's set-ups, where all terms have
+      as many points, and the expert's guide's where they have not (its moving average: `rate=0.1, every=1000`).
+    * `trace=True` leaves the n_t out, as the paper's equation is printed. The loss being a mean and the trace a sum,
+      terms with few points then get too much: on the harmonic problem, with 50 points against one, λ_ic is 50 times
+      larger and the error a hundred times.
 
     Args:
-        mean: whether the diagonal of K_tt is averaged, not summed.
+        trace: whether the diagonal of K_tt is summed, not averaged.
         rate: dimensionless, in [0, 1].
         every: steps between two moves, >= 1.
 
@@ -55,7 +55,7 @@ def ntk(*, mean: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> opta
         >>> grads = {"pde": jnp.array([3.0]), "bc": jnp.array([1.0])}
         >>> norms = lambda: {"pde": jnp.array([1.0, 2.0]), "bc": jnp.array([1.0, 0.0])}
         >>> balanced, state = balancer.update(grads, balancer.init(grads), point_grad_norms=norms)
-        >>> print(state.weights["pde"], state.weights["bc"])  # traces 5 and 1, sum 6
+        >>> print(state.weights["pde"], state.weights["bc"])  # means of squares 5/2 and 1/2, sum 3
         1.2 6.0
     """
     checks.number("ntk: rate", rate, 0.0, 1.0)
@@ -71,7 +71,7 @@ def ntk(*, mean: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> opta
 
         def move() -> scaling.Weights:
             norms = point_grad_norms()
-            reduce = jnp.mean if mean else jnp.sum
+            reduce = jnp.sum if trace else jnp.mean
             traces: dict[str, Array] = {name: reduce(jnp.square(norms[name])) for name in seen.grads}
             total = optax.tree.sum(traces)
             return {name: (total / traces[name]).astype(seen.weights[name].dtype) for name in traces}

@@ -1,4 +1,4 @@
-"""Weights from the sizes of the domain and of the solution.
+"""Weights from the sizes of the domain, and residuals in units of what they are made of.
 
 References:
   van der Meer, Oosterlee, Borovykh, `Optimally weighted loss functions for solving PDEs with neural networks
@@ -16,89 +16,83 @@ from jaxtyping import Array, ScalarLike
 
 from pinnjax import checks
 from pinnjax.term_weights import scaling
+from pinnjax.terms import Batchwise, batchwise
 
 PyTree = Any
 
 
 def van_der_meer(
-    interior: str,
-    *,
-    measures: Mapping[str, ScalarLike] | None = None,
-    balance: ScalarLike = 0.5,
-    magnitudes: Mapping[str, Callable[[Any, PyTree], Array]] | None = None,
-    every: int = 1,
+    interior: str, measures: Mapping[str, ScalarLike], *, balance: ScalarLike = 0.5
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Weigh the interior against the conditions by measures and λ, or every term by the size of what it compares.
+    r"""Weigh by measures: λ |Ω| mean r² + (1 - λ) |∂Ω| mean b², the paper's optimal loss.
 
-    * With `measures` (the paper's optimal loss): λ |Ω| mean r² + (1 - λ) |∂Ω| mean b², twice that here, so that
-      λ = ½ with unit measures is the plain loss. Each condition has its own measure. The λ that is optimal needs the
-      solution, so λ is the user's number.
-    * With `magnitudes` (magnitude normalisation): λ_t = 1 / mean_i |m_t(u, x_i)|². For Δu = q the authors take
-      m = Σ_j |u_jj| inside, since its mean square is what (Δu)² could be if nothing cancelled, and the given boundary
-      values on ∂Ω. The authors' gradient flows through m(u); here, as everywhere in term space, a weight is constant in
-      the gradient.
+    Twice that here, so that λ = ½ with unit measures is the plain loss; each condition has a measure of its own. The λ
+    that is optimal depends on the solution, so λ is the user's number. The paper's heuristic for it, magnitude
+    normalisation, changes the residuals: see `magnitude_normalized`.
 
     Args:
         interior: the term of the equation; all others are conditions.
         measures: `{term: |Ω| or |∂Ω|}`, in units of volume or area; a term left out has measure 1.
-        balance: λ, dimensionless, in [0, 1]; with `measures`.
-        magnitudes: `{term: function of the field and one point}`, in units of the residual; a term left out has
-            weight 1.
-        every: steps between two evaluations of the magnitudes, >= 1.
+        balance: λ, dimensionless, in [0, 1].
 
     Returns:
-        A term-space transform. With `magnitudes` it reads the extra args `field`, the present u, and `points`,
-        `{term: (n, d)}`, both from `pinnjax.train_step`.
+        A term-space transform with constant weights; it reads no extra args.
 
     Raises:
-        ValueError: unless exactly one of `measures` and `magnitudes` is given; when a name is not a term, or a number
-            is out of range, or the extra args are missing.
+        ValueError: when a name is not a term, or a number is out of range.
 
-    Cost: none with `measures`; with `magnitudes`, when due, the evaluation of m at the points.
+    Cost: none beyond the multiplication.
 
     Example:
         >>> import jax.numpy as jnp
-        >>> balancer = van_der_meer("pde", measures={"pde": 4.0, "bc": 8.0}, balance=0.9)
+        >>> balancer = van_der_meer("pde", {"pde": 4.0, "bc": 8.0}, balance=0.9)
         >>> grads = {"pde": jnp.array([1.0]), "bc": jnp.array([1.0])}
         >>> balanced, state = balancer.update(grads, balancer.init(grads))
         >>> print(f"{state.weights['pde']:.2f} {state.weights['bc']:.2f}")  # 2 · 0.9 · 4 and 2 · 0.1 · 8
         7.20 1.60
     """
-    if (measures is None) == (magnitudes is None):
-        raise ValueError("van_der_meer: expected exactly one of measures and magnitudes")
     checks.number("van_der_meer: balance", balance, 0.0, 1.0)
-    checks.number("van_der_meer: every", every, 1)
+    for name, measure in measures.items():
+        checks.number(f"van_der_meer: the measure of {name!r}", measure, 0.0)
 
     def start(term_params: dict[str, PyTree]) -> PyTree:
         checks.known_names("van_der_meer: interior", term_params, [interior])
-        checks.known_names("van_der_meer: measures", term_params, measures or {})
-        checks.known_names("van_der_meer: magnitudes", term_params, magnitudes or {})
+        checks.known_names("van_der_meer: measures", term_params, measures)
         return ()
 
-    def measured(seen: scaling.Seen) -> scaling.Weights:
-        given = measures or {}
-        weights = {}
-        for name, one in seen.weights.items():
-            share = balance if name == interior else 1 - balance
-            weights[name] = jnp.asarray(2 * share * given.get(name, 1.0), one.dtype)
-        return weights
-
-    def normalised(seen: scaling.Seen) -> scaling.Weights:
-        field, points = seen.extra.get("field"), seen.extra.get("points")
-        if field is None or points is None:
-            raise ValueError(
-                "van_der_meer: update got no field or no points; expected the extra args field=u and "
-                "points={term: (n, d)}, as pinnjax.train_step gives them"
-            )
-        weights = dict(seen.weights)
-        for name, magnitude in (magnitudes or {}).items():
-            values = jax.vmap(lambda x, magnitude=magnitude: magnitude(field, x))(points[name])
-            weights[name] = (1 / jnp.mean(jnp.square(values))).astype(weights[name].dtype)
-        return weights
-
     def propose(seen: scaling.Seen, memory: PyTree) -> tuple[scaling.Weights, PyTree]:
-        if magnitudes is None:
-            return measured(seen), memory
-        return jax.lax.cond(seen.due, lambda: normalised(seen), lambda: dict(seen.weights)), memory
+        shares = {name: balance if name == interior else 1 - balance for name in seen.weights}
+        weights = {name: jnp.asarray(2 * share * measures.get(name, 1.0)) for name, share in shares.items()}
+        return {name: w.astype(seen.weights[name].dtype) for name, w in weights.items()}, memory
 
-    return scaling.scalar_rule(propose, start=start, every=every)
+    return scaling.scalar_rule(propose, start=start)
+
+
+def magnitude_normalized(
+    residual: Callable[[Any, PyTree], Array], magnitude: Callable[[Any, PyTree], Array]
+) -> Batchwise:
+    """A term whose loss is mean r² / mean m², where m(u, x) is how large r would be if nothing in it cancelled.
+
+    For Δu = q the authors take m = Σ_j |u_jj| + |q| inside, or its first part alone, and the given values on ∂Ω. The
+    gradient flows through m(u) too, as in the authors' code; were it held constant, u = 0 would be the cure.
+
+    Args:
+        residual: a residual function of the field and one point, returning `()`.
+        magnitude: a function of the field and one point, returning `()`, in units of the residual.
+
+    Returns:
+        A term, a function of all its points at once; it is not chunked.
+
+    Example:
+        >>> import jax.numpy as jnp, pinnjax as pj
+        >>> term = magnitude_normalized(lambda u, x: u(x) - 1.0, lambda u, x: abs(u(x)) + 1.0)
+        >>> evaluate = pj.residuals({"data": term}, lambda a, x: a * x[0])
+        >>> print(evaluate(jnp.float32(3.0), {"data": jnp.array([[0.0], [1.0]])})["data"] * jnp.sqrt(8.5))  # m = 1, 4
+        [-1.  2.]
+    """
+
+    def normalized(u: Any, points: PyTree) -> Array:
+        size = jax.vmap(lambda x: magnitude(u, x))(points)
+        return jax.vmap(lambda x: residual(u, x))(points) / jnp.sqrt(jnp.mean(jnp.square(size)))
+
+    return batchwise(normalized)

@@ -1,0 +1,135 @@
+"""`pinnjax race`."""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+import rich.console
+import rich.table
+
+from pinnjax import plot
+from pinnjax.cli import catalogue, environment
+from pinnjax.problems import Lap, Problem, Recipe, race
+from pinnjax.term_weights.tools import EVENTS
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train side by side, print the table, write JSON and the plot after every lap."""
+    problem = catalogue.look_up("problem", options.problem, catalogue.PROBLEMS)
+    recipes = _recipes(problem, options)
+    for name in ("seeds", "steps"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; expected a number >= 1")
+    if options.dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype is {options.dtype!r}; expected float32 or float64")
+    if options.dtype == "float64":
+        jax.config.update("jax_enable_x64", True)
+    for path in filter(None, (options.json, options.out)):
+        pathlib.Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+
+    console = rich.console.Console()
+    steps = sorted({options.steps or recipe.steps for recipe in recipes.values()})
+    console.print(f"[bold]{problem.title}[/bold]: {options.seeds} seeds, {', '.join(map(str, steps))} steps")
+
+    def save(laps: dict[str, Lap]) -> None:
+        if options.json:
+            pathlib.Path(options.json).write_text(json.dumps(_record(problem, laps), indent=2) + "\n")
+        if options.out:
+            figure = plot.race({label: lap.history | {"step": lap.steps} for label, lap in laps.items()})
+            pathlib.Path(options.out).mkdir(exist_ok=True)
+            figure.savefig(pathlib.Path(options.out) / f"race_{problem.name}.png", dpi=110)
+            plt.close(figure)
+
+    laps = race(problem, recipes, seeds=range(options.seeds), steps=options.steps, dtype=options.dtype, after=save)
+    console.print(_table(problem, laps))
+    for line in _events(laps):
+        console.print(line, soft_wrap=True)
+    return 0
+
+
+def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
+    """The recipes to race: the problem's own, or one of them with each of the rules asked for."""
+    base = options.method or problem.default_methods[0]
+    recipe = catalogue.look_up("method", base, problem.recipes)
+    if options.term_weights is None and options.point_weights is None:
+        return {base: recipe} if options.method else dict(problem.recipes)
+    term_rules = _rules(options.term_weights, catalogue.TERM_WEIGHTS)
+    point_rules = _rules(options.point_weights, catalogue.POINT_WEIGHTS)
+    found = {}
+    for term_rule, point_rule in itertools.product(term_rules, point_rules):
+        label = " + ".join(filter(None, (term_rule, point_rule)))
+        changes: dict[str, Any] = catalogue.changes(term_rule, point_rule, problem)
+        found[label] = dataclasses.replace(recipe, summary=label, published=None, **changes)
+    return found
+
+
+def _rules(text: str | None, table: dict[str, catalogue.Entry]) -> list[str | None]:
+    if text is None:
+        return [None]
+    return [name for rule in catalogue.split(text) for name in (table if rule == "all" else [rule])]
+
+
+def _record(problem: Problem, laps: dict[str, Lap]) -> dict[str, Any]:
+    return {
+        "problem": problem.name,
+        "device": environment.device(),
+        "versions": environment.versions(),
+        "laps": {
+            label: {
+                "seeds": lap.seeds.tolist(),
+                "relative_l2": _rounded(lap.errors),
+                "seconds": round(lap.seconds, 2),
+                "steps": lap.steps.tolist(),
+                "history": {name: _rounded(values) for name, values in lap.history.items()},
+            }
+            for label, lap in laps.items()
+        },
+    }
+
+
+def _rounded(values: np.ndarray) -> list:
+    """Six digits as numbers that JSON has: what is not finite becomes null."""
+    flat = [float(f"{v:.6g}") if np.isfinite(v) else None for v in np.ravel(values)]
+    return flat if values.ndim == 1 else [flat[i : i + values.shape[1]] for i in range(0, len(flat), values.shape[1])]
+
+
+def _table(problem: Problem, laps: dict[str, Lap]) -> rich.table.Table:
+    table = rich.table.Table(
+        rich.table.Column("rule", no_wrap=True),
+        title=f"relative L2 error on {problem.name}",
+        caption="seconds of all seeds together; weights over the reference's, medians",
+    )
+    for column in ("median", "best", "worst", "seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("weights")
+    worst = lambda errors: np.where(np.isfinite(errors), errors, np.inf)
+    for label, lap in sorted(laps.items(), key=lambda item: np.median(worst(item[1].errors))):
+        errors = worst(lap.errors)
+        figures = [f"{f(errors):.1e}" for f in (np.median, np.min, np.max)]
+        table.add_row(label, *figures, f"{lap.seconds:.1f}", _weights(problem, lap))
+    return table
+
+
+def _weights(problem: Problem, lap: Lap) -> str:
+    last = {name.removeprefix("weight/"): v[-1] for name, v in lap.history.items() if name.startswith("weight/")}
+    reference = last.pop(problem.balance_against, np.ones(1))
+    reference = np.where(reference == 0, np.nan, reference)
+    return ", ".join(f"{name} {np.median(value / reference):.2g}" for name, value in last.items())
+
+
+def _events(laps: dict[str, Lap]) -> Iterator[str]:
+    """One line for each rule whose steps were skipped or whose weights were held."""
+    for label, lap in laps.items():
+        last = {name: int(values[-1].max()) for name, values in lap.history.items()}
+        events = [f"{last['skipped']} steps skipped"] * bool(last["skipped"])
+        events += [f"{name} {n} times" for name, n in last.items() if n and name.split("/")[0] in EVENTS]
+        if events:
+            yield f"{label}: {', '.join(events)} (of {lap.steps[-1]} steps, in the worst seed)"

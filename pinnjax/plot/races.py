@@ -1,0 +1,66 @@
+"""A race in one figure: losses, weights and errors of every rule over the steps, and the errors of every seed."""
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pinnjax.plot import style
+
+History = Mapping[str, np.ndarray]
+
+
+def race(histories: Mapping[str, History]) -> Figure:
+    """Medians over the seeds, best rule first; with few rules also a band from the best seed to the worst.
+
+    Args:
+        histories: `{label: {"step": (E,), "relative_l2": (E, K), "loss/t": (E, K), "weight/t": (E, K)}}`.
+    """
+    final = {label: np.nan_to_num(history["relative_l2"][-1], nan=np.inf) for label, history in histories.items()}
+    order = sorted(histories, key=lambda label: np.median(final[label]))
+    few = len(order) <= len(style.COLOURS)
+    palette = list(style.COLOURS) if few else [mpl.colormaps["viridis"](x) for x in np.linspace(0, 0.95, len(order))]
+    colours = dict(zip(order, palette, strict=False))
+    figure, axes = plt.subplots(
+        1, 4, figsize=(15, max(3.2, 0.24 * len(order))), layout="constrained", width_ratios=[1, 1, 1, 1.1]
+    )
+    for label in order:
+        history = histories[label]
+        step, colour = history["step"], colours[label]
+        losses = np.sum([values for name, values in history.items() if name.startswith("loss/")], axis=0)
+        _band(axes[0], step, losses, colour, few)
+        _band(axes[1], step, _spread(history), colour, few)
+        _band(axes[2], step, history["relative_l2"], colour, few)
+    for ax, name in zip(
+        axes, ("sum of the unweighted losses", "largest weight / smallest", "relative $L_2$ error"), strict=False
+    ):
+        ax.set_yscale("log")
+        style.finish(ax, "step", name)
+    places = np.arange(len(order))
+    for place, label in zip(places, order, strict=True):
+        errors = final[label][np.isfinite(final[label])]
+        axes[3].plot(errors, np.full(len(errors), place), "o", color=colours[label], markersize=4, alpha=0.7)
+        if np.isfinite(np.median(final[label])):
+            axes[3].plot(np.median(final[label]), place, "|", color="black", markersize=12)
+    axes[3].set_yticks(places, order)
+    axes[3].invert_yaxis()
+    axes[3].set_xscale("log")
+    style.finish(axes[3], "final relative $L_2$ error, seeds and median", "")
+    return figure
+
+
+def _spread(history: History) -> np.ndarray:
+    """Largest over smallest magnitude of a term weight, (E, K)."""
+    weights = np.abs(np.stack([values for name, values in history.items() if name.startswith("weight/")]))
+    smallest = weights.min(axis=0)
+    return weights.max(axis=0) / np.where(smallest > 0, smallest, np.nan)
+
+
+def _band(ax: Axes, step: np.ndarray, values: np.ndarray, colour: object, band: bool) -> None:
+    shown = np.ma.masked_invalid(values)
+    ax.plot(step, np.ma.median(shown, axis=1), color=colour, linewidth=1)
+    if band:
+        ax.fill_between(step, shown.min(axis=1), shown.max(axis=1), color=colour, alpha=0.12, linewidth=0)

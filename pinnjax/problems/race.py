@@ -1,0 +1,123 @@
+"""A race: recipes side by side on one problem, each over several seeds in one program."""
+
+import dataclasses
+import functools
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tqdm.auto
+from jaxtyping import Float, Int
+
+from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.solve import EVALUATIONS, prepare
+from pinnjax.step import TrainStep
+
+PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Lap:
+    """What one recipe did.
+
+    Attributes:
+        seeds: `(K,)`.
+        history: `{name: (E, K)}` at E moments of the run, with `relative_l2` and the step's metrics.
+        steps: `(E,)`, the moments.
+        seconds: wall time of all seeds together, compilation included.
+    """
+
+    seeds: Int[np.ndarray, " K"]
+    history: dict[str, Float[np.ndarray, "E K"]]
+    steps: Int[np.ndarray, " E"]
+    seconds: float
+
+    @property
+    def errors(self) -> Float[np.ndarray, " K"]:
+        """Relative L2 errors at the end, one a seed; NaN for a seed whose parameters are not finite."""
+        return self.history["relative_l2"][-1]
+
+
+def race(
+    problem: Problem,
+    recipes: Mapping[str, Recipe],
+    *,
+    seeds: Sequence[int] = (0,),
+    steps: int | None = None,
+    dtype: Any = jnp.float32,
+    progress: bool | None = None,
+    after: Callable[[dict[str, Lap]], None] = lambda laps: None,
+) -> dict[str, Lap]:
+    """Train every recipe over all seeds; the seeds of a recipe are one program, by `jax.vmap`.
+
+    A seed gives the network and the points that it gives in `pinnjax.problems.solve`. Ctrl-C ends the race and returns
+    the laps that are done.
+
+    Args:
+        problem: e.g. `pinnjax.problems.harmonic`.
+        recipes: `{label: recipe}`.
+        seeds: of networks and points.
+        steps: number of steps; each recipe's own when None.
+        dtype: `jnp.float32`, or `jnp.float64` when `jax_enable_x64` is set.
+        progress: show a progress bar; None shows it on terminals.
+        after: called with the laps so far after each of them.
+
+    Returns:
+        `{label: lap}`.
+
+    Example:
+        >>> from pinnjax.problems import harmonic, race
+        >>> laps = race(harmonic, {"plain": harmonic.recipes["plain"]}, seeds=range(3), steps=20, progress=False)
+        >>> print(laps["plain"].errors.shape, laps["plain"].history["weight/ic"].shape)
+        (3,) (20, 3)
+    """
+    laps: dict[str, Lap] = {}
+    total = sum(recipe.steps if steps is None else steps for recipe in recipes.values())
+    with tqdm.auto.tqdm(total=total, unit="step", disable=None if progress is None else not progress) as bar:
+        for label, recipe in recipes.items():
+            bar.set_description(label)
+            try:
+                laps[label] = _lap(
+                    problem, recipe, np.array(seeds), recipe.steps if steps is None else steps, dtype, bar
+                )
+            except KeyboardInterrupt:
+                warnings.warn(f"race: interrupted in {label!r}; {len(laps)} of {len(recipes)} are done", stacklevel=2)
+                break
+            after(laps)
+    return laps
+
+
+def _lap(problem: Problem, recipe: Recipe, seeds: np.ndarray, steps: int, dtype: Any, bar: Any) -> Lap:
+    started = time.perf_counter()
+    train, start = prepare(problem, recipe, steps, dtype)
+    keys = jnp.stack([jax.random.key(int(seed)) for seed in seeds])
+    states, batches = jax.jit(jax.vmap(start))(keys)
+    evaluate = problem.evaluate  # one object: a method is a new one each time, and would compile again
+    chunk = max(1, steps // EVALUATIONS)
+    moments, pieces, done = [], [], 0
+    while done < steps:
+        length = min(chunk, steps - done)
+        states, metrics = jax.block_until_ready(_run(train, evaluate, length, states, batches))
+        done += length
+        moments.append(done)
+        pieces.append(jax.device_get(metrics))
+        bar.update(length)
+    history = {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
+    return Lap(seeds, history, np.array(moments), time.perf_counter() - started)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _run(
+    train: TrainStep, evaluate: Callable[[Any], PyTree], length: int, states: PyTree, batches: PyTree
+) -> tuple[PyTree, PyTree]:
+    """`length` steps of all seeds, and the last step's metrics with the errors."""
+
+    def one(state: PyTree, batch: PyTree) -> tuple[PyTree, PyTree]:
+        state, metrics = jax.lax.scan(lambda s, _: train.update(s, batch), state, None, length)
+        return state, jax.tree.map(lambda m: m[-1], metrics) | evaluate(train.model(state))
+
+    return jax.vmap(one)(states, batches)
