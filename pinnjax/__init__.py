@@ -7,7 +7,16 @@ from pinnjax.fit import fit
 from pinnjax.losses import value_and_grads
 from pinnjax.metrics import relative_l2
 from pinnjax.point_gradients import point_grad_norms
-from pinnjax.point_weights import pecann, self_adaptive
+from pinnjax.point_weights import (
+    brdr,
+    causal,
+    gradient_norm_points,
+    pecann,
+    residual_attention,
+    self_adaptive,
+    travelling,
+    vrba,
+)
 from pinnjax.step import TrainState, TrainStep, train_step
 from pinnjax.term_weights import (
     aligned_mtl,
@@ -57,7 +66,9 @@ __all__ = [
     "balanced",
     "batchwise",
     "bounded",
+    "brdr",
     "cagrad",
+    "causal",
     "component",
     "config",
     "curl",
@@ -71,6 +82,7 @@ __all__ = [
     "fixed",
     "grad",
     "grad_norm_ratio",
+    "gradient_norm_points",
     "gradnorm",
     "guarded",
     "hessian",
@@ -95,6 +107,7 @@ __all__ = [
     "random",
     "relative_l2",
     "relobralo",
+    "residual_attention",
     "residuals",
     "sampling",
     "scheduled",
@@ -103,8 +116,10 @@ __all__ = [
     "smoothed",
     "softadapt",
     "train_step",
+    "travelling",
     "uncertainty",
     "upgrad",
     "value_and_grads",
     "van_der_meer",
+    "vrba",
 ]

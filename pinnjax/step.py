@@ -21,7 +21,9 @@ from jaxtyping import Array, Int
 
 from pinnjax import bridge, checks, losses, point_gradients
 from pinnjax import terms as terms_
-from pinnjax.sampling.sampler import Sampler
+from pinnjax.point_weights.travelling import moved as moved_points
+from pinnjax.point_weights.travelling import travelling
+from pinnjax.sampling.sampler import Draw, Sampler
 from pinnjax.term_weights import scaling, tools
 
 PyTree = Any
@@ -115,7 +117,8 @@ def train_step(
     """
     checks.terms(terms)
     checks.chunk(chunk)
-    points_of = optax.with_extra_args_support(optax.identity() if point_weights is None else point_weights)
+    weigher = optax.identity() if point_weights is None else point_weights
+    points_of = optax.with_extra_args_support(weigher if sampler is None else travelling(weigher))
     balancer = optax.with_extra_args_support(optax.identity() if term_weights is None else term_weights)
     inner = optax.with_extra_args_support(optimizer)
 
@@ -124,15 +127,16 @@ def train_step(
         if sampler is not None and key is None:
             raise ValueError("train.init: key is None; expected a random key such as jax.random.key(0) for the sampler")
         sampler_state = None if sampler is None else sampler.init(key)
-        points, _ = _points(sampler, sampler_state, batch)
+        points = _together(batch, {} if sampler is None else sampler.pool(sampler_state))
         checks.batch(terms, points)
         checks.finite_points(points)
         residuals = jax.jit(terms_.residuals(terms, definition, constants, chunk=chunk))(params, points)
         point_state = points_of.init(residuals)
-        if sampler is not None and any(jnp.ndim(leaf) for leaf in jax.tree.leaves(point_state)):
+        forgetful = sampler is not None and not sampler.remembers
+        if forgetful and any(jnp.ndim(leaf) for leaf in jax.tree.leaves(point_state)):
             raise ValueError(
-                "point_weights keep a value for each point, but the sampler replaces the points in every step; "
-                "expected fixed points in the batch, or a rule without memory"
+                "point_weights keep a value for each point, but the sampler replaces all points in every step; "
+                "expected a sampler whose points stay, points in the batch, or a rule without memory"
             )
         zero = jnp.zeros((), jnp.int32)
         return TrainState(
@@ -150,14 +154,26 @@ def train_step(
 
     @jax.jit
     def update(state: TrainState, batch: Mapping[str, PyTree] | None = None) -> tuple[TrainState, Metrics]:
-        points, sampler_state = _points(sampler, state.sampler, batch)
         params = state.params
+        evaluate = terms_.residuals(terms, state.definition, state.constants, chunk=chunk)
+        drawn, sampler_state = Draw({}), state.sampler
+        if sampler is not None:
+            some = lambda asked: _residuals_of(terms, asked, state, chunk)
+            drawn, sampler_state = sampler.update(state.sampler, residuals=some)
+        points = _together(batch, drawn.points)
+        before = state.point_weights if sampler is None else moved_points(weigher, state.point_weights, drawn.origin)
 
         residuals, pull = terms_.pullback(terms, state.definition, state.constants, chunk=chunk)(params, points)
         frozen = jax.lax.stop_gradient(residuals)
-        weights, point_state = points_of.update(
-            losses.ones(residuals), state.point_weights, None, residuals=frozen, points=points, step=state.step
-        )
+        at_points = point_gradients.point_grad_norms(terms, state.definition, state.constants, chunk=chunk)
+        offered = {
+            "residuals": frozen,
+            "points": points,
+            "step": state.step,
+            "point_grad_norms": lambda: at_points(params, points),
+        }
+        places = {} if sampler is None else {"index": drawn.index}
+        weights, point_state = points_of.update(_initial(residuals, drawn), before, None, **places, **offered)
         term_losses = {name: losses.loss(r, weights[name]) for name, r in residuals.items()}
         term_grads = pull({name: losses.loss_cotangent(r, weights[name]) for name, r in residuals.items()})
         balanced, term_state = balancer.update(
@@ -165,17 +181,11 @@ def train_step(
             state.term_weights,
             dict.fromkeys(term_grads, params),
             losses=term_losses,
-            residuals=frozen,
-            points=points,
             point_weights=weights,
-            point_grad_norms=lambda: point_gradients.point_grad_norms(
-                terms, state.definition, state.constants, chunk=chunk
-            )(params, points),
-            step=state.step,
+            **offered,
         )
         lambdas = scaling.current(term_state, residuals)
         grad = losses.total(balanced)
-        evaluate = terms_.residuals(terms, state.definition, state.constants, chunk=chunk)
 
         def residual_fn(p: PyTree) -> Array:
             """√(λ_t w_i / n_t) r_ti in one vector, whose squared norm is the weighted loss."""
@@ -193,7 +203,7 @@ def train_step(
             grad, state.optimizer, params, value=value, grad=grad, value_fn=value_fn, residual_fn=residual_fn
         )
         moved = (optax.apply_updates(params, updates), point_state, term_state, optimizer_state)
-        stayed = (params, state.point_weights, state.term_weights, state.optimizer)
+        stayed = (params, before, state.term_weights, state.optimizer)
         grad_norms = {name: optax.tree.norm(g) for name, g in term_grads.items()}
         broken = {name: ~jnp.isfinite(term_losses[name] + grad_norms[name]) for name in residuals}
         broken |= {name: broken[name] | ~jnp.isfinite(optax.tree.norm(balanced[name])) for name in residuals}
@@ -229,19 +239,33 @@ def train_step(
     return TrainStep(init, update)
 
 
-def _points(
-    sampler: Sampler | None, sampler_state: PyTree, batch: Mapping[str, PyTree] | None
-) -> tuple[dict[str, PyTree], PyTree]:
+def _together(batch: Mapping[str, PyTree] | None, drawn: Mapping[str, PyTree]) -> dict[str, PyTree]:
+    """The points of the batch and those of the sampler."""
     if batch is not None and not isinstance(batch, Mapping):
         raise TypeError(f"the batch is a {type(batch).__name__}; expected a dict {{term: points}}")
     given = {} if batch is None else dict(batch)
-    if sampler is None:
-        return given, sampler_state
-    drawn, sampler_state = sampler.update(sampler_state)
     twice = sorted(set(drawn) & set(given))
     if twice:
         raise ValueError(f"the batch and the sampler both have points for {twice}; expected each term in one of them")
-    return given | drawn, sampler_state
+    return given | dict(drawn)
+
+
+def _residuals_of(
+    terms: Mapping[str, Any], points: Mapping[str, PyTree], state: TrainState, chunk: int | None
+) -> dict[str, Array]:
+    """Residuals of some of the terms, for a sampler."""
+    some = {name: terms[name] for name in points}
+    found = terms_.residuals(some, state.definition, state.constants, chunk=chunk)(state.params, points)
+    return jax.lax.stop_gradient(found)
+
+
+def _initial(residuals: Mapping[str, Array], drawn: Draw) -> dict[str, Array]:
+    """The weights that the point-space chain starts with: ones, or those of the sampler."""
+    weights = losses.ones(residuals)
+    for name, ones in weights.items():
+        own = drawn.weights.get(name.split("/")[0])
+        weights[name] = ones if own is None else own.astype(ones.dtype)
+    return weights
 
 
 def _rooted(residuals: Array, term_weight: Array, weights: Array) -> Array:

@@ -122,7 +122,7 @@ TABLE = {
     "negative ascent": (lambda: pj.self_adaptive(-1.0), r"learning_rate is -1.0; expected a number in \[0, inf\]"),
     "memory of points that are replaced": (
         lambda: start_with_sampler(point_weights=pj.self_adaptive(1.0)),
-        "the sampler replaces the points in every step; expected fixed points",
+        "the sampler replaces all points in every step; expected a sampler whose points stay",
     ),
     "wrong names in balanced": (
         lambda: balanced_with({"pde": jnp.ones(2)}),
@@ -163,7 +163,7 @@ def test_wrong_input_is_named(case):
 
 
 COMMANDS = {
-    "solve helmholz": "problem is 'helmholz'; expected one of helmholtz (did you mean 'helmholtz'?)",
+    "solve helmholz": "problem is 'helmholz'; expected one of harmonic, tanh, helmholtz, burgers, allen_cahn, wave (did you mean 'helmholtz'?)",
     "solve helmholtz --method M5": "method is 'M5'; expected one of M1, M2, M3, M4",
     "solve helmholtz --model mpl": "model is 'mpl'; expected one of mlp, modified_mlp",
     "solve helmholtz --term-weights annealing": "term-weights is 'annealing'; expected one of none, fixed,",

@@ -37,8 +37,8 @@ def test_resampling_gives_new_points_in_every_step_and_the_same_for_the_same_key
     def three(seed):
         state, found = sampler.init(jax.random.key(seed)), []
         for _ in range(3):
-            batch, state = sampler.update(state)
-            found.append(batch["pde"])
+            drawn, state = sampler.update(state, residuals=None)
+            found.append(drawn.points["pde"])
         return jnp.stack(found)
 
     np.testing.assert_array_equal(three(0), three(0))

@@ -56,11 +56,30 @@ def _self_adaptive(problem: Problem, learning_rate: float = 5e-3, **options: Any
     return point_weights.self_adaptive(optax.adam(learning_rate), mask=jnp.square, initial=1.0, **options)
 
 
+def _causal(problem: Problem, time: int = 0, chunks: int = 32, **options: Any) -> Any:
+    first, last = float(problem.grid[:, time].min()), float(problem.grid[:, time].max())
+    return point_weights.causal(
+        [problem.balance_against],
+        interval=(first, last),
+        chunks=chunks or None,
+        time=lambda points: points[:, time],
+        **options,
+    )
+
+
 def _pecann(problem: Problem, every: int = 1) -> Any:
     return point_weights.pecann([name for name in problem.terms if name != problem.balance_against], every=every)
 
 
-PROBLEMS: dict[str, Problem] = {problem.name: problem for problem in [problems.harmonic, problems.helmholtz]}
+PROBLEM_LIST = [
+    problems.harmonic,
+    problems.tanh,
+    problems.helmholtz,
+    problems.burgers,
+    problems.allen_cahn,
+    problems.wave,
+]
+PROBLEMS: dict[str, Problem] = {problem.name: problem for problem in PROBLEM_LIST}
 
 MODELS: dict[str, Callable[..., Any]] = {"mlp": nn.MLP, "modified_mlp": nn.ModifiedMLP}
 
@@ -198,6 +217,36 @@ POINT_WEIGHTS: dict[str, Entry] = {
         "weights that ascend the loss (SA-PINN)",
         "McClenny, Braga-Neto 2023",
         "a few operations a point",
+    ),
+    "residual_attention": Entry(
+        _alone(point_weights.residual_attention),
+        "weights that remember where the residual has been large (RBA)",
+        "Anagnostopoulos et al. 2024",
+        "a few operations a point",
+    ),
+    "vrba": Entry(
+        _alone(point_weights.vrba),
+        "the same with a convex potential of the residual",
+        "Toscano et al. 2025",
+        "an exponential a point",
+    ),
+    "brdr": Entry(
+        _alone(point_weights.brdr),
+        "points whose residual decays slowly weigh more",
+        "Chen, Howard, Stinis 2024",
+        "some ten operations a point",
+    ),
+    "gradient_norm_points": Entry(
+        _alone(point_weights.gradient_norm_points),
+        "every point's gradient to one length, capped",
+        "",
+        "one gradient a point every 10 steps",
+    ),
+    "causal": Entry(
+        _causal,
+        "a time is learnt when all earlier times are: causal:time=0,epsilon=1",
+        "Wang, Sankaran, Perdikaris 2024",
+        "a sum over slices of time",
     ),
     "pecann": Entry(
         _pecann,

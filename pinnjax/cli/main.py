@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     racer.add_argument("--out", metavar="DIR", help="write the plot race_PROBLEM.png")
 
     bencher = commands.add_parser("bench", help="measure costs as ratios in one run")
-    bencher.add_argument("what", metavar="WHAT", help="step or balancers")
+    bencher.add_argument("what", metavar="WHAT", help="step, balancers or points")
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
     bencher.add_argument("--json", metavar="FILE", help="write the figures")
 

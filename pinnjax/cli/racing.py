@@ -103,13 +103,13 @@ def _rounded(values: np.ndarray) -> list:
 
 def _table(problem: Problem, laps: dict[str, Lap]) -> rich.table.Table:
     table = rich.table.Table(
-        rich.table.Column("rule", no_wrap=True),
+        rich.table.Column("rule", overflow="fold", min_width=20),
         title=f"relative L2 error on {problem.name}",
         caption="seconds of all seeds together; weights over the reference's, medians",
     )
     for column in ("median", "best", "worst", "seconds"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("weights")
+        table.add_column(column, justify="right", no_wrap=True, min_width=7)
+    table.add_column("weights", min_width=10)
     worst = lambda errors: np.where(np.isfinite(errors), errors, np.inf)
     for label, lap in sorted(laps.items(), key=lambda item: np.median(worst(item[1].errors))):
         errors = worst(lap.errors)

@@ -2,8 +2,8 @@
 
 from flax.nnx import Rngs
 
-from pinnjax.nn.inputs import Standardize
+from pinnjax.nn.inputs import Periodic, Standardize
 from pinnjax.nn.mlp import MLP
 from pinnjax.nn.modified_mlp import ModifiedMLP
 
-__all__ = ["MLP", "ModifiedMLP", "Rngs", "Standardize"]
+__all__ = ["MLP", "ModifiedMLP", "Periodic", "Rngs", "Standardize"]

@@ -41,3 +41,51 @@ class Standardize(nnx.Module):
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, " d"]:
         """Map one point."""
         return (x - jnp.asarray(self.mean, x.dtype)) / jnp.asarray(self.deviation, x.dtype)
+
+
+class Periodic(nnx.Module):
+    """Exactly periodic fields: x_i becomes cos(2πk x_i / P), sin(2πk x_i / P) for k = 1..harmonics.
+
+    Coordinates come out in their order; those without a period pass as they are. What follows takes
+    `features` inputs.
+
+    Args:
+        periods: `(d,)`, the period of each coordinate in its own units, None where it has none.
+        harmonics: k goes from 1 to this, >= 1.
+
+    Raises:
+        ValueError: when a period is not positive, or `harmonics` is not.
+
+    References:
+      Dong, Ni, `A method for representing periodic functions and enforcing exactly periodic boundary conditions with
+      deep neural networks <https://arxiv.org/abs/2007.07442>`_, Journal of Computational Physics 435, 2021.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> embed = Periodic([None, 2.0])
+        >>> print(embed.features, embed(jnp.array([0.5, 1.0])).round(3))
+        3 [ 0.5 -1.  -0. ]
+    """
+
+    def __init__(self, periods: Sequence[float | None], harmonics: int = 1):
+        self.periods = tuple(None if p is None else float(p) for p in periods)
+        self.harmonics = harmonics
+        if min((p for p in self.periods if p is not None), default=1.0) <= 0 or harmonics < 1:
+            raise ValueError(f"periods {self.periods}, harmonics {harmonics}; expected positive numbers, or None")
+
+    @property
+    def features(self) -> int:
+        """Number of coordinates that come out."""
+        return sum(1 if p is None else 2 * self.harmonics for p in self.periods)
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " features"]:
+        """Map one point."""
+        parts = []
+        for value, period in zip(x, self.periods, strict=True):
+            if period is None:
+                parts.append(value)
+                continue
+            for k in range(1, self.harmonics + 1):
+                angle = (2 * np.pi * k / period) * value
+                parts += [jnp.cos(angle), jnp.sin(angle)]
+        return jnp.stack(parts)

@@ -5,7 +5,30 @@ The weights enter as ones, so transforms chain by multiplication, with each othe
 as `optax.clip`. The loss of a term is mean_i w_i |r_i|², and no gradient flows through w.
 """
 
+from pinnjax.point_weights.brdr import BRDRState, brdr
+from pinnjax.point_weights.causal import CausalState, causal
+from pinnjax.point_weights.gradient_norm_points import GradientNormPointsState, gradient_norm_points
 from pinnjax.point_weights.pecann import PECANNState, pecann
+from pinnjax.point_weights.residual_attention import ResidualAttentionState, residual_attention
 from pinnjax.point_weights.self_adaptive import SelfAdaptiveState, self_adaptive
+from pinnjax.point_weights.travelling import TravellingState, travelling
+from pinnjax.point_weights.vrba import VRBAState, vrba
 
-__all__ = ["PECANNState", "SelfAdaptiveState", "pecann", "self_adaptive"]
+__all__ = [
+    "BRDRState",
+    "CausalState",
+    "GradientNormPointsState",
+    "PECANNState",
+    "ResidualAttentionState",
+    "SelfAdaptiveState",
+    "TravellingState",
+    "VRBAState",
+    "brdr",
+    "causal",
+    "gradient_norm_points",
+    "pecann",
+    "residual_attention",
+    "self_adaptive",
+    "travelling",
+    "vrba",
+]

@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float
 
 from pinnjax.metrics import relative_l2
+from pinnjax.sampling import Sampler
 
 PyTree = Any
 
@@ -27,6 +28,8 @@ class Recipe:
         term_weights: term-space transform.
         point_weights: point-space transform; the points are then drawn once and kept, since weights belong to points.
         points: number of points, where not the problem's own.
+        resampled: whether points are drawn anew in every step, where neither `point_weights` nor `sampler` is given.
+        sampler: function of the numbers of points and the dtype; the sampler of all terms.
         published: relative L2 error in the source; None where there is none.
     """
 
@@ -38,6 +41,8 @@ class Recipe:
     term_weights: optax.GradientTransformation | None = None
     point_weights: optax.GradientTransformation | None = None
     points: Mapping[str, int] | None = None
+    resampled: bool = True
+    sampler: Callable[[Mapping[str, int], Any], Sampler] | None = None
     published: float | None = None
 
 
@@ -59,6 +64,7 @@ class Problem:
         grid_shape: shape of the grid as an image.
         recipes: `{method: recipe}`.
         default_methods: what is run when nobody asks for a method.
+        measure: what else is measured on a field, `{name: scalar}`.
     """
 
     name: str
@@ -74,8 +80,10 @@ class Problem:
     grid_shape: tuple[int, ...]
     recipes: Mapping[str, Recipe]
     default_methods: tuple[str, ...]
+    measure: Callable[[Callable[[Array], Array]], dict[str, Array]] = lambda u: {}
 
     def evaluate(self, u: Callable[[Array], Array]) -> dict[str, Array]:
-        """Relative L2 error of a field on the test grid."""
+        """Relative L2 error of a field on the test grid, and what the problem measures besides."""
         dtype = jnp.result_type(float)
-        return {"relative_l2": relative_l2(u, jnp.asarray(self.grid, dtype), jnp.asarray(self.reference, dtype))}
+        error = relative_l2(u, jnp.asarray(self.grid, dtype), jnp.asarray(self.reference, dtype))
+        return {"relative_l2": error, **self.measure(u)}

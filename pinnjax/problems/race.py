@@ -96,12 +96,13 @@ def _lap(problem: Problem, recipe: Recipe, seeds: np.ndarray, steps: int, dtype:
     train, start = prepare(problem, recipe, steps, dtype)
     keys = jnp.stack([jax.random.key(int(seed)) for seed in seeds])
     states, batches = jax.jit(jax.vmap(start))(keys)
+    together = recipe.sampler is None  # under vmap both branches of its `cond` would run in every step
     evaluate = problem.evaluate  # one object: a method is a new one each time, and would compile again
     chunk = max(1, steps // EVALUATIONS)
     moments, pieces, done = [], [], 0
     while done < steps:
         length = min(chunk, steps - done)
-        states, metrics = jax.block_until_ready(_run(train, evaluate, length, states, batches))
+        states, metrics = jax.block_until_ready(_run(train, evaluate, length, together, states, batches))
         done += length
         moments.append(done)
         pieces.append(jax.device_get(metrics))
@@ -110,9 +111,9 @@ def _lap(problem: Problem, recipe: Recipe, seeds: np.ndarray, steps: int, dtype:
     return Lap(seeds, history, np.array(moments), time.perf_counter() - started)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _run(
-    train: TrainStep, evaluate: Callable[[Any], PyTree], length: int, states: PyTree, batches: PyTree
+    train: TrainStep, evaluate: Callable[[Any], PyTree], length: int, together: bool, states: PyTree, batches: PyTree
 ) -> tuple[PyTree, PyTree]:
     """`length` steps of all seeds, and the last step's metrics with the errors."""
 
@@ -120,4 +121,6 @@ def _run(
         state, metrics = jax.lax.scan(lambda s, _: train.update(s, batch), state, None, length)
         return state, jax.tree.map(lambda m: m[-1], metrics) | evaluate(train.model(state))
 
-    return jax.vmap(one)(states, batches)
+    if together:
+        return jax.vmap(one)(states, batches)
+    return jax.lax.map(lambda both: one(*both), (states, batches))

@@ -97,24 +97,28 @@ def prepare(
 ) -> tuple[TrainStep, Callable[[Array], tuple[TrainState, dict[str, PyTree] | None]]]:
     """The train step of a run, and `start(key) -> (state, batch)`, which `jax.vmap` takes over seeds.
 
-    The batch is None where the points are drawn anew in every step; it is drawn once for recipes with point weights,
-    since weights belong to points.
+    The batch is None where a sampler draws the points; without one they are drawn once.
     """
     if jnp.dtype(dtype) == jnp.float64 and not jax.config.read("jax_enable_x64"):
         raise ValueError('dtype is float64; expected float32, or jax.config.update("jax_enable_x64", True) beforehand')
     numbers = dict(problem.points) | dict(recipe.points or {})
-    resampled = recipe.point_weights is None
+    stay = recipe.point_weights is not None or not recipe.resampled
+    sampler = None
+    if recipe.sampler is not None:
+        sampler = recipe.sampler(numbers, dtype)
+    elif not stay:
+        sampler = sampling.resample(lambda k: problem.draw(k, numbers, dtype))
     train = train_step(
         problem.terms,
         recipe.optimizer(recipe.schedule(steps)),
         term_weights=recipe.term_weights,
         point_weights=recipe.point_weights,
-        sampler=sampling.resample(lambda k: problem.draw(k, numbers, dtype)) if resampled else None,
+        sampler=sampler,
     )
 
     def start(key: Array) -> tuple[TrainState, dict[str, PyTree] | None]:
         key, model_key = jax.random.split(key)
-        batch = None if resampled else problem.draw(key, numbers, dtype)
+        batch = problem.draw(key, numbers, dtype) if sampler is None else None
         model = recipe.model(**problem.network, param_dtype=dtype, rngs=nn.Rngs(model_key))
         return train.init(model, batch, key=key), batch
 

@@ -1,6 +1,32 @@
 """Samplers of collocation points: in the program, of fixed shape, their state and key in the step's state."""
 
+from pinnjax.sampling.adaptive import r3, rad, rar_d, rar_g
 from pinnjax.sampling.box import box, box_faces
-from pinnjax.sampling.sampler import Sampler, resample
+from pinnjax.sampling.domains import Box, Difference, Disk, Domain, Polygon, Union
+from pinnjax.sampling.pools import importance, minibatches
+from pinnjax.sampling.sampler import Draw, Sampler, combine, resample
+from pinnjax.sampling.sets import grid, quasi, r2
 
-__all__ = ["Sampler", "box", "box_faces", "resample"]
+__all__ = [
+    "Box",
+    "Difference",
+    "Disk",
+    "Domain",
+    "Draw",
+    "Polygon",
+    "Sampler",
+    "Union",
+    "box",
+    "box_faces",
+    "combine",
+    "grid",
+    "importance",
+    "minibatches",
+    "quasi",
+    "r2",
+    "r3",
+    "rad",
+    "rar_d",
+    "rar_g",
+    "resample",
+]

@@ -17,7 +17,7 @@ def box(key: Array, lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | Non
         >>> print(box(jax.random.key(0), [-1.0], [1.0], 4).shape)
         (4, 1)
     """
-    low, high = _corners(lower, upper, dtype)
+    low, high = corners(lower, upper, dtype)
     return low[None] + (high - low)[None] * jax.random.uniform(key, (n, low.size), low.dtype)
 
 
@@ -32,7 +32,7 @@ def box_faces(
         >>> print(x[:4, 0], x[4:, 1])
         [-1. -1.  1.  1.] [0. 0. 2. 2.]
     """
-    low, high = _corners(lower, upper, dtype)
+    low, high = corners(lower, upper, dtype)
     d = low.size
     inside = box(key, low, high, 2 * d * n, dtype).reshape(d, 2, n, d)
     for axis in range(d):
@@ -40,7 +40,8 @@ def box_faces(
     return inside.reshape(2 * d * n, d)
 
 
-def _corners(lower: Corner, upper: Corner, dtype: jnp.dtype | None) -> tuple[Array, Array]:
+def corners(lower: Corner, upper: Corner, dtype: jnp.dtype | None) -> tuple[Array, Array]:
+    """Both corners as arrays, `(d,)`, or an error that says what they are."""
     dtype = jnp.result_type(float) if dtype is None else dtype
     low, high = jnp.asarray(lower, dtype), jnp.asarray(upper, dtype)
     if low.ndim != 1 or low.shape != high.shape:

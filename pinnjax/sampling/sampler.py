@@ -1,46 +1,137 @@
-"""The interface of a sampler, and the plainest one: new points in every step."""
+"""The interface of a sampler, the plainest one, and several side by side."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-from jaxtyping import Array
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 PyTree = Any
+Points = dict[str, PyTree]
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """What a sampler hands to a step: the points, and who they are.
+
+    Attributes:
+        points: `{term: points}`, of the same shapes in every step.
+        weights: `{term: (n,)}`, with which the point-space chain starts: 1 / (N p) of importance sampling, or 0 for
+            places that are not in use; ones for a term that is left out.
+        index: `{term: (n,)}`, the place of each point in the term's pool; 0, 1, 2, ... for a term that is left out.
+        origin: `{term: (N,)}`, for each place of the pool the place that its point had in the step before, or -1 where
+            it is new; for a term that is left out every point stayed where it was.
+    """
+
+    points: Points
+    weights: Mapping[str, Float[Array, " n"]] = dataclasses.field(default_factory=dict)
+    index: Mapping[str, Int[Array, " n"]] = dataclasses.field(default_factory=dict)
+    origin: Mapping[str, Int[Array, " N"]] = dataclasses.field(default_factory=dict)
+
+
+Residuals = Callable[[Points], dict[str, Array]]
 
 
 class Sampler(NamedTuple):
-    """A pair of pure functions.
+    """Three pure functions, and whether points live longer than a step.
 
     Attributes:
         init: `init(key) -> state`.
-        update: `update(state) -> (batch, state)`, with `{term: points}` of the same shapes in every step.
+        update: `update(state, *, residuals) -> (draw, state)`; `residuals({term: points})` evaluates the residuals of
+            the present parameters, unweighted, for samplers that ask.
+        pool: `pool(state) -> {term: points}`, all points that `index` and `origin` are about.
+        remembers: whether points live longer than a step, so that weights can belong to them.
     """
 
     init: Callable[[Array], PyTree]
-    update: Callable[[PyTree], tuple[dict[str, PyTree], PyTree]]
+    update: Callable[..., tuple[Draw, PyTree]]
+    pool: Callable[[PyTree], Points]
+    remembers: bool = True
 
 
-def resample(draw: Callable[[Array], dict[str, PyTree]]) -> Sampler:
+def resample(draw: Callable[[Array], Points]) -> Sampler:
     """Draw new points in every step, inside the program.
 
     Args:
         draw: `draw(key) -> {term: points}`, pure and of fixed shapes.
 
     Returns:
-        A sampler whose state is its random key.
+        A sampler whose state is its random key. No point lives longer than a step, so it does not go together with
+        point weights that have a memory.
 
     Example:
         >>> import jax
         >>> from pinnjax.sampling import box
         >>> sampler = resample(lambda key: {"pde": box(key, [0.0, 0.0], [1.0, 2.0], 3)})
-        >>> batch, state = sampler.update(sampler.init(jax.random.key(0)))
-        >>> print(batch["pde"].shape)
+        >>> drawn, state = sampler.update(sampler.init(jax.random.key(0)), residuals=None)
+        >>> print(drawn.points["pde"].shape)
         (3, 2)
     """
 
-    def update(key: Array) -> tuple[dict[str, PyTree], Array]:
+    def update(key: Array, *, residuals: Residuals | None) -> tuple[Draw, Array]:
+        del residuals
         key, now = jax.random.split(key)
-        return draw(now), key
+        return Draw(draw(now)), key
 
-    return Sampler(lambda key: key, update)
+    return Sampler(lambda key: key, update, draw, remembers=False)
+
+
+def combine(*samplers: Sampler) -> Sampler:
+    """Several samplers side by side, each for terms of its own.
+
+    Args:
+        samplers: whose terms do not overlap.
+
+    Returns:
+        A sampler of all their terms.
+
+    Raises:
+        ValueError: when two of them draw points for one term.
+
+    Example:
+        >>> import jax
+        >>> from pinnjax.sampling import box
+        >>> inside = resample(lambda key: {"pde": box(key, [0.0], [1.0], 3)})
+        >>> ends = resample(lambda key: {"bc": box(key, [0.0], [1.0], 2)})
+        >>> both = combine(inside, ends)
+        >>> drawn, state = both.update(both.init(jax.random.key(0)), residuals=None)
+        >>> print(sorted(drawn.points))
+        ['bc', 'pde']
+    """
+
+    def init(key: Array) -> tuple[PyTree, ...]:
+        keys = jax.random.split(key, len(samplers))
+        return tuple(sampler.init(k) for sampler, k in zip(samplers, keys, strict=True))
+
+    def update(state: tuple[PyTree, ...], *, residuals: Residuals | None) -> tuple[Draw, tuple[PyTree, ...]]:
+        results = [s.update(own, residuals=residuals) for s, own in zip(samplers, state, strict=True)]
+        draws = [drawn for drawn, _ in results]
+        names = [name for drawn in draws for name in drawn.points]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"combine: two samplers draw points for {twice}; expected each term in one of them")
+        together = Draw(
+            points={name: p for drawn in draws for name, p in drawn.points.items()},
+            weights={name: w for drawn in draws for name, w in drawn.weights.items()},
+            index={name: i for drawn in draws for name, i in drawn.index.items()},
+            origin={name: o for drawn in draws for name, o in drawn.origin.items()},
+        )
+        return together, tuple(following for _, following in results)
+
+    def pool(state: tuple[PyTree, ...]) -> Points:
+        return {n: p for s, own in zip(samplers, state, strict=True) for n, p in s.pool(own).items()}
+
+    return Sampler(init, update, pool, remembers=any(sampler.remembers for sampler in samplers))
+
+
+def score(residuals: Mapping[str, Array]) -> Float[Array, " n"]:
+    """|r_i| over all equations of a term, the Euclidean norm: what adaptive samplers look at unless told otherwise."""
+    squares = [jnp.square(r) if r.ndim == 1 else jnp.sum(jnp.square(r), axis=1) for r in residuals.values()]
+    return jnp.sqrt(sum(squares[1:], squares[0]))
+
+
+def of_term(term: str, residuals: Mapping[str, Array]) -> dict[str, Array]:
+    """The residuals of a term: its own, or those of its equations."""
+    return {name: r for name, r in residuals.items() if name.split("/")[0] == term}

@@ -1,0 +1,97 @@
+"""Balanced residual decay rate (BRDR): points whose residual decays slowly weigh more.
+
+References:
+  Chen, Howard, Stinis, `Self-adaptive weights based on balanced residual decay rate for physics-informed neural
+  networks and deep operator networks <https://arxiv.org/abs/2407.01613>`_, Journal of Computational Physics 542, 2025:
+  Section 3.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, ScalarLike
+
+from pinnjax import checks, losses
+from pinnjax.point_weights import magnitudes
+
+Residuals = dict[str, Array]
+
+
+class BRDRState(NamedTuple):
+    """State of `brdr`.
+
+    Attributes:
+        fourth: moving average of |r_i|⁴, `{term: (n,)}`.
+        smoothed: w, `{term: (n,)}`; their mean over all points of all terms is 1.
+    """
+
+    fourth: dict[str, Float[Array, " n"]]
+    smoothed: dict[str, Float[Array, " n"]]
+
+
+def brdr(
+    *,
+    decay: ScalarLike = 0.999,
+    smoothing: ScalarLike = 0.999,
+    eps: ScalarLike = 1e-14,
+    terms: Sequence[str] | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Weigh by the inverse decay rate c_i = |r_i|² / √(EMA |r_i|⁴ + ε), over its mean.
+
+        EMA ← β_c EMA + (1 - β_c) |r_i|⁴,   w_i ← β_w w_i + (1 - β_w) c_i / mean_j c_j.
+
+    A residual that has not decayed lately has a large c. The mean is over all points of all terms that are weighed, so
+    the rule balances terms as well as points, and the mean weight stays 1. w starts at 1.
+
+    Args:
+        decay: β_c, dimensionless, in [0, 1).
+        smoothing: β_w, dimensionless, in [0, 1).
+        eps: ε, in units of the residual to the fourth power.
+        terms: names of the terms that are weighed; all when None. The others keep the weights that came in.
+
+    Returns:
+        A point-space transform. It reads the extra arg `residuals`, `{term: (n,) or (n, m)}`.
+
+    Raises:
+        ValueError: when a number is out of range or a name is not a term.
+
+    Cost: some ten operations a point and a mean; memory: two numbers a point.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> point_weights = brdr(decay=0.5, smoothing=0.0)
+        >>> state = point_weights.init({"pde": jnp.ones(2)})
+        >>> for residuals in ([1.0, 1.0], [1.0, 0.5]):
+        ...     found = {"pde": jnp.array(residuals)}
+        ...     weights, state = point_weights.update({"pde": jnp.ones(2)}, state, residuals=found)
+        >>> print([f"{w:.3f}" for w in weights["pde"]])  # c = 1 / √(3/4) and (1/4) / √(9/32)
+        ['1.420', '0.580']
+    """
+    checks.number("brdr: decay", decay, 0.0, 1.0)
+    checks.number("brdr: smoothing", smoothing, 0.0, 1.0)
+    checks.number("brdr: eps", eps, 0.0)
+
+    def init(residuals: Residuals) -> BRDRState:
+        names = magnitudes.chosen("brdr", residuals, terms)
+        return BRDRState(magnitudes.full(residuals, names, 0.0), magnitudes.full(residuals, names, 1.0))
+
+    def update(
+        weights: dict[str, Array], state: BRDRState, params: Any = None, *, residuals: Residuals, **extra: Any
+    ) -> tuple[dict[str, Array], BRDRState]:
+        del params, extra
+        squares = {name: losses.squared(residuals[name]) for name in state.fourth}
+        fourth = {t: decay * old + (1 - decay) * squares[t] ** 2 for t, old in state.fourth.items()}
+        rates = {t: squares[t] / jnp.sqrt(value + eps) for t, value in fourth.items()}
+        mean = optax.tree.sum(rates) / optax.tree.size(rates)
+        # All residuals zero: nothing decays, and all points are alike.
+        relative = {t: jnp.where(mean > 0, rate / jnp.where(mean > 0, mean, 1), 1) for t, rate in rates.items()}
+        smoothed = {t: smoothing * old + (1 - smoothing) * relative[t] for t, old in state.smoothed.items()}
+        new = BRDRState(
+            {t: jnp.asarray(value, state.fourth[t].dtype) for t, value in fourth.items()},
+            {t: jnp.asarray(value, state.smoothed[t].dtype) for t, value in smoothed.items()},
+        )
+        return weights | {t: weights[t] * w for t, w in new.smoothed.items()}, new
+
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -1,0 +1,92 @@
+"""Wave equation with two frequencies, u_tt = 4 u_xx, u = sin(πx) cos(2πt) + ½ sin(4πx) cos(8πt) on [0, 1]².
+
+References:
+  Wang, Yu, Perdikaris, `When and why PINNs fail to train: a neural tangent kernel perspective
+  <https://arxiv.org/abs/2007.14527>`_, Journal of Computational Physics 449, 2022: Section 7.3.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from pinnjax import nn, sampling
+from pinnjax.derivatives import diff
+from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.term_weights import ntk
+
+LOWER, UPPER = (0.0, 0.0), (1.0, 1.0)  # of (t, x)
+SPEED = 2.0
+
+
+def exact(t: Any, x: Any, xp: Any = jnp) -> Any:
+    """The solution."""
+    pi = np.pi
+    return xp.sin(pi * x) * xp.cos(2 * pi * t) + 0.5 * xp.sin(4 * pi * x) * xp.cos(8 * pi * t)
+
+
+def pde(u: Callable, x: Float[Array, " 2"]) -> Float[Array, ""]:
+    """Residual u_tt - 4 u_xx."""
+    return diff(u, 0, 0)(x) - SPEED**2 * diff(u, 1, 1)(x)
+
+
+def ic(u: Callable, x: Float[Array, " 2"]) -> dict[str, Array]:
+    """Residuals of u and of u_t = 0 at t = 0, two terms on the same points."""
+    return {"u": u(x) - exact(0.0, x[1]), "u_t": diff(u, 0)(x)}
+
+
+def bc(u: Callable, x: Float[Array, " 2"]) -> Float[Array, ""]:
+    """Residual u at x = 0 and x = 1."""
+    return u(x)
+
+
+def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, Array]:
+    """Random points inside, at t = 0, and at both ends."""
+    keys = jax.random.split(key, 3)
+    start = sampling.box(keys[1], (0.0, 0.0), (0.0, 1.0), points["ic"], dtype)
+    left = sampling.box(keys[2], (0.0, 0.0), (1.0, 0.0), points["bc"], dtype)
+    return {
+        "pde": sampling.box(keys[0], LOWER, UPPER, points["pde"], dtype),
+        "ic": start,
+        "bc": jnp.concatenate([left, left.at[:, 1].set(1.0)]),
+    }
+
+
+def decaying(steps: int) -> optax.Schedule:
+    """1e-3, decayed by 0.9 every 1000 steps, however long the run."""
+    del steps
+    return optax.exponential_decay(1e-3, 1000, 0.9)
+
+
+SIDE = np.linspace(0, 1, 101)
+GRID = np.stack(np.meshgrid(SIDE, SIDE, indexing="ij"), axis=-1).reshape(-1, 2)
+SETUP: dict[str, Any] = {"model": nn.ModifiedMLP, "schedule": decaying, "steps": 20_000}
+
+wave = Problem(
+    name="wave",
+    title="Wave equation, u = sin(πx) cos(2πt) + ½ sin(4πx) cos(8πt)",
+    source="Wang, Yu & Perdikaris 2022 (set-up)",
+    terms={"pde": pde, "ic": ic, "bc": bc},
+    balance_against="pde",
+    draw=draw,
+    points={"pde": 300, "ic": 300, "bc": 150},
+    network={
+        "in_features": 2,
+        "out_features": "scalar",
+        "width": 50,
+        "depth": 4,
+        "inputs": nn.Standardize.box(LOWER, UPPER),
+    },
+    grid=GRID,
+    reference=exact(GRID[:, 0], GRID[:, 1], np),
+    grid_shape=(101, 101),
+    recipes={
+        "plain": Recipe("equal weights", **SETUP),
+        "ntk": Recipe("NTK weights", term_weights=ntk(), **SETUP),
+    },
+    default_methods=("plain", "ntk"),
+)

@@ -1,0 +1,169 @@
+"""Weights travel with their points: every point carries its identity, and a dictionary keyed by it holds its weight."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import pinnjax as pj
+from pinnjax import sampling
+
+from . import poisson
+
+POOL, BATCH = 40, 13
+
+
+class Ledger:
+    """Residual-based attention in a dictionary keyed by the point, a coordinate that no other point has."""
+
+    def __init__(self):
+        self.attention = {}
+
+    def step(self, points, residuals):
+        largest = np.abs(residuals).max()
+        self.attention |= {
+            x: 0.9 * self.attention.get(x, 0.0) + 0.1 * abs(r) / largest for x, r in zip(points, residuals, strict=True)
+        }
+        return np.array([self.attention[x] ** 2 for x in points])
+
+
+def test_after_a_thousand_shuffles_minibatches_and_resamplings_each_point_has_its_own_weight(x64):
+    rng = np.random.default_rng(0)
+    rule = pj.travelling(pj.residual_attention(gamma=0.9, eta=0.1))
+    state = rule.init({"pde": jnp.zeros(POOL), "bc": jnp.zeros(3)})
+    ledger, walls = Ledger(), Ledger()
+    pool, born = np.arange(POOL, dtype=float), POOL
+    update = jax.jit(rule.update)
+    for _ in range(1000):
+        order = rng.permutation(POOL)  # a shuffle
+        new = rng.random(POOL) < 0.05  # and some points are replaced
+        moved = np.where(new, born + np.arange(POOL), pool[order])
+        for x in set(pool) - set(moved):
+            ledger.attention.pop(x, None)
+        pool, born = moved, born + POOL
+        index = rng.choice(POOL, BATCH, replace=False)  # a minibatch
+        points, residuals = pool[index], rng.normal(size=BATCH)
+        fixed = rng.normal(size=3)
+        weights, state = update(
+            {"pde": jnp.ones(BATCH), "bc": jnp.ones(3)},
+            state,
+            residuals={"pde": jnp.asarray(residuals), "bc": jnp.asarray(fixed)},
+            index={"pde": jnp.asarray(index)},
+            origin={"pde": jnp.asarray(np.where(new, -1, order))},
+        )
+        np.testing.assert_allclose(weights["pde"], ledger.step(points, residuals), rtol=1e-10)
+        np.testing.assert_allclose(weights["bc"], walls.step([0.0, 1.0, 2.0], fixed), rtol=1e-10)
+    survivors = [ledger.attention.get(x, 0.0) for x in pool]
+    np.testing.assert_allclose(state.rule.attention["pde"], survivors, rtol=1e-10)
+    assert sum(a > 0 for a in survivors) > POOL / 2
+
+
+RULES = {
+    "self_adaptive": pj.self_adaptive(optax.adam(0.1)),
+    "residual_attention": pj.residual_attention(),
+    "vrba": pj.vrba(),
+    "brdr": pj.brdr(decay=0.5, smoothing=0.5),
+    "pecann": pj.pecann(["pde"]),
+    "a chain": optax.chain(pj.residual_attention(), pj.self_adaptive(0.1), optax.clip(9.0)),
+}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
+def test_a_permuted_pool_gives_permuted_weights_for_every_rule(rule):
+    """The same points and residuals, once in place and once shuffled before every step."""
+    rng = np.random.default_rng(1)
+    travelling = pj.travelling(rule)
+    still = travelling.init({"pde": jnp.zeros(8)})
+    shuffled, places = still, np.arange(8)  # places[i]: which point is in place i
+    for _ in range(6):
+        residuals = rng.normal(size=8).astype(np.float32)
+        ones = {"pde": jnp.ones(8)}
+        expected, still = travelling.update(ones, still, residuals={"pde": jnp.asarray(residuals)})
+        order = rng.permutation(8)
+        places = places[order]
+        found, shuffled = travelling.update(
+            ones, shuffled, residuals={"pde": jnp.asarray(residuals[places])}, origin={"pde": jnp.asarray(order)}
+        )
+        np.testing.assert_allclose(found["pde"], np.asarray(expected["pde"])[places], rtol=1e-6)
+
+
+def test_a_new_point_starts_as_init_starts_it():
+    initial = jnp.arange(4.0)
+    rule = pj.travelling(pj.self_adaptive(1.0, mask=lambda g: g, initial={"pde": initial}))
+    state = rule.init({"pde": jnp.zeros(4)})
+    ones = {"pde": jnp.ones(4)}
+    _, state = rule.update(ones, state, residuals={"pde": jnp.full(4, 2.0)})
+    weights, _ = rule.update(ones, state, residuals={"pde": jnp.zeros(4)}, origin={"pde": jnp.array([1, -1, 2, -1])})
+    np.testing.assert_allclose(weights["pde"], [2.0, 1.0, 3.0, 3.0])  # γ = (1, 2, 3, 4) after the step; 1 and 3 anew
+
+
+def test_state_that_mixes_the_points_of_two_terms_is_refused():
+    def init(residuals):
+        return jnp.concatenate(list(residuals.values()))
+
+    rule = optax.GradientTransformation(init, lambda weights, state, params=None: (weights, state))
+    with pytest.raises(
+        ValueError, match=r"travelling: the state of the point weights has a leaf .* of shape .*; expected"
+    ):
+        pj.travelling(rule).init({"pde": jnp.zeros(3), "bc": jnp.zeros(2)})
+
+
+def follow(sampler, steps=30):
+    """Train with attention, and keep a ledger of the points that the sampler shows."""
+    train = pj.train_step(
+        {"pde": poisson.pde, "bc": poisson.bc},
+        optax.adam(1e-3),
+        point_weights=pj.residual_attention(gamma=0.9, eta=0.1, terms=["pde"]),
+        sampler=sampler,
+    )
+    batch = {"bc": jnp.array([[0.0], [1.0]])}
+    state = train.init(poisson.model(), batch, key=jax.random.key(0))
+    ledger = Ledger()
+    evaluate = jax.jit(lambda params, x: pj.residuals({"pde": poisson.pde}, state.definition)(params, {"pde": x}))
+    draw = jax.jit(lambda s, p: sampler.update(s, residuals=lambda asked: evaluate(p, asked["pde"]))[0].points["pde"])
+    for _ in range(steps):
+        x = draw(state.sampler, state.params)
+        ledger.step(np.asarray(x)[:, 0].tolist(), np.asarray(evaluate(state.params, x)["pde"]))
+        state, metrics = train.update(state, batch)
+        assert metrics["skipped"] == 0
+    pool = np.asarray(sampler.pool(state.sampler)["pde"])[:, 0].tolist()
+    return state.point_weights.rule.attention["pde"], [ledger.attention.get(x, 0.0) for x in pool]
+
+
+UNIFORM = lambda key, n: sampling.box(key, [0.0], [1.0], n)
+SAMPLERS = {
+    "minibatches": sampling.minibatches({"pde": jnp.linspace(0, 1, 37)[:, None]}, {"pde": 8}),
+    "importance": sampling.importance({"pde": jnp.linspace(0, 1, 37)[:, None]}, {"pde": 8}, every=5),
+    "rad": sampling.rad("pde", UNIFORM, 16, candidates=100, every=7),
+    "rar_d": sampling.rar_d("pde", UNIFORM, 10, capacity=20, candidates=100, every=3, add=2),
+    "rar_g": sampling.rar_g("pde", UNIFORM, 10, capacity=20, candidates=100, every=3, add=2),
+    "r3": sampling.r3("pde", UNIFORM, 16),
+}
+
+
+@pytest.mark.parametrize("name", [n for n in SAMPLERS if not n.startswith("rar")])
+def test_in_the_train_step_the_weights_follow_the_points_of_every_sampler(name):
+    found, expected = follow(SAMPLERS[name])
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_skipped_step_moves_the_memory_with_the_points():
+    """The sampler goes on when a step is not taken; so must the places of the weights."""
+    fail = lambda u, x: jnp.where(x[0] > 2, jnp.nan, u(x))
+    train = pj.train_step(
+        {"pde": poisson.pde, "bc": fail},
+        optax.adam(1e-3),
+        point_weights=pj.residual_attention(terms=["pde"]),
+        sampler=sampling.r3("pde", UNIFORM, 16),
+    )
+    good, bad = {"bc": jnp.array([[0.0], [1.0]])}, {"bc": jnp.array([[0.0], [3.0]])}
+    state = train.init(poisson.model(), good, key=jax.random.key(0))
+    for _ in range(5):
+        state, _ = train.update(state, good)
+    memory = dict(zip(state.sampler.points[:, 0].tolist(), state.point_weights.rule.attention["pde"], strict=True))
+    state, metrics = train.update(state, bad)
+    assert metrics["skipped"] == 1
+    points, attention = state.sampler.points[:, 0].tolist(), state.point_weights.rule.attention["pde"]
+    assert 0 < sum(x in memory for x in points) < 16
+    np.testing.assert_array_equal(attention, [memory.get(x, 0.0) for x in points])
