@@ -33,7 +33,7 @@ def dense(params, definition, constants):
     """Norms of the rows of J, by `jax.jacobian` of all residuals at once."""
     flat, back = jax.flatten_util.ravel_pytree(params)
     evaluate = pj.residuals(TERMS, definition, constants)
-    rows = jax.jacobian(lambda p: evaluate(back(p), BATCH))(flat)
+    rows = jax.jit(jax.jacobian(lambda p: evaluate(back(p), BATCH)))(flat)
     return {name: jnp.sqrt(jnp.sum(row**2, axis=tuple(range(1, row.ndim)))) for name, row in rows.items()}
 
 
@@ -41,7 +41,7 @@ def dense(params, definition, constants):
 def test_norms_at_points_are_those_of_the_rows_of_the_jacobian(chunk, x64):
     definition, params, constants = bridge.split(poisson.model(dtype=jnp.float64))
     batch = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), BATCH)
-    found = pj.point_grad_norms(TERMS, definition, constants, chunk=chunk)(params, batch)
+    found = jax.jit(pj.point_grad_norms(TERMS, definition, constants, chunk=chunk))(params, batch)
     expected = dense(params, definition, constants)
     assert set(found) == set(expected)
     for name, norms in found.items():

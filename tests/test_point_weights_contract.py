@@ -13,6 +13,8 @@ import pinnjax as pj
 
 from . import poisson
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 class Case(NamedTuple):
     """A rule.

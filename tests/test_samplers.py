@@ -17,10 +17,9 @@ SLOPE = lambda points: {"pde": points["pde"][:, 0]}  # |r| = x
 
 def run(sampler, steps, residuals=SLOPE, seed=0):
     state, draws = sampler.init(jax.random.key(seed)), []
-    update = jax.jit(lambda s: sampler.update(s, residuals=residuals), static_argnames=())
-    del update  # a Draw is not a pytree, so each call is traced; few are needed
+    update = jax.jit(lambda s: sampler.update(s, residuals=residuals))
     for _ in range(steps):
-        drawn, state = sampler.update(state, residuals=residuals)
+        drawn, state = update(state)
         draws.append(drawn)
     return draws, state
 

@@ -165,9 +165,10 @@ def norms_of(pde, bc):
 def test_ntk_compares_traces_and_moves_every_hundred_steps():
     balancer = pj.ntk(trace=True)
     state, found = balancer.init(GRADS), []
+    update = jax.jit(lambda s, pde, bc: balancer.update(GRADS, s, point_grad_norms=lambda: {"pde": pde, "bc": bc}))
     for k in range(102):
-        norms = norms_of([2.0, 1.0], [0.5]) if k < 50 else norms_of([1.0, 1.0], [1.0])
-        _, state = balancer.update(GRADS, state, point_grad_norms=norms)
+        norms = (jnp.array([2.0, 1.0]), jnp.array([0.5])) if k < 50 else (jnp.ones(2), jnp.ones(1))
+        _, state = update(state, *norms)
         found.append([float(state.weights["pde"]), float(state.weights["bc"])])
     np.testing.assert_allclose(found[0], [5.25 / 5, 5.25 / 0.25], rtol=1e-6)  # traces 4 + 1 and 1/4
     assert found[99] == found[0]

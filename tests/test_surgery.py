@@ -1,5 +1,6 @@
 """Surgery against packages that we did not write: frozen numbers, made by `tests/frozen/make_surgery.py`."""
 
+import functools
 import itertools
 import pathlib
 
@@ -19,10 +20,13 @@ FULL_RANK = [name for name in SETS if not name.endswith("dependent")]
 
 def direction(rule, gradients):
     """What a rule makes of a `(T, p)` set, split over two leaves."""
-    grads = {f"term {i}": {"a": jnp.asarray(g[:4]), "b": jnp.asarray(g[4:])} for i, g in enumerate(gradients)}
-    balanced, _ = rule.update(grads, rule.init(grads))
-    total = jax.tree.map(lambda *g: sum(g), *balanced.values())
-    return np.concatenate([total["a"], total["b"]])
+    return np.asarray(_compiled(rule, gradients))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _compiled(rule, gradients):
+    """One program for a rule and a number of terms: make the rule before the loop over the sets."""
+    return direction_traced(rule, gradients)
 
 
 def compare(rule, peer, sets, tolerance=1e-5):
@@ -76,8 +80,9 @@ def test_it_agrees_with_the_peer(rule, peer, sets, x64):
 
 
 def test_mgda_is_no_longer_than_what_frank_wolfe_finds(x64):
+    rule = pj.mgda()
     for name in SETS:
-        found = direction(pj.mgda(), FROZEN[f"{name}/gradients"])
+        found = direction(rule, FROZEN[f"{name}/gradients"])
         assert np.linalg.norm(found) <= np.linalg.norm(FROZEN[f"{name}/torchjd mgda"]) * (1 + 1e-9)
 
 
@@ -99,14 +104,14 @@ def outcomes(gradients):
 
 def test_pcgrad_is_one_of_its_possible_outcomes_as_is_the_peers(x64):
     """The order is random, so for up to four terms all orders are tried, and with two terms there is only one."""
-    seen = 0
+    seen, pcgrad = 0, pj.pcgrad(seed=5)
     for name in SETS:
         gradients = FROZEN[f"{name}/gradients"]
         if len(gradients) > 4:
             continue
         possible = outcomes(gradients)
         size = np.linalg.norm(gradients)
-        for found in (FROZEN[f"{name}/torchjd pcgrad"], direction(pj.pcgrad(seed=seen), gradients)):
+        for found in (FROZEN[f"{name}/torchjd pcgrad"], direction(pcgrad, gradients)):
             assert np.linalg.norm(possible - found, axis=1).min() <= 1e-10 * size
         seen += 1
     assert seen >= 40
@@ -126,11 +131,12 @@ def test_pcgrad_draws_a_new_order_in_every_step():
     assert len(np.unique(np.round(totals, 3), axis=0)) > 1
 
 
-@pytest.mark.parametrize("name", FULL_RANK[:20])
-def test_imtl_g_projects_equally_on_every_gradient(name, x64):
-    gradients = FROZEN[f"{name}/gradients"]
-    projections = gradients @ direction(pj.imtl_g(), gradients) / np.linalg.norm(gradients, axis=1)
-    np.testing.assert_allclose(projections, projections[0], rtol=1e-6)
+def test_imtl_g_projects_equally_on_every_gradient(x64):
+    rule = pj.imtl_g()
+    for name in FULL_RANK[:20]:
+        gradients = FROZEN[f"{name}/gradients"]
+        projections = gradients @ direction(rule, gradients) / np.linalg.norm(gradients, axis=1)
+        np.testing.assert_allclose(projections, projections[0], rtol=1e-6)
 
 
 def test_badly_scaled_gradients_keep_their_meaning_in_single_precision():
@@ -138,10 +144,11 @@ def test_badly_scaled_gradients_keep_their_meaning_in_single_precision():
 
     The bound is that of rounding, 6e-8, times the condition number of the cosines, some 1e4 in the worst of these sets.
     """
+    rules = [(pj.config(), "torchjd config"), (pj.upgrad(), "quadprog upgrad")]
     for name in [s for s in SETS if s.endswith("scaled")]:
         gradients = FROZEN[f"{name}/gradients"]
-        for rule, peer in [(pj.config, "torchjd config"), (pj.upgrad, "quadprog upgrad")]:
-            found = direction(rule(), gradients.astype(np.float32))
+        for rule, peer in rules:
+            found = direction(rule, gradients.astype(np.float32))
             expected = FROZEN[f"{name}/{peer}"]
             assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
 
@@ -159,14 +166,16 @@ def test_m_config_follows_the_authors_operator(x64):
 
     Not on linearly dependent gradients, of which conflictfree's least squares makes NaN in its momenta.
     """
+    updates = {}
     for name in FULL_RANK:
         gradients = FROZEN[f"{name}/gradients"]
         signs = (-1.0) ** np.arange(len(gradients))[:, None]
         rule, expected = pj.m_config(), FROZEN[f"{name}/conflictfree m_config"]
+        update = updates.setdefault(len(gradients), jax.jit(rule.update))  # one program for each number of terms
         state = rule.init({f"term {i}": jnp.asarray(g) for i, g in enumerate(gradients)})
         for k in range(5):
             grads = {f"term {i}": jnp.asarray(g) for i, g in enumerate(gradients * (1 + 0.1 * k * signs))}
-            balanced, state = rule.update(grads, state)
+            balanced, state = update(grads, state)
             found = sum(balanced.values())
             assert np.linalg.norm(found - expected[k]) <= 1e-5 * np.linalg.norm(expected[k]), (name, k)
 
@@ -202,11 +211,11 @@ def dual_cone(r, b, variant):
 
 @pytest.mark.parametrize("variant", ["center", "average", "projection"])
 def test_dcgd_stays_in_the_dual_cone_and_is_the_formula_in_vectors(variant, x64):
-    outside = 0
+    outside, rule = 0, pj.dcgd("term 0", variant=variant)
     for name in SETS:
         gradients = FROZEN[f"{name}/gradients"]
         r, b = gradients[0], gradients[1:].sum(axis=0)
-        found = direction(pj.dcgd("term 0", variant=variant), gradients)
+        found = direction(rule, gradients)
         np.testing.assert_allclose(found, dual_cone(r, b, variant), rtol=1e-9, atol=1e-12 * np.linalg.norm(gradients))
         lowest = min(found @ r / np.linalg.norm(r), found @ b / np.linalg.norm(b))
         assert lowest >= -1e-12 * np.linalg.norm(gradients)

@@ -16,6 +16,8 @@ from pinnjax.term_weights import scaling
 
 from . import poisson
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 TERMS = ("pde", "bc", "ic")
 
 
@@ -161,7 +163,20 @@ RULES = {
     "multiadam": Case(**of(pj.multiadam, b1=0.5, b2=0.5), power=-1.0, alone="signs", scalar=False),
 }
 
-rule = pytest.mark.parametrize("case", RULES.values(), ids=RULES.keys())
+# Variants that only swap a formula inside a rule which is here already run with the slow tests, for time.
+SLOW = {
+    "lr_annealing cavity",
+    "lr_annealing mean",
+    "lr_annealing norm",
+    "ntk trace",
+    "db_pinn std",
+    "db_pinn kurt",
+    "dcgd average",
+    "dcgd projection",
+}
+rule = pytest.mark.parametrize(
+    "case", [pytest.param(case, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, case in RULES.items()]
+)
 
 
 def gradients(seed=0, names=TERMS, dtype=jnp.float32):

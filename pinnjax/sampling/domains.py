@@ -269,7 +269,7 @@ class Union:
         return _reject(key, n, draw, first)[0]
 
     def boundary(self, key: Array, n: int, dtype: Dtype = None) -> tuple[Points, Points]:
-        """Uniform points on the boundary: a part's with no part just outside; of common edges the first part's count."""
+        """Uniform points on the boundary: a part's with no part just outside; of common edges the first's."""
 
         def draw(k: Array) -> tuple[Points, Points, Array]:
             own = jax.random.split(k, len(self.parts) + 1)

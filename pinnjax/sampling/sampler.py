@@ -12,9 +12,10 @@ PyTree = Any
 Points = dict[str, PyTree]
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Draw:
-    """What a sampler hands to a step: the points, and who they are.
+    """What a sampler hands to a step, a pytree: the points, and who they are.
 
     Attributes:
         points: `{term: points}`, of the same shapes in every step.
