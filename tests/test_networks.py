@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import pinnjax as pj
@@ -60,3 +61,25 @@ def test_input_numbers_are_not_trained():
     u = pj.nn.MLP(1, "scalar", width=2, depth=1, inputs=pj.nn.Standardize([0.5], [0.3]), rngs=pj.nn.Rngs(0))
     sizes = sorted(p.size for p in jax.tree.leaves(bridge.split(u)[1]))
     assert sizes == [1, 2, 2, 2]  # two kernels and two biases
+
+
+def test_a_periodic_embedding_makes_fields_and_derivatives_periodic():
+    u = pj.nn.MLP(5, "scalar", width=8, depth=2, inputs=pj.nn.Periodic([None, 2.0], harmonics=2), rngs=pj.nn.Rngs(0))
+    left, right = jnp.array([0.3, -1.0]), jnp.array([0.3, 1.0])
+    for field in (u, pj.diff(u, 1), pj.diff(u, 1, 1), pj.diff(u, 0)):
+        np.testing.assert_allclose(field(left), field(right), rtol=1e-4, atol=1e-5)
+    assert abs(u(jnp.array([0.3, 0.0])) - u(left)) > 1e-3
+    with pytest.raises(ValueError, match="expected positive numbers, or None"):
+        pj.nn.Periodic([-1.0])
+
+
+def test_a_constrained_field_holds_its_condition_and_trains_the_network():
+    network = pj.nn.MLP(2, "scalar", width=8, depth=1, rngs=pj.nn.Rngs(0))
+    u = pj.nn.Constrained(network, lift=lambda x: jnp.sin(x[1]), factor=lambda x: x[0])
+    np.testing.assert_allclose(u(jnp.array([0.0, 0.7])), np.sin(0.7), rtol=1e-6)
+    batch = {"data": jnp.array([[1.0, 0.2], [1.0, 0.9]])}
+    train = pj.train_step({"data": lambda u, x: u(x) - 2.0}, optax.adam(3e-2))
+    state = train.init(u, batch)
+    state, history = pj.fit(train, state, batch, steps=300)
+    assert history["loss"][-1] < 1e-3 * history["loss"][0]
+    np.testing.assert_allclose(train.model(state)(jnp.array([0.0, 0.7])), np.sin(0.7), rtol=1e-6)

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             pathlib.Path(options.json).write_text(json.dumps(_record(problem, laps), indent=2) + "\n")
         if options.out:
             figure = plot.race({label: lap.history | {"step": lap.steps} for label, lap in laps.items()})
-            pathlib.Path(options.out).mkdir(exist_ok=True)
+            _draw_masks(problem, laps, pathlib.Path(options.out))
             figure.savefig(pathlib.Path(options.out) / f"race_{problem.name}.png", dpi=110)
             plt.close(figure)
 
@@ -53,6 +53,20 @@ def run(options: argparse.Namespace) -> int:
     for line in _events(laps):
         console.print(line, soft_wrap=True)
     return 0
+
+
+def _draw_masks(problem: Problem, laps: dict[str, Lap], folder: pathlib.Path) -> None:
+    """Where there is one coordinate, the point weights over it: one picture a term."""
+    folder.mkdir(exist_ok=True)
+    weighed = {label: lap for label, lap in laps.items() if lap.point_weights}
+    if problem.grid.shape[1] != 1 or not weighed:
+        return
+    for term in problem.terms:
+        points = {label: lap.points[term][0] for label, lap in weighed.items()}
+        figure, ax = plt.subplots(figsize=(4.5, 3.2), layout="constrained")
+        plot.masks(points, {label: lap.point_weights[term] for label, lap in weighed.items()}, ax=ax)
+        figure.savefig(folder / f"masks_{problem.name}_{term}.png", dpi=150)
+        plt.close(figure)
 
 
 def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
@@ -107,13 +121,16 @@ def _table(problem: Problem, laps: dict[str, Lap]) -> rich.table.Table:
         title=f"relative L2 error on {problem.name}",
         caption="seconds of all seeds together; weights over the reference's, medians",
     )
-    for column in ("median", "best", "worst", "seconds"):
+    known = ("loss", "skipped", "relative_l2")
+    others = list(dict.fromkeys(n for lap in laps.values() for n in lap.history if "/" not in n and n not in known))
+    for column in ("median", "best", "worst", *others, "seconds"):
         table.add_column(column, justify="right", no_wrap=True, min_width=7)
     table.add_column("weights", min_width=10)
     worst = lambda errors: np.where(np.isfinite(errors), errors, np.inf)
     for label, lap in sorted(laps.items(), key=lambda item: np.median(worst(item[1].errors))):
         errors = worst(lap.errors)
         figures = [f"{f(errors):.1e}" for f in (np.median, np.min, np.max)]
+        figures += [f"{np.median(lap.history[name][-1]):.2g}" for name in others]
         table.add_row(label, *figures, f"{lap.seconds:.1f}", _weights(problem, lap))
     return table
 

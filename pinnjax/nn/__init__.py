@@ -2,8 +2,9 @@
 
 from flax.nnx import Rngs
 
+from pinnjax.nn.constrained import Constrained
 from pinnjax.nn.inputs import Periodic, Standardize
 from pinnjax.nn.mlp import MLP
 from pinnjax.nn.modified_mlp import ModifiedMLP
 
-__all__ = ["MLP", "ModifiedMLP", "Periodic", "Rngs", "Standardize"]
+__all__ = ["MLP", "Constrained", "ModifiedMLP", "Periodic", "Rngs", "Standardize"]

@@ -2,6 +2,6 @@
 
 from pinnjax.plot.fields import error_field, field, profile
 from pinnjax.plot.histories import errors, losses, weights
-from pinnjax.plot.races import race
+from pinnjax.plot.races import masks, race
 
-__all__ = ["error_field", "errors", "field", "losses", "profile", "race", "weights"]
+__all__ = ["error_field", "errors", "field", "losses", "masks", "profile", "race", "weights"]

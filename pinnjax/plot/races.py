@@ -52,6 +52,27 @@ def race(histories: Mapping[str, History]) -> Figure:
     return figure
 
 
+def masks(points: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Axes:
+    """Point weights over one coordinate, over their mean: one line a rule, medians and bands over the seeds.
+
+    Args:
+        points: `{label: (n, 1)}`.
+        weights: `{label: (K, n)}`.
+        ax: where to draw.
+    """
+    ax = style.axes(ax)
+    for i, (label, values) in enumerate(weights.items()):
+        relative = values / values.mean(axis=1, keepdims=True)
+        colour = style.COLOURS[i % len(style.COLOURS)]
+        ax.plot(points[label][:, 0], np.median(relative, axis=0), color=colour, marker=".", linewidth=1, label=label)
+        ax.fill_between(
+            points[label][:, 0], relative.min(axis=0), relative.max(axis=0), color=colour, alpha=0.12, linewidth=0
+        )
+    ax.set_yscale("log")
+    ax.legend(frameon=False)
+    return style.finish(ax, "$x_0$", "point weight over its mean")
+
+
 def _spread(history: History) -> np.ndarray:
     """Largest over smallest magnitude of a term weight, (E, K)."""
     weights = np.abs(np.stack([values for name, values in history.items() if name.startswith("weight/")]))

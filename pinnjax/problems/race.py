@@ -10,12 +10,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import tqdm.auto
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
+from pinnjax import losses, point_gradients, terms
 from pinnjax.problems.problem import Problem, Recipe
 from pinnjax.problems.solve import EVALUATIONS, prepare
-from pinnjax.step import TrainStep
+from pinnjax.step import TrainState, TrainStep
 
 PyTree = Any
 
@@ -29,12 +31,16 @@ class Lap:
         history: `{name: (E, K)}` at E moments of the run, with `relative_l2` and the step's metrics.
         steps: `(E,)`, the moments.
         seconds: wall time of all seeds together, compilation included.
+        points: `{term: (K, n, d)}`, where they stay and point weights were raced; else empty.
+        point_weights: `{term: (K, n)}` at the end, at those points.
     """
 
     seeds: Int[np.ndarray, " K"]
     history: dict[str, Float[np.ndarray, "E K"]]
     steps: Int[np.ndarray, " E"]
     seconds: float
+    points: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    point_weights: dict[str, Float[np.ndarray, "K n"]] = dataclasses.field(default_factory=dict)
 
     @property
     def errors(self) -> Float[np.ndarray, " K"]:
@@ -108,7 +114,22 @@ def _lap(problem: Problem, recipe: Recipe, seeds: np.ndarray, steps: int, dtype:
         pieces.append(jax.device_get(metrics))
         bar.update(length)
     history = {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
-    return Lap(seeds, history, np.array(moments), time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    points, weights = {}, {}
+    if recipe.point_weights is not None and batches is not None:
+        points = jax.device_get(batches)
+        weights = jax.device_get(jax.jit(jax.vmap(functools.partial(_point_weights, problem, recipe)))(states, batches))
+    return Lap(seeds, history, np.array(moments), seconds, points, weights)
+
+
+def _point_weights(problem: Problem, recipe: Recipe, state: TrainState, batch: dict[str, PyTree]) -> dict[str, Array]:
+    """The point weights that the next step would apply."""
+    residuals = terms.residuals(problem.terms, state.definition, state.constants)(state.params, batch)
+    norms = point_gradients.point_grad_norms(problem.terms, state.definition, state.constants)
+    rule = optax.with_extra_args_support(recipe.point_weights)
+    ones = losses.ones(residuals)
+    offered = {"points": batch, "step": state.step, "point_grad_norms": lambda: norms(state.params, batch)}
+    return rule.update(ones, state.point_weights, None, residuals=residuals, **offered)[0]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))

@@ -31,7 +31,7 @@ def ntk(*, trace: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> opt
       as many points, and the expert's guide's where they have not (its moving average: `rate=0.1, every=1000`).
     * `trace=True` leaves the n_t out, as the paper's equation is printed. The loss being a mean and the trace a sum,
       terms with few points then get too much: on the harmonic problem, with 50 points against one, λ_ic is 50 times
-      larger and the error a hundred times.
+      larger and the error eight times.
 
     Args:
         trace: whether the diagonal of K_tt is summed, not averaged.
