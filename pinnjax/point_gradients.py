@@ -53,11 +53,10 @@ def point_grad_norms(
                 rows = jax.jacrev(lambda p, r=residuals, name=name: r(p, {name: batch[name]}))(params)
                 norms |= {key: _row_norms(row, axes=1) for key, row in rows.items()}
                 continue
-            one = terms_.residuals({name: function}, definition, constants)
+            one = terms_.at_point(name, function, definition)
 
-            def at(x: PyTree, one: Callable = one, name: str = name) -> dict[str, Array]:
-                point = {name: jax.tree.map(lambda leaf: leaf[None], x)}
-                rows = jax.jacrev(lambda p: {key: r[0] for key, r in one(p, point).items()})(params)
+            def at(x: PyTree, one: Callable = one) -> dict[str, Array]:
+                rows = jax.jacrev(lambda p: one(p, constants, x))(params)
                 return {key: _row_norms(row, axes=0) for key, row in rows.items()}
 
             norms |= jax.lax.map(at, batch[name], batch_size=CHUNK if chunk is None else chunk)

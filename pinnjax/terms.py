@@ -136,20 +136,26 @@ def pullback(
     return linearize
 
 
+def at_point(name: str, function: Any, definition: Any) -> Callable[[PyTree, PyTree, PyTree], Residuals]:
+    """One term as a function of `(params, constants, point)`, a dict with an entry an equation."""
+
+    def at(params: PyTree, constants: PyTree, x: PyTree) -> Residuals:
+        found = _equations(name, function(bridge.field(definition, params, constants), x))
+        return {key: checks.residual(key, value) for key, value in found.items()}
+
+    return at if isinstance(function, Batchwise) else sharing.shared(at)
+
+
 def _residuals_of(
     name: str, function: Any, definition: Any, constants: PyTree, chunk: int | None
 ) -> Callable[[PyTree, PyTree], Residuals]:
     """The residuals of one term as a function of `(params, points)`, a dict with an entry an equation."""
+    at = at_point(name, function, definition)
 
     def evaluate(params: PyTree, points: PyTree) -> Residuals:
-        def at(p: PyTree, c: PyTree, x: PyTree) -> Residuals:
-            found = _equations(name, function(bridge.field(definition, p, c), x))
-            return {key: checks.residual(key, value) for key, value in found.items()}
-
         if isinstance(function, Batchwise):
             return jax.tree.map(jnp.atleast_1d, at(params, constants, points))
-        once = sharing.shared(at)
-        return chunks.over_points(lambda x: once(params, constants, x), points, chunk)
+        return chunks.over_points(lambda x: at(params, constants, x), points, chunk)
 
     return evaluate
 

@@ -56,13 +56,13 @@ def test_without_rules_the_methods_race(capsys):
 @pytest.mark.slow
 def test_the_sweep_shows_failure_the_goldilocks_zone_and_failure_again():
     recipes = {
-        weight: dataclasses.replace(harmonic.recipes["plain"], term_weights=pj.fixed({"ic": weight}))
+        f"{weight:g}": dataclasses.replace(harmonic.recipes["plain"], term_weights=pj.fixed({"ic": weight}))
         for weight in (1e-3, 1e2, 1e5)
     }
     laps = race(harmonic, recipes, seeds=range(3), progress=False)
-    assert laps[1e-3].errors.min() > 0.9
-    assert laps[1e2].errors.max() < 1e-3
-    assert laps[1e5].errors.min() > 0.2
+    assert laps["0.001"].errors.min() > 0.9
+    assert laps["100"].errors.max() < 1e-3
+    assert laps["100000"].errors.min() > 0.2
 
 
 @pytest.mark.slow

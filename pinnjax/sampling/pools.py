@@ -71,16 +71,17 @@ def minibatches(points: Mapping[str, PyTree], sizes: Mapping[str, int]) -> Sampl
     def init(key: Array) -> MinibatchState:
         key, now = jax.random.split(key)
         zero = jnp.zeros((), jnp.int32)
-        return MinibatchState(key, _orders(now, totals, sizes), dict.fromkeys(sizes, zero))
+        orders = {name: _order(now, i, totals[name]) for i, name in enumerate(sizes)}
+        return MinibatchState(key, orders, dict.fromkeys(sizes, zero))
 
     def update(state: MinibatchState, *, residuals: Residuals | None) -> tuple[Draw, MinibatchState]:
         del residuals
         key, now = jax.random.split(state.key)
-        shuffled = _orders(now, totals, sizes)
         orders, positions, index = {}, {}, {}
-        for name, size in sizes.items():
+        for i, (name, size) in enumerate(sizes.items()):
             over = state.positions[name] + size > totals[name]
-            orders[name] = jnp.where(over, shuffled[name], state.orders[name])
+            shuffle = lambda i=i, name=name: _order(now, i, totals[name])
+            orders[name] = jax.lax.cond(over, shuffle, lambda name=name: state.orders[name])
             start = jnp.where(over, 0, state.positions[name])
             index[name] = jax.lax.dynamic_slice(orders[name], (start,), (size,))
             positions[name] = (start + size).astype(jnp.int32)
@@ -161,8 +162,9 @@ def _mixed(scores: Array, uniform: ScalarLike, old: Array) -> Array:
     return jnp.where(sound, (1 - uniform) * share + uniform / scores.size, old).astype(old.dtype)
 
 
-def _orders(key: Array, totals: Mapping[str, int], sizes: Mapping[str, int]) -> dict[str, Array]:
-    return {name: jax.random.permutation(jax.random.fold_in(key, i), totals[name]) for i, name in enumerate(sizes)}
+def _order(key: Array, i: int, total: int) -> Array:
+    """A random order of the pool of the i-th term."""
+    return jax.random.permutation(jax.random.fold_in(key, i), total)
 
 
 def _taken(points: Mapping[str, PyTree], index: Mapping[str, Array]) -> Points:
