@@ -167,3 +167,20 @@ def test_a_skipped_step_moves_the_memory_with_the_points():
     points, attention = state.sampler.points[:, 0].tolist(), state.point_weights.rule.attention["pde"]
     assert 0 < sum(x in memory for x in points) < 16
     np.testing.assert_array_equal(attention, [memory.get(x, 0.0) for x in points])
+
+
+def test_beside_a_sampler_that_remembers_resampled_points_are_always_young():
+    """A new point must not inherit the memory of the one whose row it takes."""
+    sampler = sampling.combine(sampling.r3("pde", UNIFORM, 16), sampling.resample(lambda key: {"bc": UNIFORM(key, 4)}))
+    train = pj.train_step(
+        {"pde": poisson.pde, "bc": poisson.bc},
+        optax.adam(1e-3),
+        point_weights=pj.residual_attention(gamma=0.5, eta=1.0),
+        sampler=sampler,
+    )
+    state = train.init(poisson.model(), key=jax.random.key(0))
+    for _ in range(5):
+        state, _ = train.update(state)
+    attention = state.point_weights.rule.attention
+    np.testing.assert_allclose(jnp.max(attention["bc"]), 1.0, rtol=1e-6)  # η, as after one step
+    assert float(jnp.max(attention["pde"])) > 1.5

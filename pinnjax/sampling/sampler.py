@@ -74,7 +74,9 @@ def resample(draw: Callable[[Array], Points]) -> Sampler:
     def update(key: Array, *, residuals: Residuals | None) -> tuple[Draw, Array]:
         del residuals
         key, now = jax.random.split(key)
-        return Draw(draw(now)), key
+        points = draw(now)
+        origin = {name: jnp.full(len(jax.tree.leaves(x)[0]), -1) for name, x in points.items()}  # nobody's successors
+        return Draw(points, origin=origin), key
 
     return Sampler(lambda key: key, update, draw, remembers=False)
 
