@@ -205,8 +205,11 @@ def train_step(
         moved = (optax.apply_updates(params, updates), point_state, term_state, optimizer_state)
         stayed = (params, before, state.term_weights, state.optimizer)
         grad_norms = {name: optax.tree.norm(g) for name, g in term_grads.items()}
-        broken = {name: ~jnp.isfinite(term_losses[name] + grad_norms[name]) for name in residuals}
-        broken |= {name: broken[name] | ~jnp.isfinite(optax.tree.norm(balanced[name])) for name in residuals}
+        sick = {name: ~jnp.isfinite(term_losses[name] + grad_norms[name]) for name in residuals}
+        refused = {name: ~jnp.isfinite(optax.tree.norm(balanced[name])) for name in residuals}
+        any_sick = functools.reduce(jnp.logical_or, sick.values())
+        # A rule may spread one term's NaN over all, so what it made of the gradients counts only where they were sound.
+        broken = {name: jnp.where(any_sick, sick[name], refused[name]) for name in residuals}
         taken = ~functools.reduce(jnp.logical_or, broken.values()) & _finite(updates)
         new_params, point_state, term_state, optimizer_state = jax.tree.map(
             lambda new, old: jnp.where(taken, new, old), moved, stayed

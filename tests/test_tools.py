@@ -32,7 +32,7 @@ def test_bounds_are_met_counted_and_let_go():
     large = GRADS | {"bc": 1e3 * GRADS["bc"]}
     found, state = weights(pj.bounded(NORMS, 0.1, 10.0), small, small, large, GRADS)
     np.testing.assert_allclose(found, [[1, 10], [1, 10], [1, 0.1], [1, 5]], rtol=1e-6)
-    assert (state.capped["bc"], state.floored["bc"], state.capped["pde"]) == (2, 1, 0)
+    assert (state.events["capped"]["bc"], state.events["floored"]["bc"], state.events["capped"]["pde"]) == (2, 1, 0)
 
 
 def test_a_guard_holds_the_weight_of_dead_and_exploding_terms():
@@ -40,7 +40,7 @@ def test_a_guard_holds_the_weight_of_dead_and_exploding_terms():
     wild = GRADS | {"bc": 1e9 * GRADS["bc"]}
     found, state = weights(pj.guarded(NORMS, dead=1e-6, exploding=1e6), GRADS, dead, wild, GRADS)
     np.testing.assert_allclose(found, [[1, 5]] * 4, rtol=1e-6)
-    assert (state.dead["bc"], state.exploded["bc"], state.dead["pde"]) == (1, 1, 0)
+    assert (state.events["dead"]["bc"], state.events["exploded"]["bc"], state.events["dead"]["pde"]) == (1, 1, 0)
 
 
 def test_smoothing_goes_part_of_the_way():

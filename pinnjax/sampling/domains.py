@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from pinnjax.sampling.box import Corner
+from pinnjax.sampling.box import Corner, box
 
 Points = Float[Array, "n d"]
 Dtype = jnp.dtype | None
@@ -89,8 +89,7 @@ class Box:
 
     def inside(self, key: Array, n: int, dtype: Dtype = None) -> Points:
         """Uniform points inside."""
-        low, side = _array(self.lower, dtype), _array(self.sides, dtype)
-        return low[None] + side[None] * jax.random.uniform(key, (n, low.size), low.dtype)
+        return box(key, self.lower, self.upper, n, dtype)
 
     def boundary(self, key: Array, n: int, dtype: Dtype = None) -> tuple[Points, Points]:
         """Uniform points on the faces, and the outward unit normals there."""
@@ -207,8 +206,8 @@ class Polygon:
 
     def inside(self, key: Array, n: int, dtype: Dtype = None) -> Points:
         """Uniform points inside, by rejection from the bounding box."""
-        box = Box(tuple(self._corners.min(axis=0)), tuple(self._corners.max(axis=0)))
-        return _reject(key, n, lambda k: box.inside(k, n, dtype), self.contains)
+        low, high = self._corners.min(axis=0), self._corners.max(axis=0)
+        return _reject(key, n, lambda k: box(k, low, high, n, dtype), self.contains)
 
     def boundary(self, key: Array, n: int, dtype: Dtype = None) -> tuple[Points, Points]:
         """Uniform points on the edges, and the outward unit normals there."""

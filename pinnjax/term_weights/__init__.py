@@ -12,6 +12,7 @@ from pinnjax.term_weights.config import config
 from pinnjax.term_weights.db_pinn import db_pinn
 from pinnjax.term_weights.dcgd import dcgd
 from pinnjax.term_weights.dwa import dwa
+from pinnjax.term_weights.each_term import per_term, skip_exploding
 from pinnjax.term_weights.fixed import FixedState, fixed
 from pinnjax.term_weights.grad_norm_ratio import grad_norm_ratio
 from pinnjax.term_weights.gradnorm import gradient_norms, gradnorm, gradnorm_loss, inverse_training_rates
@@ -29,7 +30,7 @@ from pinnjax.term_weights.random import random
 from pinnjax.term_weights.relobralo import relobralo
 from pinnjax.term_weights.scaling import ScalarWeightsState
 from pinnjax.term_weights.softadapt import softadapt
-from pinnjax.term_weights.tools import bounded, guarded, normalized, per_term, scheduled, skip_exploding, smoothed
+from pinnjax.term_weights.tools import bounded, guarded, normalized, scheduled, smoothed
 from pinnjax.term_weights.uncertainty import uncertainty
 from pinnjax.term_weights.upgrad import upgrad
 from pinnjax.term_weights.van_der_meer import magnitude_normalized, van_der_meer

@@ -5,7 +5,7 @@ from the edited weight, `optax.tree.get(state, "weights")` finds what was applie
 `bounded(smoothed(ntk(), 0.9), 1e-3, 1e3)`. What it did is counted in its state, and in the metrics of the train step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,48 +18,33 @@ from pinnjax.term_weights import scaling
 
 PyTree = Any
 Weights = dict[str, Array]
-Count = dict[str, Int[Array, ""]]
-EVENTS = ("held", "floored", "capped", "dead", "exploded")  # fields `{term: count}` that the metrics show
+Events = dict[str, dict[str, Array]]
+Edit = Callable[[Weights, Weights, dict[str, PyTree]], tuple[Weights, Events]]
+EVENTS = ("held", "floored", "capped", "dead", "exploded")  # counts `{term: ()}` in states that the metrics show
 
 
 class ToolState(NamedTuple):
-    """State of a tool that counts nothing.
+    """State of a tool.
 
     Attributes:
         rule: the rule's state, with the edited weights in it.
-        tool_steps: `()`, updates so far.
+        events: `{event: {term: ()}}`, how often the tool stepped in; empty where it always does.
     """
 
     rule: PyTree
-    tool_steps: Int[Array, ""]
+    events: dict[str, dict[str, Int[Array, ""]]]
 
 
-class BoundedState(NamedTuple):
-    """State of `bounded`.
+class ScheduledState(NamedTuple):
+    """State of `scheduled`.
 
     Attributes:
-        rule: the rule's state, with the bounded weights in it.
-        floored: `{term: ()}`, how often a weight was raised to the lower bound.
-        capped: `{term: ()}`, how often a weight was lowered to the upper bound.
+        rule: the rule's state.
+        waited: `()`, updates so far.
     """
 
     rule: PyTree
-    floored: Count
-    capped: Count
-
-
-class GuardedState(NamedTuple):
-    """State of `guarded`.
-
-    Attributes:
-        rule: the rule's state, with the held weights in it.
-        dead: `{term: ()}`, how often a weight was held since the term's gradient had vanished.
-        exploded: `{term: ()}`, how often a weight was held since the term's gradient was too large.
-    """
-
-    rule: PyTree
-    dead: Count
-    exploded: Count
+    waited: Int[Array, ""]
 
 
 def bounded(
@@ -83,29 +68,21 @@ def bounded(
         >>> balancer = bounded(pj.lr_annealing("pde", variant="norm", rate=1.0), upper=100.0)
         >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([1e-3, 0.0])}
         >>> balanced, state = balancer.update(grads, balancer.init(grads))
-        >>> print(balanced["bc"], state.capped["bc"])  # 100, not 5000
+        >>> print(balanced["bc"], state.events["capped"]["bc"])  # 100, not 5000
         [0.1 0. ] 1
     """
     if isinstance(lower, int | float):
         checks.number("bounded: upper", upper, lower)
-    inner = optax.with_extra_args_support(rule)
 
-    def init(term_params: dict[str, PyTree]) -> BoundedState:
-        state = inner.init(term_params)
-        none = {name: jnp.zeros((), jnp.int32) for name in _weights("bounded", state)}
-        return BoundedState(state, none, none)
+    def edit(old: Weights, new: Weights, term_grads: dict[str, PyTree]) -> tuple[Weights, Events]:
+        del old, term_grads
+        events = {
+            "floored": {name: w < lower for name, w in new.items()},
+            "capped": {name: w > upper for name, w in new.items()},
+        }
+        return {name: jnp.clip(w, lower, upper) for name, w in new.items()}, events
 
-    def update(
-        term_grads: dict[str, PyTree], state: BoundedState, params: PyTree = None, **extra: Any
-    ) -> tuple[dict[str, PyTree], BoundedState]:
-        _, moved = inner.update(term_grads, state.rule, params, **extra)
-        weights = _weights("bounded", moved)
-        floored = {name: state.floored[name] + (weight < lower) for name, weight in weights.items()}
-        capped = {name: state.capped[name] + (weight > upper) for name, weight in weights.items()}
-        weights = {name: jnp.clip(weight, lower, upper).astype(weight.dtype) for name, weight in weights.items()}
-        return scaling.scale(weights, term_grads), BoundedState(_edited(moved, weights), floored, capped)
-
-    return optax.GradientTransformationExtraArgs(init, update)
+    return _tool("bounded", rule, edit, ("floored", "capped"))
 
 
 def guarded(
@@ -132,34 +109,19 @@ def guarded(
         >>> balancer = guarded(pj.lr_annealing("pde", variant="norm", rate=1.0), dead=1e-2)
         >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([1e-3, 0.0])}
         >>> balanced, state = balancer.update(grads, balancer.init(grads))
-        >>> print(balanced["bc"], state.dead["bc"])  # still weight 1
+        >>> print(balanced["bc"], state.events["dead"]["bc"])  # still weight 1
         [0.001 0.   ] 1
     """
     checks.number("guarded: dead", dead, 0.0)
-    inner = optax.with_extra_args_support(rule)
 
-    def init(term_params: dict[str, PyTree]) -> GuardedState:
-        state = inner.init(term_params)
-        none = {name: jnp.zeros((), jnp.int32) for name in _weights("guarded", state)}
-        return GuardedState(state, none, none)
-
-    def update(
-        term_grads: dict[str, PyTree], state: GuardedState, params: PyTree = None, **extra: Any
-    ) -> tuple[dict[str, PyTree], GuardedState]:
-        _, moved = inner.update(term_grads, state.rule, params, **extra)
-        old, new = _weights("guarded", state.rule), _weights("guarded", moved)
+    def edit(old: Weights, new: Weights, term_grads: dict[str, PyTree]) -> tuple[Weights, Events]:
         norms = scaling.norms({name: term_grads[name] for name in new})
         vanished = {name: norm <= dead for name, norm in norms.items()}
         too_large = {name: norm > exploding for name, norm in norms.items()}
-        weights = {name: jnp.where(vanished[name] | too_large[name], old[name], new[name]) for name in new}
-        following = GuardedState(
-            rule=_edited(moved, weights),
-            dead={name: state.dead[name] + vanished[name] for name in new},
-            exploded={name: state.exploded[name] + too_large[name] for name in new},
-        )
-        return scaling.scale(weights, term_grads), following
+        kept = {name: jnp.where(vanished[name] | too_large[name], old[name], new[name]) for name in new}
+        return kept, {"dead": vanished, "exploded": too_large}
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return _tool("guarded", rule, edit, ("dead", "exploded"))
 
 
 def smoothed(rule: optax.GradientTransformation, decay: ScalarLike = 0.9) -> optax.GradientTransformationExtraArgs:
@@ -186,8 +148,9 @@ def smoothed(rule: optax.GradientTransformation, decay: ScalarLike = 0.9) -> opt
     """
     checks.number("smoothed: decay", decay, 0.0, 1.0)
 
-    def edit(old: Weights, new: Weights) -> Weights:
-        return {name: jnp.asarray(decay * old[name] + (1 - decay) * new[name]) for name in new}
+    def edit(old: Weights, new: Weights, term_grads: dict[str, PyTree]) -> tuple[Weights, Events]:
+        del term_grads
+        return {name: jnp.asarray(decay * old[name] + (1 - decay) * new[name]) for name in new}, {}
 
     return _tool("smoothed", rule, edit)
 
@@ -216,11 +179,11 @@ def normalized(
         [0.5] [1.5]
     """
 
-    def edit(old: Weights, new: Weights) -> Weights:
-        del old
+    def edit(old: Weights, new: Weights, term_grads: dict[str, PyTree]) -> tuple[Weights, Events]:
+        del old, term_grads
         current = optax.tree.sum(new)
         wanted = len(new) if total is None else total
-        return {name: jnp.where(current > 0, w * wanted / current, w) for name, w in new.items()}
+        return {name: jnp.where(current > 0, w * wanted / current, w) for name, w in new.items()}, {}
 
     return _tool("normalized", rule, edit)
 
@@ -259,110 +222,43 @@ def scheduled(
     checks.number("scheduled: start", start, 0)
     inner = optax.with_extra_args_support(rule)
 
-    def init(term_params: dict[str, PyTree]) -> ToolState:
+    def init(term_params: dict[str, PyTree]) -> ScheduledState:
         state = inner.init(term_params)
         _weights("scheduled", state)
-        return ToolState(state, jnp.zeros((), jnp.int32))
+        return ScheduledState(state, jnp.zeros((), jnp.int32))
 
     def update(
-        term_grads: dict[str, PyTree], state: ToolState, params: PyTree = None, **extra: Any
-    ) -> tuple[dict[str, PyTree], ToolState]:
-        due = (state.tool_steps >= start) & ((state.tool_steps - start) % every == 0)
+        term_grads: dict[str, PyTree], state: ScheduledState, params: PyTree = None, **extra: Any
+    ) -> tuple[dict[str, PyTree], ScheduledState]:
+        due = (state.waited >= start) & ((state.waited - start) % every == 0)
         run = lambda: inner.update(term_grads, state.rule, params, **extra)[1]
         moved = jax.lax.cond(due, run, lambda: state.rule)
         weights = _weights("scheduled", moved)
-        return scaling.scale(weights, term_grads), ToolState(moved, optax.safe_increment(state.tool_steps))
+        return scaling.scale(weights, term_grads), ScheduledState(moved, optax.safe_increment(state.waited))
 
     return optax.GradientTransformationExtraArgs(init, update)
-
-
-def per_term(transform: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """Apply a transform of parameter space to the gradient of each term apart.
-
-    In term space `optax.clip_by_global_norm(c)` clips the norm of all terms together; `per_term` of it clips each.
-
-    Args:
-        transform: any optax transform of parameter space.
-
-    Returns:
-        A term-space transform that hands all extra args on.
-
-    Example:
-        >>> import jax.numpy as jnp, optax
-        >>> clip = per_term(optax.clip_by_global_norm(1.0))
-        >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([0.5, 0.0])}
-        >>> clipped, state = clip.update(grads, clip.init(grads))
-        >>> print(clipped["pde"], clipped["bc"])
-        [0.6 0.8] [0.5 0. ]
-    """
-    inner = optax.with_extra_args_support(transform)
-
-    def init(term_params: dict[str, PyTree]) -> dict[str, PyTree]:
-        return {name: inner.init(params) for name, params in term_params.items()}
-
-    def update(
-        term_grads: dict[str, PyTree], state: dict[str, PyTree], params: PyTree = None, **extra: Any
-    ) -> tuple[dict[str, PyTree], dict[str, PyTree]]:
-        results = {
-            name: inner.update(grads, state[name], None if params is None else params[name], **extra)
-            for name, grads in term_grads.items()
-        }
-        return {name: r[0] for name, r in results.items()}, {name: r[1] for name, r in results.items()}
-
-    return optax.GradientTransformationExtraArgs(init, update)
-
-
-def skip_exploding(largest: ScalarLike) -> optax.GradientTransformation:
-    """Leave out a step in which the norm of a term's gradient exceeds `largest`: that gradient becomes NaN.
-
-    The train step does not take such a step and counts it, in `nonfinite/t` and `skipped`; in a loop of your own
-    `optax.apply_if_finite` around the optimiser does.
-
-    Args:
-        largest: in units of the gradient, > 0.
-
-    Returns:
-        A term-space transform.
-
-    Raises:
-        ValueError: when `largest` is not positive.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> guard = skip_exploding(10.0)
-        >>> grads = {"pde": jnp.array([30.0]), "bc": jnp.array([1.0])}
-        >>> print(guard.update(grads, guard.init(grads))[0])
-        {'bc': Array([1.], dtype=float32), 'pde': Array([nan], dtype=float32)}
-    """
-    checks.number("skip_exploding: largest", largest, 1e-300)
-
-    def update(term_grads: dict[str, PyTree], params: PyTree = None) -> dict[str, PyTree]:
-        del params
-        factors = {name: jnp.where(norm > largest, jnp.nan, 1.0) for name, norm in scaling.norms(term_grads).items()}
-        return {name: optax.tree.scale(factors[name], grads) for name, grads in sorted(term_grads.items())}
-
-    return optax.stateless(update)
 
 
 def _tool(
-    tool: str, rule: optax.GradientTransformation, edit: Callable[[Weights, Weights], Weights]
+    tool: str, rule: optax.GradientTransformation, edit: Edit, events: Sequence[str] = ()
 ) -> optax.GradientTransformationExtraArgs:
-    """The tool that replaces the weights of a rule by `edit(weights before, weights proposed)`."""
+    """The tool that replaces a rule's weights by `edit(before, proposed, gradients)`, and counts its events."""
     inner = optax.with_extra_args_support(rule)
 
     def init(term_params: dict[str, PyTree]) -> ToolState:
         state = inner.init(term_params)
-        _weights(tool, state)
-        return ToolState(state, jnp.zeros((), jnp.int32))
+        none = {name: jnp.zeros((), jnp.int32) for name in _weights(tool, state)}
+        return ToolState(state, dict.fromkeys(events, none))
 
     def update(
         term_grads: dict[str, PyTree], state: ToolState, params: PyTree = None, **extra: Any
     ) -> tuple[dict[str, PyTree], ToolState]:
         _, moved = inner.update(term_grads, state.rule, params, **extra)
-        old, new = _weights(tool, state.rule), _weights(tool, moved)
-        weights = {name: w.astype(new[name].dtype) for name, w in edit(old, new).items()}
-        following = ToolState(_edited(moved, weights), optax.safe_increment(state.tool_steps))
-        return scaling.scale(weights, term_grads), following
+        new = _weights(tool, moved)
+        edited, seen = edit(_weights(tool, state.rule), new, term_grads)
+        weights = {name: w.astype(new[name].dtype) for name, w in edited.items()}
+        counts = jax.tree.map(jnp.add, state.events, seen)
+        return scaling.scale(weights, term_grads), ToolState(optax.tree.set(moved, weights=weights), counts)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -375,7 +271,3 @@ def _weights(tool: str, state: PyTree) -> Weights:
             "scalar rule, and chain the result"
         )
     return found[0]
-
-
-def _edited(state: PyTree, weights: Weights) -> PyTree:
-    return optax.tree.set(state, weights=weights)
