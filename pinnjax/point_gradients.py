@@ -51,13 +51,13 @@ def point_grad_norms(
                 # Its residuals have no points of their own: one row of J each.
                 residuals = terms_.residuals({name: function}, definition, constants)
                 rows = jax.jacrev(lambda p, r=residuals, name=name: r(p, {name: batch[name]}))(params)
-                norms |= {key: _row_norms(row, axes=1) for key, row in rows.items()}
+                norms |= {key: _row_norms(row) for key, row in rows.items()}
                 continue
             one = terms_.at_point(name, function, definition)
 
             def at(x: PyTree, one: Callable = one) -> dict[str, Array]:
-                rows = jax.jacrev(lambda p: one(p, constants, x))(params)
-                return {key: _row_norms(row, axes=0) for key, row in rows.items()}
+                values, pull = jax.vjp(lambda p: one(p, constants, x), params)
+                return {key: _norm(pull, values, key) for key in values}
 
             norms |= jax.lax.map(at, batch[name], batch_size=CHUNK if chunk is None else chunk)
         return norms
@@ -65,6 +65,15 @@ def point_grad_norms(
     return evaluate
 
 
-def _row_norms(row: PyTree, axes: int) -> Array:
-    squares = [jnp.sum(jnp.square(leaf), axis=tuple(range(axes, leaf.ndim))) for leaf in jax.tree.leaves(row)]
+def _norm(pull: Callable, values: dict[str, Array], key: str) -> Array:
+    """One pullback a component; a batch of them, as `jax.jacrev` makes, has rows of another layout and costs a third more."""
+    zeros = jax.tree.map(jnp.zeros_like, values)
+    size = values[key].size
+    units = jnp.eye(size, dtype=values[key].dtype).reshape(size, *values[key].shape)
+    leaves = [leaf for unit in units for leaf in jax.tree.leaves(pull(zeros | {key: unit}))]
+    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in leaves))
+
+
+def _row_norms(row: PyTree) -> Array:
+    squares = [jnp.sum(jnp.square(leaf), axis=tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(row)]
     return jnp.sqrt(sum(squares[1:], squares[0]))
