@@ -66,7 +66,7 @@ def point_grad_norms(
 
 
 def _norm(pull: Callable, values: dict[str, Array], key: str) -> Array:
-    """One pullback a component; a batch of them, as `jax.jacrev` makes, has rows of another layout and costs a third more."""
+    """One pullback a component; `jax.jacrev` batches them, in a layout that costs a third more."""
     zeros = jax.tree.map(jnp.zeros_like, values)
     size = values[key].size
     units = jnp.eye(size, dtype=values[key].dtype).reshape(size, *values[key].shape)

@@ -74,10 +74,22 @@ def _pecann(problem: Problem, every: int = 1) -> Any:
 PROBLEM_LIST = [
     problems.harmonic,
     problems.tanh,
+    problems.poisson,
     problems.helmholtz,
+    problems.klein_gordon,
+    problems.cavity,
+    problems.cavity_uvp,
     problems.burgers,
     problems.allen_cahn,
     problems.wave,
+    problems.advection,
+    problems.reaction,
+    problems.convection_diffusion,
+    problems.kdv,
+    problems.kuramoto_sivashinsky,
+    problems.schroedinger,
+    problems.gray_scott,
+    problems.inverse_burgers,
 ]
 PROBLEMS: dict[str, Problem] = {problem.name: problem for problem in PROBLEM_LIST}
 

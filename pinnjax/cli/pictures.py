@@ -1,5 +1,6 @@
 """The plots of `pinnjax solve --out DIR`."""
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping
 
@@ -20,6 +21,7 @@ def draw(problem: Problem, solutions: Mapping[str, Solution], folder: pathlib.Pa
     """Write `comparison.png`, and for each method `field_M.png` and `losses_M.png`."""
     folder.mkdir(parents=True, exist_ok=True)
     values = {name: _values(problem, solution) for name, solution in solutions.items()}
+    problem, values = _shown(problem, values)
     figures = {"comparison": _comparison(problem, solutions, values)}
     for name, solution in solutions.items():
         figures[f"field_{name}"] = _field(problem, solution, values[name])
@@ -30,7 +32,20 @@ def draw(problem: Problem, solutions: Mapping[str, Solution], folder: pathlib.Pa
 
 
 def _values(problem: Problem, solution: Solution) -> np.ndarray:
-    return np.asarray(jax.vmap(solution.train.model(solution.state))(jnp.asarray(problem.grid)))
+    u = problem.quantity(solution.train.model(solution.state))
+    return np.asarray(jax.vmap(u)(jnp.asarray(problem.grid)))
+
+
+def _shown(problem: Problem, values: Mapping[str, np.ndarray]) -> tuple[Problem, dict[str, np.ndarray]]:
+    """What an image can show: the first component, and of three coordinates the other two at the end of the first."""
+    last = slice(None) if problem.grid.shape[1] < 3 else slice(-int(np.prod(problem.grid_shape[1:])), None)
+
+    def first(fields: np.ndarray) -> np.ndarray:
+        return (fields[:, 0] if fields.ndim == 2 else fields)[last]
+
+    grid, shape = problem.grid[last, -2:], problem.grid_shape[-2:]
+    shown = dataclasses.replace(problem, grid=grid, grid_shape=shape, reference=first(problem.reference))
+    return shown, {name: first(found) for name, found in values.items()}
 
 
 def _row(panels: int) -> tuple[Figure, np.ndarray]:

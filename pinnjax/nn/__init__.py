@@ -1,10 +1,10 @@
 """Networks for fields: `nnx` modules that see one point and return `()` or `(m,)`."""
 
-from flax.nnx import Rngs
+from flax.nnx import Module, Param, Rngs
 
 from pinnjax.nn.constrained import Constrained
 from pinnjax.nn.inputs import Periodic, Standardize
 from pinnjax.nn.mlp import MLP
 from pinnjax.nn.modified_mlp import ModifiedMLP
 
-__all__ = ["MLP", "Constrained", "ModifiedMLP", "Periodic", "Rngs", "Standardize"]
+__all__ = ["MLP", "Constrained", "ModifiedMLP", "Module", "Param", "Periodic", "Rngs", "Standardize"]

@@ -1,11 +1,22 @@
 """Problems with references: each file states the equations as a reader would write them, and how others fared."""
 
+from pinnjax.problems.advection import advection
 from pinnjax.problems.allen_cahn import allen_cahn
 from pinnjax.problems.burgers import burgers
+from pinnjax.problems.cavity import cavity, cavity_uvp, cavity_with
+from pinnjax.problems.convection_diffusion import convection_diffusion
+from pinnjax.problems.gray_scott import gray_scott
 from pinnjax.problems.harmonic import harmonic
 from pinnjax.problems.helmholtz import helmholtz
+from pinnjax.problems.inverse_burgers import inverse_burgers
+from pinnjax.problems.kdv import kdv
+from pinnjax.problems.klein_gordon import klein_gordon
+from pinnjax.problems.kuramoto_sivashinsky import kuramoto_sivashinsky
+from pinnjax.problems.poisson import poisson, poisson_with
 from pinnjax.problems.problem import Problem, Recipe
 from pinnjax.problems.race import Lap, race
+from pinnjax.problems.reaction import reaction
+from pinnjax.problems.schroedinger import schroedinger
 from pinnjax.problems.solve import Solution, solve
 from pinnjax.problems.tanh import tanh
 from pinnjax.problems.wave import wave
@@ -15,11 +26,25 @@ __all__ = [
     "Problem",
     "Recipe",
     "Solution",
+    "advection",
     "allen_cahn",
     "burgers",
+    "cavity",
+    "cavity_uvp",
+    "cavity_with",
+    "convection_diffusion",
+    "gray_scott",
     "harmonic",
     "helmholtz",
+    "inverse_burgers",
+    "kdv",
+    "klein_gordon",
+    "kuramoto_sivashinsky",
+    "poisson",
+    "poisson_with",
     "race",
+    "reaction",
+    "schroedinger",
     "solve",
     "tanh",
     "wave",

@@ -13,6 +13,7 @@ from pinnjax.metrics import relative_l2
 from pinnjax.sampling import Sampler
 
 PyTree = Any
+Field = Callable[[Array], Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Problem:
         grid_shape: shape of the grid as an image.
         recipes: `{method: recipe}`.
         default_methods: what is run when nobody asks for a method.
-        measure: what else is measured on a field, `{name: scalar}`.
+        quantity: from the model to the field that the reference is of, where they differ: the speed of a flow.
+        measure: what else is measured on a model, `{name: scalar}`.
     """
 
     name: str
@@ -80,10 +82,12 @@ class Problem:
     grid_shape: tuple[int, ...]
     recipes: Mapping[str, Recipe]
     default_methods: tuple[str, ...]
-    measure: Callable[[Callable[[Array], Array]], dict[str, Array]] = lambda u: {}
+    quantity: Callable[[Field], Field] = lambda u: u
+    measure: Callable[[Field], dict[str, Array]] = lambda u: {}
 
-    def evaluate(self, u: Callable[[Array], Array]) -> dict[str, Array]:
-        """Relative L2 error of a field on the test grid, and what the problem measures besides."""
+    def evaluate(self, u: Field) -> dict[str, Array]:
+        """Relative L2 error of a model on the test grid, and what the problem measures besides."""
         dtype = jnp.result_type(float)
-        error = relative_l2(u, jnp.asarray(self.grid, dtype), jnp.asarray(self.reference, dtype))
+        grid, reference = jnp.asarray(self.grid, dtype), jnp.asarray(self.reference, dtype)
+        error = relative_l2(self.quantity(u), grid, reference)
         return {"relative_l2": error, **self.measure(u)}

@@ -31,6 +31,8 @@ class Lap:
         history: `{name: (E, K)}` at E moments of the run, with `relative_l2` and the step's metrics.
         steps: `(E,)`, the moments.
         seconds: wall time of all seeds together, compilation included.
+        train: the train step, whose `model(state)` is the field of a state.
+        states: the last states, stacked over the seeds.
         points: `{term: (K, n, d)}`, where they stay and point weights were raced; else empty.
         point_weights: `{term: (K, n)}` at the end, at those points.
     """
@@ -39,6 +41,8 @@ class Lap:
     history: dict[str, Float[np.ndarray, "E K"]]
     steps: Int[np.ndarray, " E"]
     seconds: float
+    train: TrainStep
+    states: TrainState
     points: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     point_weights: dict[str, Float[np.ndarray, "K n"]] = dataclasses.field(default_factory=dict)
 
@@ -119,7 +123,7 @@ def _lap(problem: Problem, recipe: Recipe, seeds: np.ndarray, steps: int, dtype:
     if recipe.point_weights is not None and batches is not None:
         points = jax.device_get(batches)
         weights = jax.device_get(jax.jit(jax.vmap(functools.partial(_point_weights, problem, recipe)))(states, batches))
-    return Lap(seeds, history, np.array(moments), seconds, points, weights)
+    return Lap(seeds, history, np.array(moments), seconds, train, states, points, weights)
 
 
 def _point_weights(problem: Problem, recipe: Recipe, state: TrainState, batch: dict[str, PyTree]) -> dict[str, Array]:
