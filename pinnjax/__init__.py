@@ -1,6 +1,6 @@
 """pinnjax: diagnose and cure the gradient pathologies of physics-informed neural networks, inside one XLA program."""
 
-from pinnjax import nn, sampling
+from pinnjax import diagnostics, nn, sampling
 from pinnjax.balanced import balanced
 from pinnjax.derivatives import component, curl, diff, directional, divergence, grad, hessian, laplacian
 from pinnjax.fit import fit
@@ -74,6 +74,7 @@ __all__ = [
     "curl",
     "db_pinn",
     "dcgd",
+    "diagnostics",
     "diff",
     "directional",
     "divergence",

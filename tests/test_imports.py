@@ -14,8 +14,10 @@ LAYERS = [
     ["point_weights", "term_weights", "nn", "sampling"],
     ["balanced", "step"],
     ["checkpoint", "fit"],
+    ["diagnostics"],
     ["problems", "plot"],
-    ["bench", "cli"],
+    ["bench", "reproduce"],
+    ["cli"],
 ]
 RANK = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]

@@ -5,6 +5,7 @@ import argparse
 import rich.console
 import rich.table
 
+from pinnjax import reproduce
 from pinnjax.cli import catalogue
 
 
@@ -16,6 +17,7 @@ def run(options: argparse.Namespace) -> int:
         "term-weights": lambda: _rules("term-weights", catalogue.TERM_WEIGHTS),
         "point-weights": lambda: _rules("point-weights", catalogue.POINT_WEIGHTS),
         "models": _models,
+        "studies": _studies,
     }
     chosen = tables if options.what == "all" else {options.what: catalogue.look_up("list", options.what, tables)}
     console = rich.console.Console()
@@ -44,6 +46,13 @@ def _rules(title: str, entries: dict[str, catalogue.Entry]) -> rich.table.Table:
     table = rich.table.Table("name", "paper", "what it does", "extra cost", title=title)
     for name, entry in entries.items():
         table.add_row(name, entry.source or "-", entry.summary, entry.cost)
+    return table
+
+
+def _studies() -> rich.table.Table:
+    table = rich.table.Table("name", "study", "runs", "seeds", "source", title="studies")
+    for study in reproduce.STUDIES:
+        table.add_row(study.name, study.title, str(len(study.runs)), str(study.seeds), study.source)
     return table
 
 

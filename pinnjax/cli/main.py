@@ -15,8 +15,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"pinnjax {pinnjax.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    lister = commands.add_parser("list", help="what there is: problems, methods, term-weights, point-weights, models")
-    lister.add_argument("what", nargs="?", default="all", metavar="WHAT", help="one of the above (default: all)")
+    lister = commands.add_parser("list", help="what there is")
+    lister.add_argument(
+        "what",
+        nargs="?",
+        default="all",
+        metavar="WHAT",
+        help="problems, methods, term-weights, point-weights, models or studies (default: all)",
+    )
 
     solver = commands.add_parser("solve", help="train on a problem and compare with the published figures")
     solver.add_argument("problem", metavar="PROBLEM", help="see `pinnjax list problems`")
@@ -50,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     racer.add_argument("--json", metavar="FILE", help="write errors, losses and weights of every seed")
     racer.add_argument("--out", metavar="DIR", help="write the plot race_PROBLEM.png")
 
+    reproducer = commands.add_parser("reproduce", help="make published tables and figures anew, and check their claims")
+    reproducer.add_argument("study", metavar="NAME", help="see `pinnjax list studies`; or all")
+    reproducer.add_argument("--quick", action="store_true", help="one seed and fewer steps, some minutes for all")
+    reproducer.add_argument(
+        "--out", default="reproduced", metavar="DIR", help="where results, JSON and plots go (default: reproduced)"
+    )
+
     bencher = commands.add_parser("bench", help="measure costs as ratios in one run")
     bencher.add_argument("what", metavar="WHAT", help="step, balancers or points")
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
@@ -75,6 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pinnjax.cli import racing
 
             return racing.run(options)
+        if options.command == "reproduce":
+            import matplotlib
+
+            matplotlib.use("Agg")
+            from pinnjax.cli import reproducing
+
+            return reproducing.run(options)
         from pinnjax.cli import benching
 
         return benching.run(options)

@@ -1,7 +1,8 @@
 """Plots, one function a figure; each draws on the axes it is given, or on new ones, and returns them."""
 
 from pinnjax.plot.fields import error_field, field, profile
+from pinnjax.plot.gradients import gradient_histograms
 from pinnjax.plot.histories import errors, losses, weights
 from pinnjax.plot.races import masks, race
 
-__all__ = ["error_field", "errors", "field", "losses", "masks", "profile", "race", "weights"]
+__all__ = ["error_field", "errors", "field", "gradient_histograms", "losses", "masks", "profile", "race", "weights"]

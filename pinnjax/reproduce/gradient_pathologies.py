@@ -1,0 +1,105 @@
+"""The tables of four methods: plain (M1), balanced (M2), modified network (M3), both (M4), on three equations.
+
+References:
+  Wang, Teng, Perdikaris, `Understanding and mitigating gradient pathologies in physics-informed neural networks
+  <https://arxiv.org/abs/2001.04536>`_, SIAM Journal on Scientific Computing 43(5), 2021.
+"""
+
+import itertools
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from pinnjax import losses, plot
+from pinnjax.diagnostics import by_layer
+from pinnjax.problems import Lap, Problem, cavity, cavity_uvp, helmholtz, klein_gordon
+from pinnjax.reproduce.study import Check, Claims, Results, Run, Study
+
+METHODS = ("M1", "M2", "M3", "M4")
+SOURCE = "Wang, Teng & Perdikaris 2021"
+
+
+def layer_gradients(problem: Problem, lap: Lap) -> dict[str, np.ndarray]:
+    """Gradients of the weighted terms at the end of the first seed's run, `{layer|term: (p,)}`."""
+    state = jax.tree.map(lambda leaf: leaf[0], lap.states)
+    batch = problem.draw(jax.random.key(0), problem.points, None)
+    evaluate = losses.value_and_grads(problem.terms, state.definition, state.constants)
+    _, term_grads = jax.jit(evaluate)(state.params, batch)
+    found = {}
+    for layer, gradients in by_layer(term_grads).items():
+        for term, gradient in gradients.items():
+            found[f"{layer}|{term}"] = np.asarray(gradient) * lap.history[f"weight/{term}"][-1, 0]
+    return found
+
+
+def figures(results: Results) -> dict[str, Figure]:
+    """Errors and weights of the four methods, and for each of them the gradients layer by layer."""
+    drawn = {"race": plot.race({label: result.history | {"step": result.steps} for label, result in results.items()})}
+    for label, result in results.items():
+        layers: dict[str, dict[str, np.ndarray]] = {}
+        for name, gradient in result.extras.items():
+            layer, term = name.split("|")
+            layers.setdefault(layer, {})[term] = gradient
+        drawn[f"gradients_{label}"] = plot.gradient_histograms(
+            layers, title=f"{label}: gradients of the weighted terms"
+        )
+    return drawn
+
+
+def in_order(results: Results, *labels: str) -> bool:
+    """Whether the median errors fall along the labels."""
+    medians = [results[label].median() for label in labels]
+    return all(a > b for a, b in itertools.pairwise(medians))
+
+
+def balanced_wins(results: Results) -> Claims:
+    """What quick runs show already."""
+    return {"M4 has a smaller error than M1": in_order(results, "M1", "M4")}
+
+
+def _helmholtz(results: Results) -> Claims:
+    return {
+        "M1 > M3 > M2 > M4": in_order(results, "M1", "M3", "M2", "M4"),
+        "M4 <= 5e-3": results["M4"].median() <= 5e-3,
+        "M1 at least 20 times M4": results["M1"].median() >= 20 * results["M4"].median(),
+    }
+
+
+def _klein_gordon(results: Results) -> Claims:
+    return {
+        "M4 <= 4e-3": results["M4"].median() <= 4e-3,
+        "M1 at least 20 times M4": results["M1"].median() >= 20 * results["M4"].median(),
+    }
+
+
+def _cavity(results: Results) -> Claims:
+    return {
+        "M4 <= 4e-2": results["M4"].median() <= 4e-2,
+        "M4 is the best": min(METHODS, key=lambda m: results[m].median()) == "M4",
+    }
+
+
+def _cavity_uvp(results: Results) -> Claims:
+    return {f"{m} fails: > 0.3": results[m].median() > 0.3 for m in METHODS}
+
+
+def _study(problem: Problem, what: str, claims: Check, quick_claims: Check = balanced_wins) -> Study:
+    return Study(
+        name=problem.name,
+        title=problem.title,
+        source=f"{SOURCE}, {what}",
+        runs={m: Run(problem, problem.recipes[m], problem.recipes[m].published) for m in METHODS},
+        claims=claims,
+        quick_claims=quick_claims,
+        figures=figures,
+        extras=layer_gradients,
+    )
+
+
+STUDIES = [
+    _study(helmholtz, "Table 2", _helmholtz),
+    _study(klein_gordon, "Section 3.2", _klein_gordon),
+    _study(cavity, "Section 3.3", _cavity),
+    _study(cavity_uvp, "Section 3.3", _cavity_uvp, lambda results: {}),
+]
