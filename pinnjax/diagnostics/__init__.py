@@ -1,5 +1,35 @@
 """Measurements of what goes wrong in training: pure functions of gradients, residuals and parameters."""
 
-from pinnjax.diagnostics.gradients import by_layer
+from pinnjax.diagnostics.curvature import lanczos, products, stiffness
+from pinnjax.diagnostics.gradients import Size, alignment, by_layer, cosines, imbalance, sizes
+from pinnjax.diagnostics.kernel import Spectrum, spectra, tangent_kernel
+from pinnjax.diagnostics.modes import error_by_mode
+from pinnjax.diagnostics.noise import Phases, phases, signal_to_noise
+from pinnjax.diagnostics.residuals import causality_violation, gap, homogeneity, time_losses
+from pinnjax.diagnostics.saturation import activations, dead, saturation
 
-__all__ = ["by_layer"]
+__all__ = [
+    "Phases",
+    "Size",
+    "Spectrum",
+    "activations",
+    "alignment",
+    "by_layer",
+    "causality_violation",
+    "cosines",
+    "dead",
+    "error_by_mode",
+    "gap",
+    "homogeneity",
+    "imbalance",
+    "lanczos",
+    "phases",
+    "products",
+    "saturation",
+    "signal_to_noise",
+    "sizes",
+    "spectra",
+    "stiffness",
+    "tangent_kernel",
+    "time_losses",
+]

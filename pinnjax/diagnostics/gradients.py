@@ -1,18 +1,100 @@
-"""Gradients of the terms, layer by layer.
+"""Gradients of the terms: how large they are, how they agree, and how they spread over the layers.
 
 References:
   Wang, Teng, Perdikaris, `Understanding and mitigating gradient pathologies in physics-informed neural networks
   <https://arxiv.org/abs/2001.04536>`_, SIAM Journal on Scientific Computing 43(5), 2021: Figures 2 and 6, histograms of
   back-propagated gradients.
+
+  Wang, Bhartari, Li, Perdikaris, `Gradient alignment in physics-informed neural networks: a second-order optimization
+  perspective <https://arxiv.org/abs/2502.00604>`_, 2025: the alignment score.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from pinnjax.term_weights import gram
+
 PyTree = Any
+
+
+class Size(NamedTuple):
+    """Size of one gradient over all its entries, in units of the loss per parameter.
+
+    Attributes:
+        norm: Euclidean norm, `()`.
+        largest: largest magnitude, `()`.
+        mean: mean magnitude, `()`.
+        deviation: standard deviation, `()`.
+    """
+
+    norm: Float[Array, ""]
+    largest: Float[Array, ""]
+    mean: Float[Array, ""]
+    deviation: Float[Array, ""]
+
+
+def sizes(term_grads: Mapping[str, PyTree]) -> dict[str, Size]:
+    """The size of each term's gradient.
+
+    Args:
+        term_grads: `{term: like params}`, as `pinnjax.value_and_grads` returns them.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(sizes({"pde": {"kernel": jnp.array([3.0, -4.0])}})["pde"].norm)
+        5.0
+    """
+    found = {}
+    for term, grads in term_grads.items():
+        g = _vector(grads)
+        found[term] = Size(jnp.linalg.norm(g), jnp.max(jnp.abs(g)), jnp.mean(jnp.abs(g)), jnp.std(g))
+    return found
+
+
+def imbalance(term_grads: Mapping[str, PyTree]) -> Float[Array, ""]:
+    """The largest gradient norm over the smallest, dimensionless; infinite when a gradient vanishes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(imbalance({"pde": jnp.array([30.0, 40.0]), "bc": jnp.array([0.5])}))
+        100.0
+    """
+    norms = jnp.stack([size.norm for size in sizes(term_grads).values()])
+    return jnp.max(norms) / jnp.min(norms)
+
+
+def cosines(term_grads: Mapping[str, PyTree]) -> Float[Array, "T T"]:
+    """Cosines of the angles between the terms' gradients, in their order; below zero they conflict.
+
+    A gradient that vanishes has cosine zero with all, itself too.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(cosines({"pde": jnp.array([1.0, 0.0]), "bc": jnp.array([-3.0, 4.0])}))
+        [[ 1.  -0.6]
+         [-0.6  1. ]]
+    """
+    products = gram.gram(dict(term_grads))
+    norms = jnp.sqrt(jnp.diagonal(products))
+    return gram.divide(products, jnp.outer(norms, norms))
+
+
+def alignment(term_grads: Mapping[str, PyTree]) -> Float[Array, ""]:
+    """A = 2 ‖Σ_t g_t/‖g_t‖ / T‖² - 1, in [-1, 1]: 1 when all point the same way, -1 when they cancel.
+
+    With two gradients it is their cosine. Given gradients of successive steps, `{step: like params}`, it says how the
+    steps agree. Equation 3.1 of Wang et al. 2025.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(alignment({"pde": jnp.array([1.0, 0.0]), "bc": jnp.array([-3.0, 4.0])}))
+        -0.6
+    """
+    return 2 * jnp.mean(cosines(term_grads)) - 1
 
 
 def by_layer(term_grads: Mapping[str, PyTree]) -> dict[str, dict[str, Float[Array, " p"]]]:
@@ -36,6 +118,10 @@ def by_layer(term_grads: Mapping[str, PyTree]) -> dict[str, dict[str, Float[Arra
             if leaf.ndim >= 2:
                 found.setdefault(_layer(path), {})[term] = leaf.ravel()
     return found
+
+
+def _vector(tree: PyTree) -> Float[Array, " p"]:
+    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)])
 
 
 def _layer(path: tuple) -> str:

@@ -1,0 +1,215 @@
+"""Measurements against dense computations in double precision, and against numbers by hand."""
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pinnjax as pj
+from pinnjax import diagnostics as d
+from pinnjax.sharing import shared
+from tests import poisson
+
+TERMS = poisson.TERMS | {"data": lambda u, x: jnp.stack([u(x) - x[0], 2 * u(x)])}
+
+
+@pytest.fixture
+def problem(x64):
+    """A small net in double precision: definition, params, constants, batch."""
+    model = poisson.model(dtype=jnp.float64)
+    batch = poisson.batch(dtype=jnp.float64) | {"data": jnp.array([[0.2], [0.7], [0.9]])}
+    state = pj.train_step(TERMS, pj.fixed({})).init(model, batch)
+    return state.definition, state.params, state.constants, batch
+
+
+def dense(problem):
+    """Residuals as a function of the flat parameters, by name."""
+    definition, params, constants, batch = problem
+    flat, unravel = jax.flatten_util.ravel_pytree(params)
+    return flat, lambda p: pj.residuals(TERMS, definition, constants)(unravel(p), batch)
+
+
+def gradients(problem):
+    definition, params, constants, batch = problem
+    return pj.value_and_grads(TERMS, definition, constants)(params, batch)[1]
+
+
+def test_sizes_and_cosines_are_those_of_the_flat_gradients(problem):
+    flat, residuals = dense(problem)
+    expected = {
+        name: np.asarray(
+            jax.grad(lambda p, name=name: jnp.sum(residuals(p)[name] ** 2) / len(residuals(p)[name]))(flat)
+        )
+        for name in TERMS
+    }
+    found = gradients(problem)
+    for name, size in d.sizes(found).items():
+        g = expected[name]
+        np.testing.assert_allclose(size, [np.linalg.norm(g), np.abs(g).max(), np.abs(g).mean(), g.std()], rtol=1e-10)
+    norms = [np.linalg.norm(g) for g in expected.values()]
+    np.testing.assert_allclose(d.imbalance(found), max(norms) / min(norms), rtol=1e-10)
+    units = np.stack([expected[name] / np.linalg.norm(expected[name]) for name in found])
+    np.testing.assert_allclose(d.cosines(found), units @ units.T, atol=1e-10)
+    np.testing.assert_allclose(d.alignment(found), 2 * np.linalg.norm(units.sum(0) / 3) ** 2 - 1, atol=1e-10)
+
+
+def test_a_vanishing_gradient_has_no_direction():
+    found = d.cosines({"a": jnp.array([1.0, 0.0]), "b": jnp.zeros(2)})
+    np.testing.assert_array_equal(found, [[1, 0], [0, 0]])
+    assert np.isinf(d.imbalance({"a": jnp.ones(2), "b": jnp.zeros(2)}))
+
+
+def test_the_tangent_kernel_is_that_of_the_dense_jacobians(problem):
+    definition, params, constants, batch = problem
+    flat, residuals = dense(problem)
+    rows = {name: np.asarray(jax.jacfwd(lambda p, name=name: residuals(p)[name].ravel())(flat)) for name in TERMS}
+    blocks = d.tangent_kernel(TERMS, definition, constants)(params, batch)
+    assert set(blocks) == {(s, t) for s in TERMS for t in TERMS}
+    for (s, t), block in blocks.items():
+        np.testing.assert_allclose(block, rows[s] @ rows[t].T, rtol=1e-6, atol=1e-9)
+    for name, spectrum in d.spectra(blocks).items():
+        singular = np.linalg.svd(rows[name], compute_uv=False)
+        np.testing.assert_allclose(spectrum.eigenvalues[0], singular[0] ** 2, rtol=1e-8)
+        np.testing.assert_allclose(spectrum.trace, np.sum(singular**2), rtol=1e-8)
+    norms = pj.point_grad_norms(TERMS, definition, constants)(params, batch)
+    np.testing.assert_allclose(np.diagonal(blocks["pde", "pde"]), norms["pde"] ** 2, rtol=1e-8)
+
+
+def test_condition_numbers_do_not_count_rounding():
+    spectrum = d.spectra({("t", "t"): jnp.diag(jnp.array([4.0, 1.0, 1e-12], jnp.float32))})["t"]
+    assert float(spectrum.condition) == 4.0
+
+
+@pytest.mark.parametrize("weights", [None, {"pde": 3.0, "data": 0.5}])
+def test_products_are_those_of_the_dense_hessian_and_gauss_newton_matrix(problem, weights):
+    definition, params, constants, batch = problem
+    flat, residuals = dense(problem)
+    scale = lambda name: (weights or {}).get(name, 1.0)
+    loss = lambda p: sum(scale(name) * jnp.sum(r**2) / len(r) for name, r in residuals(p).items())
+    hessian = np.asarray(jax.hessian(loss)(flat))
+    rows = {name: np.asarray(jax.jacfwd(lambda p, name=name: residuals(p)[name].ravel())(flat)) for name in TERMS}
+    gauss_newton = sum(2 * scale(name) * rows[name].T @ rows[name] / len(batch[name]) for name in TERMS)
+    h, g, size = d.products(TERMS, definition, params, batch, constants, weights=weights)
+    assert size == len(flat)
+    eye = jnp.eye(size)
+    np.testing.assert_allclose(jax.vmap(jax.jit(h))(eye), hessian, rtol=1e-6, atol=1e-7 * np.abs(hessian).max())
+    np.testing.assert_allclose(jax.vmap(jax.jit(g))(eye), gauss_newton, rtol=1e-6, atol=1e-7 * np.abs(hessian).max())
+
+
+def test_lanczos_finds_the_dense_eigenvalues(problem):
+    definition, params, constants, batch = problem
+    h, g, size = d.products(TERMS, definition, params, batch, constants)
+    expected = np.linalg.eigvalsh(np.asarray(jax.vmap(h)(jnp.eye(size))))
+    largest = np.abs(expected).max()
+    found = np.asarray(d.lanczos(h, size, key=jax.random.key(0), steps=40))
+    np.testing.assert_allclose(found[-3:], expected[-3:], rtol=1e-6)
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-6 * largest)
+    whole = np.asarray(d.lanczos(lambda v: jnp.arange(1.0, 31.0) * v, 30, key=jax.random.key(1), steps=30))
+    np.testing.assert_allclose(whole, np.arange(1, 31), rtol=1e-6)
+    # G is positive semi-definite of rank 16 + 2 + 6 residuals at most: Lanczos ends early, and says nothing false.
+    ritz = np.asarray(d.lanczos(g, size, key=jax.random.key(0), steps=60))
+    dense_g = np.linalg.eigvalsh(np.asarray(jax.vmap(g)(jnp.eye(size))))
+    np.testing.assert_allclose(ritz[-1], dense_g[-1], rtol=1e-6)
+    assert ritz[0] >= -1e-8 * ritz[-1] and np.all(np.isfinite(ritz))
+
+
+def test_lanczos_refuses_more_steps_than_rows():
+    with pytest.raises(ValueError, match="steps is 4; expected 1 to 3"):
+        d.lanczos(lambda v: v, 3, key=jax.random.key(0), steps=4)
+
+
+def test_the_signal_is_that_of_numpy(x64):
+    rows = np.random.default_rng(0).standard_normal((7, 5)) + 1
+    found = d.signal_to_noise({"a": jnp.asarray(rows[:, :2]), "b": jnp.asarray(rows[:, 2:].reshape(7, 3, 1))})
+    np.testing.assert_allclose(found, np.linalg.norm(rows.mean(0)) / np.linalg.norm(rows.std(0)), rtol=1e-12)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        d.signal_to_noise(jnp.asarray(rows), unit=True), np.linalg.norm(unit.mean(0)) / np.linalg.norm(unit.std(0))
+    )
+
+
+def test_phases_are_found_where_they_were_put():
+    random = np.random.default_rng(0)
+    for onset in (40, 70, 120):
+        fitting = np.geomspace(20, 0.5, 25)
+        snr = np.concatenate([fitting, np.full(onset - 25, 0.3), np.full(200 - onset, 1.6)])
+        found = d.phases(10.0 * np.arange(200), snr * np.exp(0.3 * random.standard_normal(200)))
+        assert 150 <= found.diffusion <= 260
+        assert abs(found.total_diffusion - 10 * onset) <= 20
+        assert found.rise > 3
+
+
+def test_noise_alone_is_no_phase():
+    random = np.random.default_rng(1)
+    false = 0
+    for _ in range(100):
+        snr = 0.3 * np.exp(0.4 * random.standard_normal(100))
+        false += d.phases(np.arange(100.0), snr).total_diffusion is not None
+    assert false <= 1
+    assert d.phases(np.arange(50.0), np.full(50, 5.0)) == d.Phases(None, None, 1.0)
+
+
+def test_homogeneity_of_known_distributions(x64):
+    r = jax.random.normal(jax.random.key(0), (200_000,))
+    np.testing.assert_allclose(d.homogeneity(r), 2 / np.pi, rtol=1e-2)
+    np.testing.assert_allclose(d.homogeneity(jnp.zeros(5)), 1.0)
+    np.testing.assert_allclose(d.homogeneity(jnp.array([[3.0, 4.0], [5.0, 0.0]])), 1.0)  # of the norms
+
+
+def test_losses_by_time_are_the_means_over_slices(x64):
+    random = np.random.default_rng(0)
+    t, r = random.uniform(1, 3, 500), random.standard_normal((500, 2))
+    found = d.time_losses(jnp.asarray(r), jnp.asarray(t), interval=(1.0, 3.0), slices=4)
+    square = np.sum(r**2, axis=1)
+    expected = [square[(t >= 1 + k / 2) & (t < 1.5 + k / 2)].mean() for k in range(4)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert np.isnan(d.time_losses(jnp.ones(2), jnp.zeros(2), interval=(0.0, 1.0), slices=2)[1])
+
+
+def test_causality_is_violated_when_late_times_are_learnt_first():
+    before = jnp.ones(5)
+    rising = jnp.geomspace(1e-3, 1.0, 5)
+    assert float(d.causality_violation(before, rising)) == 0.0
+    assert float(d.causality_violation(before, rising[::-1])) == 1.0
+    assert float(d.causality_violation(before, before)) == 0.5
+    assert float(d.causality_violation(before.at[2].set(jnp.nan), rising)) == 0.0
+
+
+def test_the_gap_is_the_ratio_of_means():
+    found = d.gap({"pde": jnp.array([[1.0, 1.0], [1.0, 1.0]])}, {"pde": jnp.array([[2.0, 0.0]])})
+    np.testing.assert_allclose(found["pde"], 2.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("network", ["MLP", "ModifiedMLP"])
+def test_activations_are_found_in_any_network(network, x64):
+    model = getattr(pj.nn, network)(2, "scalar", width=6, depth=3, param_dtype=jnp.float64, rngs=pj.nn.Rngs(0))
+    slopes = d.activations(model, jnp.array([0.3, -0.2]))
+    assert [s.shape for s in slopes] == [(6,)] * (3 if network == "MLP" else 5)
+    if network == "MLP":
+        hidden = jnp.array([0.3, -0.2])
+        for layer, slope in zip(model.hidden, slopes, strict=True):
+            hidden = jnp.tanh(layer(hidden))
+            np.testing.assert_allclose(slope, 1 - hidden**2, rtol=1e-12)
+
+
+def test_saturated_and_dead_units_are_told_apart():
+    u = lambda x: jnp.sum(jnp.tanh(jnp.array([0.1, 30.0, 30.0]) * x[0] + jnp.array([0.0, 0.0, 100.0])))
+    points = jnp.array([[0.0], [1.0]])
+    assert float(d.saturation(u, points)[0]) == pytest.approx(3 / 6)
+    assert float(d.dead(u, points)[0]) == pytest.approx(1 / 3)
+    relu = lambda x: jnp.sum(jax.nn.relu(jnp.array([1.0, -1.0]) * x[0]))
+    assert float(d.saturation(relu, jnp.ones((1, 1)))[0]) == 0.5
+    assert float(d.saturation(shared(u), points)[0]) == pytest.approx(3 / 6)
+
+
+def test_the_error_by_mode_is_where_it_was_put(x64):
+    x = 2 * jnp.pi * jnp.arange(128) / 128
+    reference = jnp.stack([jnp.sin(4 * x), jnp.sin(4 * x)])
+    error, solution = d.error_by_mode(reference + 1e-3 * jnp.sin(20 * x)[None], reference)
+    assert int(jnp.argmax(error)) == 20 and int(jnp.argmax(solution)) == 4
+    np.testing.assert_allclose(error[20] / solution[4], 1e-3, rtol=1e-6)
+    along_first, _ = d.error_by_mode(reference.T + 1e-3 * jnp.sin(20 * x)[:, None], reference.T, axis=0)
+    np.testing.assert_allclose(along_first, error, rtol=1e-10)
+    with pytest.raises(ValueError, match=r"shape \(3,\); expected the reference's, \(4,\)"):
+        d.error_by_mode(jnp.ones(3), jnp.ones(4))
