@@ -83,3 +83,15 @@ def test_a_constrained_field_holds_its_condition_and_trains_the_network():
     state, history = pj.fit(train, state, batch, steps=300)
     assert history["loss"][-1] < 1e-3 * history["loss"][0]
     np.testing.assert_allclose(train.model(state)(jnp.array([0.0, 0.7])), np.sin(0.7), rtol=1e-6)
+
+
+def test_the_encoders_of_the_modified_network_start_as_they_are_told():
+    plain = pj.nn.ModifiedMLP(2, "scalar", width=400, depth=1, rngs=pj.nn.Rngs(0))
+    assert not np.any(np.asarray(plain.encoder_u.bias[...]))
+    drawn = pj.nn.ModifiedMLP(
+        2, "scalar", width=400, depth=1, encoder_bias=jax.nn.initializers.normal(0.3), rngs=pj.nn.Rngs(0)
+    )
+    for encoder in (drawn.encoder_u, drawn.encoder_v):
+        assert np.std(np.asarray(encoder.bias[...])) == pytest.approx(0.3, rel=0.15)  # 400 numbers: 3.5 %, four times
+    assert not np.any(np.asarray(drawn.mlp.hidden[0].bias[...]))
+    np.testing.assert_array_equal(drawn.mlp.hidden[0].kernel[...], plain.mlp.hidden[0].kernel[...])

@@ -65,11 +65,16 @@ class MLP(nnx.Module):
         return outputs(self.out(h), self.out_features)
 
 
-def linear(in_features: int, out_features: int, param_dtype: Any, rngs: nnx.Rngs) -> nnx.Linear:
-    """A linear layer with a Glorot normal kernel and zero bias."""
-    return nnx.Linear(
-        in_features, out_features, kernel_init=jax.nn.initializers.glorot_normal(), param_dtype=param_dtype, rngs=rngs
-    )
+def linear(
+    in_features: int,
+    out_features: int,
+    param_dtype: Any,
+    rngs: nnx.Rngs,
+    bias: jax.nn.initializers.Initializer = jax.nn.initializers.zeros,
+) -> nnx.Linear:
+    """A linear layer with a Glorot normal kernel and, unless said otherwise, zero bias."""
+    kernel = jax.nn.initializers.glorot_normal()
+    return nnx.Linear(in_features, out_features, kernel_init=kernel, bias_init=bias, param_dtype=param_dtype, rngs=rngs)
 
 
 def outputs(values: Float[Array, " m"], out_features: OutFeatures) -> Float[Array, "*m"]:

@@ -8,6 +8,7 @@ References:
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -28,7 +29,9 @@ class ModifiedMLP(nnx.Module):
         activation: φ; smooth, since residuals differentiate it.
         inputs: map applied to the point first, e.g. `Standardize`.
         param_dtype: dtype of the parameters.
-        rngs: random numbers for the Glorot normal kernels; biases start at zero.
+        encoder_bias: how the encoders' biases start, a `jax.nn.initializers`; at zero when None. The authors draw them
+            like a kernel of one row, `normal(√(2 / (1 + width)))`: without biases both encoders are odd in their input.
+        rngs: random numbers for the Glorot normal kernels; the other biases start at zero.
 
     Raises:
         ValueError: when a size is not positive.
@@ -50,6 +53,7 @@ class ModifiedMLP(nnx.Module):
         depth: int = 3,
         activation: mlp.Activation = jnp.tanh,
         inputs: Callable[[Array], Array] | None = None,
+        encoder_bias: jax.nn.initializers.Initializer | None = None,
         param_dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ):
@@ -62,8 +66,9 @@ class ModifiedMLP(nnx.Module):
             param_dtype=param_dtype,
             rngs=rngs,
         )
-        self.encoder_u = mlp.linear(in_features, width, param_dtype, rngs)
-        self.encoder_v = mlp.linear(in_features, width, param_dtype, rngs)
+        bias = jax.nn.initializers.zeros if encoder_bias is None else encoder_bias
+        self.encoder_u = mlp.linear(in_features, width, param_dtype, rngs, bias)
+        self.encoder_v = mlp.linear(in_features, width, param_dtype, rngs, bias)
         self.inputs = inputs
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:

@@ -64,6 +64,12 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
+def authors_network(*, width: int, **network: Any) -> nn.ModifiedMLP:
+    """The modified network as the authors start it: the encoders' biases are drawn like a kernel of one row."""
+    bias = jax.nn.initializers.normal((2 / (1 + width)) ** 0.5)
+    return nn.ModifiedMLP(width=width, encoder_bias=bias, **network)
+
+
 def decaying(steps: int) -> optax.Schedule:
     """1e-3, decayed by 0.9 every 1000 steps, however long the run."""
     del steps
@@ -95,9 +101,10 @@ klein_gordon = Problem(
     recipes={
         "M1": Recipe("plain: MLP, equal weights", nn.MLP, **PAPER, published=1.8e-1),
         "M2": Recipe("MLP, balanced", nn.MLP, **PAPER, term_weights=lr_annealing("pde")),
-        "M3": Recipe("modified MLP, equal weights", nn.ModifiedMLP, **PAPER),
+        # Published 2.81e-3; with encoders whose biases start at zero M4 ends at 5.0e-3.
+        "M3": Recipe("modified MLP, equal weights", authors_network, **PAPER),
         "M4": Recipe(
-            "modified MLP, balanced", nn.ModifiedMLP, **PAPER, term_weights=lr_annealing("pde"), published=2.81e-3
+            "modified MLP, balanced", authors_network, **PAPER, term_weights=lr_annealing("pde"), published=2.81e-3
         ),
     },
     default_methods=("M1", "M4"),

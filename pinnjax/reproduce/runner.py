@@ -56,7 +56,8 @@ def run(
     for label, one in study.runs.items():
         steps = max(1, round(one.recipe.steps * (study.quick if quick else 1.0)))
         path = folder / study.name / f"{_file_name(label)}.npz"
-        signature = f"{one.problem.title}; {one.recipe.summary}; {steps} steps; {seeds} seeds"
+        model = getattr(one.recipe.model, "__qualname__", repr(one.recipe.model))
+        signature = f"{one.problem.title}; {model}; {one.recipe.summary}; {steps} steps; {seeds} seeds"
         found = _load(path, signature)
         if found is None:
             tell(f"{label}: {one.recipe.summary}, {steps} steps, {seeds} seed{'s' * (seeds > 1)}")

@@ -1,0 +1,148 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # GradNorm and friends: what do the weights do over time?
+#
+# GradNorm (Chen et al. 2018) makes the weights $\lambda_t$ *trainable*. With $G_t = \|\lambda_t \nabla L_t\|$, their mean $\bar G$, and
+# relative inverse training rates $r_t = (L_t / L_t(0)) / \mathrm{mean}$, the weights descend
+#
+# $$L_\mathrm{grad} = \sum_t \left| G_t - \bar G\, r_t^\alpha \right|,$$
+#
+# with the target held constant, and are scaled back to $\sum_t \lambda_t = T$. $\alpha = 0$ asks for equal gradients; a larger $\alpha$
+# gives more gradient to the terms that learn slowly. Does it balance? What do $\alpha$ and the frequency of moves change?
+
+# %%
+import dataclasses
+import os
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import pinnjax as pj
+from pinnjax.problems import burgers, helmholtz, race
+
+FAST = bool(os.environ.get("PINNJAX_FAST"))
+STEPS = 4_000 if FAST else 20_000
+plain = helmholtz.recipes["M1"]
+
+
+def laps_of(rules, problem=helmholtz, base=plain, steps=STEPS):
+    return race(
+        problem,
+        {label: dataclasses.replace(base, term_weights=rule) for label, rule in rules.items()},
+        steps=steps,
+        progress=False,
+    )
+
+
+# %%
+alphas = laps_of({"equal weights": None} | {f"α = {a:g}": pj.gradnorm(alpha=a) for a in (0.0, 0.5, 1.5)})
+
+
+def imbalance(lap):
+    """Weighted gradient norms, the equation's over the boundary's."""
+    norm = {t: lap.history[f"grad_norm/{t}"] * lap.history[f"weight/{t}"] for t in ("pde", "bc")}
+    return (norm["pde"] / norm["bc"])[:, 0]
+
+
+figure, axes = plt.subplots(1, 3, figsize=(13, 3), layout="constrained")
+for label, lap in alphas.items():
+    axes[0].plot(lap.steps, lap.history["weight/bc"][:, 0], label=label)
+    axes[1].semilogy(lap.steps, imbalance(lap), label=label)
+    axes[2].semilogy(lap.steps, lap.history["relative_l2"][:, 0], label=label)
+for ax, name in zip(
+    axes, ("weight of the boundary (the sum is 2)", "gradients, equation / boundary", "error"), strict=True
+):
+    ax.set(xlabel="step", ylabel=name)
+axes[1].axhline(1, color="black", linewidth=0.5)
+axes[0].legend(frameon=False)
+plt.show()
+
+# %%
+late = {label: float(np.median(imbalance(lap)[len(lap.steps) // 2 :])) for label, lap in alphas.items()}
+errors = {label: float(lap.errors[0]) for label, lap in alphas.items()}
+print({label: f"imbalance {late[label]:.1f}, error {errors[label]:.1e}" for label in alphas})
+for a in (0.0, 0.5, 1.5):
+    lap = alphas[f"α = {a:g}"]
+    assert np.allclose(lap.history["weight/pde"] + lap.history["weight/bc"], 2.0, rtol=1e-5)
+    assert late[f"α = {a:g}"] < late["equal weights"]
+
+# %% [markdown]
+# The weights add up to two at all times. The boundary's soon reaches 1.99 and stays there, since the equation's has met the
+# floor `min_weight=0.01`: a ratio of 199, which takes most of the imbalance away and a factor of ten from the error. With the
+# floor in force α hardly matters. Rules whose weights have no fixed sum go on:
+
+# %%
+friends = laps_of({"learning-rate annealing": pj.lr_annealing("pde"), "NTK": pj.ntk(), "ConFIG": pj.config()})
+friends |= {"GradNorm, α = 1.5": alphas["α = 1.5"], "equal weights": alphas["equal weights"]}
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
+for label, lap in friends.items():
+    left.semilogy(lap.steps, np.abs(lap.history["weight/bc"] / lap.history["weight/pde"])[:, 0], label=label)
+    right.semilogy(lap.steps, lap.history["relative_l2"][:, 0], label=label)
+left.set(xlabel="step", ylabel="weight of the boundary over the equation's")
+right.set(xlabel="step", ylabel="relative L2 error")
+left.legend(frameon=False, fontsize="small")
+plt.show()
+best = min(friends, key=lambda label: friends[label].errors[0])
+print("smallest error:", best, f"{friends[best].errors[0]:.1e}")
+assert friends["learning-rate annealing"].errors[0] < errors["equal weights"] / 3
+
+# %% [markdown]
+# ## How often must weights move?
+#
+# A rule costs nothing in the steps in which it rests. Here GradNorm moves every 1, 10 and 100 steps.
+
+# %%
+often = laps_of({f"every {n}": pj.gradnorm(every=n) for n in (1, 10, 100)})
+figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
+for label, lap in often.items():
+    ax.plot(lap.steps, lap.history["weight/bc"][:, 0], label=label)
+ax.set(xlabel="step", ylabel="weight of the boundary")
+ax.legend(frameon=False)
+plt.show()
+weights = [float(lap.history["weight/bc"][len(lap.steps) // 4, 0]) for lap in often.values()]
+print("weight after a quarter of the run:", [f"{w:.2f}" for w in weights])
+assert weights[0] >= weights[2]  # a weight that rarely moves lags behind
+
+# %% [markdown]
+# ## Together with points that go where the residual is
+#
+# Balancers and samplers are independent: RAD (Wu et al. 2023) draws the points of Burgers' equation by their residuals, GradNorm
+# or annealing weighs the terms, in one compiled step.
+
+# %%
+burgers_steps = 3_000 if FAST else 15_000
+together = laps_of(
+    {"RAD, fixed weights": burgers.recipes["rad"].term_weights, "RAD and GradNorm": pj.gradnorm(alpha=0.5)},
+    burgers,
+    burgers.recipes["rad"],
+    burgers_steps,
+)
+together |= laps_of(
+    {"uniform points that stay": burgers.recipes["uniform"].term_weights},
+    burgers,
+    burgers.recipes["uniform"],
+    burgers_steps,
+)
+for label, lap in together.items():
+    print(f"{label:26} relative L2 error {lap.errors[0]:.1e}")
+assert together["RAD, fixed weights"].errors[0] < together["uniform points that stay"].errors[0]
+
+# %% [markdown]
+# ## What to change
+#
+# * `pj.bounded(pj.gradnorm(), 1e-3, 1e3)`, `pj.scheduled(pj.gradnorm(), start=1000)`: tools around a rule; they nest.
+# * `gradnorm(every=..., min_weight=..., max_weight=...)`; other balancers: `pinnjax list term-weights`.
+#
+# References: Chen et al., [GradNorm](https://arxiv.org/abs/1711.02257), ICML 2018; Wu et al.,
+# [A comprehensive study of non-adaptive and residual-based adaptive sampling](https://arxiv.org/abs/2207.10289).
