@@ -163,8 +163,9 @@ def test_wrong_input_is_named(case):
 
 
 COMMANDS = {
-    "solve helmholz": "problem is 'helmholz'; expected one of harmonic, tanh, "
-    "helmholtz, burgers, allen_cahn, wave (did you mean 'helmholtz'?)",
+    "solve helmholz": "inverse_burgers (did you mean 'helmholtz'?)",
+    "reproduce helmholz": "study is 'helmholz'; expected one of harmonic, poisson, tanh, gradnorm, helmholtz, "
+    "klein_gordon, cavity, cavity_uvp (did you mean 'helmholtz'?)",
     "solve helmholtz --method M5": "method is 'M5'; expected one of M1, M2, M3, M4",
     "solve helmholtz --model mpl": "model is 'mpl'; expected one of mlp, modified_mlp",
     "solve helmholtz --term-weights annealing": "term-weights is 'annealing'; expected one of none, fixed,",

@@ -35,9 +35,12 @@ EXACT = {
     "wave": lambda x: standing(x[0], x[1]),
 }
 PERIODIC = ["allen_cahn", "kdv", "kuramoto_sivashinsky", "gray_scott"]
-# Every recipe is a program to compile: by default one of each problem, and the rest with the slow tests.
+# Every recipe is a program to compile: by default those with a network or points of their own kind, else slow.
+UNUSUAL = ["allen_cahn", "cavity", "gray_scott", "inverse_burgers", "convection_diffusion"]
 RECIPES = [
-    pytest.param(name, method, marks=[] if method == problem.default_methods[-1] else pytest.mark.slow)
+    pytest.param(
+        name, method, marks=[] if name in UNUSUAL and method == problem.default_methods[-1] else pytest.mark.slow
+    )
     for name, problem in catalogue.PROBLEMS.items()
     for method in problem.recipes
 ]
