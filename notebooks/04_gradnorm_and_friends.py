@@ -121,7 +121,7 @@ assert weights[0] >= weights[2]  # a weight that rarely moves lags behind
 # or annealing weighs the terms, in one compiled step.
 
 # %%
-burgers_steps = 3_000 if FAST else 15_000
+burgers_steps = 8_000 if FAST else 15_000
 together = laps_of(
     {"RAD, fixed weights": burgers.recipes["rad"].term_weights, "RAD and GradNorm": pj.gradnorm(alpha=0.5)},
     burgers,

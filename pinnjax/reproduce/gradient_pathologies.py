@@ -17,6 +17,7 @@ from pinnjax.problems import Lap, Problem, cavity, cavity_uvp, helmholtz, klein_
 from pinnjax.reproduce.study import Check, Claims, Results, Run, Study
 
 METHODS = ("M1", "M2", "M3", "M4")
+SPECTRAL = "relative_spectral"  # the norm of the published figures of the cavity
 SOURCE = "Wang, Teng & Perdikaris 2021"
 
 
@@ -74,9 +75,10 @@ def _klein_gordon(results: Results) -> Claims:
 
 
 def _cavity(results: Results) -> Claims:
+    error = {m: results[m].median(SPECTRAL) for m in METHODS}
     return {
-        "M4 <= 4e-2": results["M4"].median() <= 4e-2,
-        "M4 is the best": min(METHODS, key=lambda m: results[m].median()) == "M4",
+        "M4 <= 4e-2, as the authors measure": error["M4"] <= 4e-2,
+        "M4 is the best": error["M4"] == min(error.values()),
     }
 
 
@@ -84,7 +86,9 @@ def _cavity_uvp(results: Results) -> Claims:
     return {f"{m} fails: > 0.3": results[m].median() > 0.3 for m in METHODS}
 
 
-def _study(problem: Problem, what: str, claims: Check, quick_claims: Check = balanced_wins) -> Study:
+def _study(
+    problem: Problem, what: str, claims: Check, quick_claims: Check = balanced_wins, compared: str = "relative_l2"
+) -> Study:
     return Study(
         name=problem.name,
         title=problem.title,
@@ -94,12 +98,13 @@ def _study(problem: Problem, what: str, claims: Check, quick_claims: Check = bal
         quick_claims=quick_claims,
         figures=figures,
         extras=layer_gradients,
+        compared=compared,
     )
 
 
 STUDIES = [
     _study(helmholtz, "Table 2", _helmholtz),
     _study(klein_gordon, "Section 3.2", _klein_gordon),
-    _study(cavity, "Section 3.3", _cavity),
-    _study(cavity_uvp, "Section 3.3", _cavity_uvp, lambda results: {}),
+    _study(cavity, "Section 3.3", _cavity, compared=SPECTRAL),
+    _study(cavity_uvp, "Section 3.3", _cavity_uvp, lambda results: {}, SPECTRAL),
 ]

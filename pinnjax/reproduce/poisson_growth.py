@@ -130,18 +130,22 @@ def figures(results: Results) -> dict[str, Figure]:
     left.plot(frequencies, [g.pde_bound for g in found], "--", color=colours[0], label="its bound, $O(C^4)$")
     left.plot(frequencies, [g.bc for g in found], "o-", color=colours[1], label="boundary")
     left.plot(frequencies, [g.bc_bound for g in found], "--", color=colours[1], label="its bound")
-    _loglog(left, "largest entry of the gradient near the solution")
+    left.set_title("largest entry, near the solution")
+    _loglog(left)
     plain = [a * np.pi for a in HALF_WAVES]
     for colour, term, label in ((colours[0], "pde", "equation"), (colours[1], "bc", "boundary")):
         right.plot(plain, trained(results, term), "o-", color=colour, label=label)
-    _loglog(right, "norm of the gradient in training, median")
+    right.set_title("norm, median of the training")
+    _loglog(right)
     return {"growth": figure}
 
 
-def _loglog(ax: Axes, name: str) -> None:
+def _loglog(ax: Axes) -> None:
     ax.set(xscale="log", yscale="log")
+    ax.set_xticks([5, 10, 20, 50], ["5", "10", "20", "50"])
+    ax.xaxis.set_minor_formatter("")
     ax.legend(frameon=False, fontsize="small")
-    style.finish(ax, "frequency C", name)
+    style.finish(ax, "frequency C", "gradient")
 
 
 def _runs() -> dict[str, Run]:
