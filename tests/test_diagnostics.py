@@ -11,6 +11,7 @@ from pinnjax import diagnostics as d
 from pinnjax.sharing import shared
 from tests import poisson
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 TERMS = poisson.TERMS | {"data": lambda u, x: jnp.stack([u(x) - x[0], 2 * u(x)])}
 
 
@@ -81,7 +82,7 @@ def test_condition_numbers_do_not_count_rounding():
     assert float(spectrum.condition) == 4.0
 
 
-@pytest.mark.parametrize("weights", [None, {"pde": 3.0, "data": 0.5}])
+@pytest.mark.parametrize("weights", [{"pde": 3.0, "data": 0.5}, pytest.param(None, marks=pytest.mark.slow)])
 def test_products_are_those_of_the_dense_hessian_and_gauss_newton_matrix(problem, weights):
     definition, params, constants, batch = problem
     flat, residuals = dense(problem)

@@ -14,6 +14,7 @@ from pinnjax import plot, reproduce
 from pinnjax.problems import harmonic
 from pinnjax.reproduce import Run, Study, gradient_pathologies, poisson_growth
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 RECIPE = dataclasses.replace(harmonic.recipes["plain"], steps=40)
 
 
