@@ -20,12 +20,12 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.problem import Problem, Recipe, grid
+from pinnjax.problems.schedules import decaying
 
 LOWER, UPPER = (0.0, 0.0), (1.0, 2 * np.pi)  # of (t, x)
 SPEED = 100.0
@@ -71,16 +71,8 @@ def moving(in_features: int, out_features: Any, *, inputs: Any, **options: Any) 
     return nn.MLP(in_features, out_features, inputs=MovingFrame(), **options)
 
 
-def decaying(steps: int) -> optax.Schedule:
-    """1e-3, decayed by 0.9 every 2000 steps, however long the run."""
-    del steps
-    return optax.exponential_decay(1e-3, 2000, 0.9)
-
-
-GRID = np.stack(np.meshgrid(np.linspace(0, 1, 201), np.linspace(0, 2 * np.pi, 65), indexing="ij"), axis=-1).reshape(
-    -1, 2
-)
-SETUP: dict[str, Any] = {"schedule": decaying, "steps": 20_000}
+GRID = grid(np.linspace(0, 1, 201), np.linspace(0, 2 * np.pi, 65))
+SETUP: dict[str, Any] = {"schedule": decaying(2000), "steps": 20_000}
 
 advection = Problem(
     name="advection",

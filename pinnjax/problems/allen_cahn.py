@@ -18,15 +18,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import causal, residual_attention
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.problem import Problem, Recipe, grid
 from pinnjax.problems.references import load
+from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import fixed
 
 LOWER, UPPER = (0.0, -1.0), (1.0, 1.0)  # of (t, x)
@@ -81,20 +81,15 @@ def starting_right(**network: Any) -> nn.Constrained:
     return nn.Constrained(nn.ModifiedMLP(**network), lift=initial, factor=lambda x: x[0])
 
 
-def cosine(steps: int) -> optax.Schedule:
-    """From 2e-3 down to zero along a cosine that spans the run."""
-    return optax.cosine_decay_schedule(2e-3, steps)
-
-
 def warm_cosine(steps: int) -> optax.Schedule:
     """Up to 1e-2 within 500 steps and down to zero along a cosine."""
     return optax.warmup_cosine_decay_schedule(0.0, 1e-2, min(500, steps // 2), steps)
 
 
 REFERENCE = load("allen_cahn")
-GRID = np.stack(np.meshgrid(REFERENCE["t"], REFERENCE["x"], indexing="ij"), axis=-1).reshape(-1, 2)
+GRID = grid(REFERENCE["t"], REFERENCE["x"])
 HARMONICS = 5
-SETUP: dict[str, Any] = {"schedule": cosine, "steps": 30_000}
+SETUP: dict[str, Any] = {"schedule": cosine(2e-3), "steps": 30_000}
 EXACT_START: dict[str, Any] = {
     "model": starting_right,
     "schedule": warm_cosine,

@@ -13,13 +13,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.problem import Problem, Recipe, grid
 from pinnjax.problems.references.cole_hopf import burgers as cole_hopf
+from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import fixed
 
 VISCOSITY = 0.01 / np.pi
@@ -58,11 +58,6 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def cosine(steps: int) -> optax.Schedule:
-    """From 2e-3 down to zero along a cosine that spans the run."""
-    return optax.cosine_decay_schedule(2e-3, steps)
-
-
 def rad(points: Mapping[str, int], dtype: Any) -> sampling.Sampler:
     """RAD for the points inside, every 20 steps; the others stay."""
     n = points["pde"]
@@ -72,10 +67,10 @@ def rad(points: Mapping[str, int], dtype: Any) -> sampling.Sampler:
 
 
 T, X = np.linspace(0, 1, 101), np.linspace(-1, 1, 201)
-GRID = np.stack(np.meshgrid(T, X, indexing="ij"), axis=-1).reshape(-1, 2)
+GRID = grid(T, X)
 SETUP: dict[str, Any] = {
     "model": nn.MLP,
-    "schedule": cosine,
+    "schedule": cosine(2e-3),
     "steps": 15_000,
     "term_weights": fixed({"ic": 10.0, "bc": 10.0}),
 }

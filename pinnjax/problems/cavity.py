@@ -20,12 +20,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import component, diff, laplacian
-from pinnjax.problems.problem import Field, Problem, Recipe
+from pinnjax.problems.four_methods import authors_network, four_methods
+from pinnjax.problems.problem import Field, Problem, grid
 from pinnjax.problems.references import cavity as references
 from pinnjax.problems.references import load
 from pinnjax.term_weights import lr_annealing
@@ -61,23 +61,10 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def authors_network(*, width: int, **network: Any) -> nn.ModifiedMLP:
-    """The modified network as the authors start it: the encoders' biases are drawn like a kernel of one row."""
-    bias = jax.nn.initializers.normal((2 / (1 + width)) ** 0.5)
-    return nn.ModifiedMLP(width=width, encoder_bias=bias, **network)
-
-
-def decaying(steps: int) -> optax.Schedule:
-    """1e-3, decayed by 0.9 every 1000 steps, however long the run."""
-    del steps
-    return optax.exponential_decay(1e-3, 1000, 0.9)
-
-
 STORED = load("cavity")
 MODES = 64  # of the reference at another Reynolds number
 SIDE = STORED["x"]
-GRID = np.stack(np.meshgrid(SIDE, SIDE, indexing="ij"), axis=-1).reshape(-1, 2)
-PAPER: dict[str, Any] = {"schedule": decaying, "steps": 40_000}
+GRID = grid(SIDE, SIDE)
 BALANCED = lr_annealing("pde", variant="cavity")
 
 
@@ -136,18 +123,7 @@ def cavity_with(reynolds: float, form: Callable[[Field], tuple[Field, Field, Fie
         grid=GRID,
         reference=expected.ravel(),
         grid_shape=(100, 100),
-        recipes={
-            "M1": Recipe("plain: MLP, equal weights", nn.MLP, **PAPER),
-            "M2": Recipe("MLP, balanced", nn.MLP, **PAPER, term_weights=BALANCED),
-            "M3": Recipe("modified MLP, equal weights", authors_network, **PAPER),
-            "M4": Recipe(
-                "modified MLP, balanced",
-                authors_network,
-                **PAPER,
-                term_weights=BALANCED,
-                published=3.42e-2 if psi_p and reynolds == 100 else None,
-            ),
-        },
+        recipes=four_methods(BALANCED, authors_network, {"M4": 3.42e-2} if psi_p and reynolds == 100 else {}),
         default_methods=("M1", "M4"),
         quantity=speed,
         measure=spectral,

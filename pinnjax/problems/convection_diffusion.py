@@ -13,13 +13,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import residual_attention
 from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.schedules import cosine
 
 EPSILON = 0.01
 
@@ -49,11 +49,6 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def cosine(steps: int) -> optax.Schedule:
-    """From 2e-3 down to zero along a cosine that spans the run."""
-    return optax.cosine_decay_schedule(2e-3, steps)
-
-
 class TwoScales(nn.Module):
     """x and (x - 1) / ε."""
 
@@ -69,7 +64,7 @@ def two_scale(in_features: int, out_features: Any, *, inputs: Any, **options: An
 
 
 GRID = np.linspace(0.0, 1.0, 1001)[:, None]
-SETUP: dict[str, Any] = {"schedule": cosine, "steps": 10_000}
+SETUP: dict[str, Any] = {"schedule": cosine(2e-3), "steps": 10_000}
 
 convection_diffusion = Problem(
     name="convection_diffusion",

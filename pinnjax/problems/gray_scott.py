@@ -17,15 +17,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff, laplacian
 from pinnjax.point_weights import causal
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.problem import Problem, Recipe, grid
 from pinnjax.problems.references import load
+from pinnjax.problems.schedules import decaying
 from pinnjax.term_weights import fixed
 
 LOWER, UPPER = (0.0, -1.0, -1.0), (2.0, 1.0, 1.0)  # of (t, x, y)
@@ -59,12 +58,6 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def decaying(steps: int) -> optax.Schedule:
-    """1e-3, decayed by 0.9 every 2000 steps, however long the run."""
-    del steps
-    return optax.exponential_decay(1e-3, 2000, 0.9)
-
-
 def apart(w: Callable[[Array], Array]) -> dict[str, Array]:
     """Relative L2 errors of u and of v."""
     dtype = jnp.result_type(float)
@@ -74,9 +67,9 @@ def apart(w: Callable[[Array], Array]) -> dict[str, Array]:
 
 
 REFERENCE = load("gray_scott")
-GRID = np.stack(np.meshgrid(REFERENCE["t"], REFERENCE["x"], REFERENCE["x"], indexing="ij"), axis=-1).reshape(-1, 3)
+GRID = grid(REFERENCE["t"], REFERENCE["x"], REFERENCE["x"])
 SOLUTION = REFERENCE["u"].reshape(-1, 2)
-SETUP: dict[str, Any] = {"schedule": decaying, "steps": 20_000}
+SETUP: dict[str, Any] = {"schedule": decaying(2000), "steps": 20_000}
 
 gray_scott = Problem(
     name="gray_scott",

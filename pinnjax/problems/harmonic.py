@@ -10,12 +10,12 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn
 from pinnjax.derivatives import diff
 from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import fixed, lr_annealing, ntk
 
 OMEGA = 2 * np.pi
@@ -38,13 +38,8 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     return {"pde": jnp.linspace(0, 1, points["pde"], dtype=dtype)[:, None], "ic": jnp.zeros((1, 1), dtype)}
 
 
-def cosine(steps: int) -> optax.Schedule:
-    """From 1e-3 down to zero along a cosine that spans the run."""
-    return optax.cosine_decay_schedule(1e-3, steps)
-
-
 GRID = np.linspace(0.0, 1.0, 201)[:, None]
-SETUP: dict[str, Any] = {"model": nn.MLP, "schedule": cosine, "steps": 20_000}
+SETUP: dict[str, Any] = {"model": nn.MLP, "schedule": cosine(1e-3), "steps": 20_000}
 
 harmonic = Problem(
     name="harmonic",

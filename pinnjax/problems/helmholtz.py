@@ -14,12 +14,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import laplacian
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.four_methods import four_methods
+from pinnjax.problems.problem import Problem, Recipe, grid
+from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import fixed, lr_annealing
 
 LOWER, UPPER = (-1.0, -1.0), (1.0, 1.0)
@@ -54,24 +55,8 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def decaying(steps: int) -> optax.Schedule:
-    """1e-3, decayed by 0.9 every 1000 steps, however long the run."""
-    del steps
-    return optax.exponential_decay(1e-3, 1000, 0.9)
-
-
-def cosine(steps: int) -> optax.Schedule:
-    """From 3e-3 down to zero along a cosine that spans the run."""
-    return optax.cosine_decay_schedule(3e-3, steps)
-
-
-def _grid(n: int = 100) -> Float[np.ndarray, "n 2"]:
-    side = np.linspace(-1.0, 1.0, n)
-    return np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
-
-
-GRID = _grid()
-PAPER: dict[str, Any] = {"schedule": decaying, "steps": 40_000}
+SIDE = np.linspace(-1, 1, 100)
+GRID = grid(SIDE, SIDE)
 
 helmholtz = Problem(
     name="helmholtz",
@@ -92,17 +77,12 @@ helmholtz = Problem(
     reference=np.sin(np.pi * GRID[:, 0]) * np.sin(4 * np.pi * GRID[:, 1]),
     grid_shape=(100, 100),
     recipes={
-        "M1": Recipe("plain: MLP, equal weights", nn.MLP, **PAPER, published=1.81e-1),
-        "M2": Recipe("MLP, balanced", nn.MLP, **PAPER, term_weights=lr_annealing("pde"), published=1.27e-2),
-        "M3": Recipe("modified MLP, equal weights", nn.ModifiedMLP, **PAPER),
-        "M4": Recipe(
-            "modified MLP, balanced", nn.ModifiedMLP, **PAPER, term_weights=lr_annealing("pde"), published=3.69e-3
-        ),
+        **four_methods(lr_annealing("pde"), nn.ModifiedMLP, {"M1": 1.81e-1, "M2": 1.27e-2, "M4": 3.69e-3}),
         # λ = 1000 was found by trial: 300 ends at 8e-4; with 512 points, annealing (λ near 44) at 1.6e-3.
         "best": Recipe(
             "modified MLP, λ_bc = 1000, 256 points inside, cosine decay from 3e-3",
             nn.ModifiedMLP,
-            cosine,
+            cosine(3e-3),
             40_000,
             term_weights=fixed({"bc": 1000.0}),
             points={"pde": 256, "bc": 64},

@@ -14,13 +14,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn
 from pinnjax.derivatives import diff
 from pinnjax.problems.burgers import LOWER, UPPER, VISCOSITY, burgers, inside
 from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import fixed, lr_annealing
 
 FIRST_GUESS = 0.03  # ten times the true ν
@@ -108,12 +108,7 @@ def viscosity(u: Any) -> dict[str, Array]:
     return {"nu": u.nu, "nu_error": jnp.abs(u.nu / VISCOSITY - 1)}
 
 
-def cosine(steps: int) -> optax.Schedule:
-    """From 5e-3 down to zero along a cosine that spans the run."""
-    return optax.cosine_decay_schedule(5e-3, steps)
-
-
-SETUP: dict[str, Any] = {"model": WithViscosity, "schedule": cosine, "steps": 20_000}
+SETUP: dict[str, Any] = {"model": WithViscosity, "schedule": cosine(5e-3), "steps": 20_000}
 
 inverse_burgers = Problem(
     name="inverse_burgers",

@@ -12,15 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import causal, residual_attention
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.problem import Problem, Recipe, grid
 from pinnjax.problems.references import load
+from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import fixed
 
 LOWER, UPPER = (0.0, -1.0), (1.0, 1.0)  # of (t, x)
@@ -47,14 +46,9 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def cosine(steps: int) -> optax.Schedule:
-    """From 2e-3 down to zero along a cosine that spans the run."""
-    return optax.cosine_decay_schedule(2e-3, steps)
-
-
 REFERENCE = load("kdv")
-GRID = np.stack(np.meshgrid(REFERENCE["t"], REFERENCE["x"], indexing="ij"), axis=-1).reshape(-1, 2)
-SETUP: dict[str, Any] = {"schedule": cosine, "steps": 30_000}
+GRID = grid(REFERENCE["t"], REFERENCE["x"])
+SETUP: dict[str, Any] = {"schedule": cosine(2e-3), "steps": 30_000}
 
 kdv = Problem(
     name="kdv",

@@ -12,12 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.four_methods import authors_network, four_methods
+from pinnjax.problems.problem import Problem, grid
 from pinnjax.term_weights import lr_annealing
 
 LOWER, UPPER = (0.0, 0.0), (1.0, 1.0)  # of (t, x)
@@ -64,21 +64,8 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def authors_network(*, width: int, **network: Any) -> nn.ModifiedMLP:
-    """The modified network as the authors start it: the encoders' biases are drawn like a kernel of one row."""
-    bias = jax.nn.initializers.normal((2 / (1 + width)) ** 0.5)
-    return nn.ModifiedMLP(width=width, encoder_bias=bias, **network)
-
-
-def decaying(steps: int) -> optax.Schedule:
-    """1e-3, decayed by 0.9 every 1000 steps, however long the run."""
-    del steps
-    return optax.exponential_decay(1e-3, 1000, 0.9)
-
-
 SIDE = np.linspace(0, 1, 100)
-GRID = np.stack(np.meshgrid(SIDE, SIDE, indexing="ij"), axis=-1).reshape(-1, 2)
-PAPER: dict[str, Any] = {"schedule": decaying, "steps": 40_000}
+GRID = grid(SIDE, SIDE)
 
 klein_gordon = Problem(
     name="klein_gordon",
@@ -98,14 +85,7 @@ klein_gordon = Problem(
     grid=GRID,
     reference=exact(GRID[:, 0], GRID[:, 1], np),
     grid_shape=(100, 100),
-    recipes={
-        "M1": Recipe("plain: MLP, equal weights", nn.MLP, **PAPER, published=1.8e-1),
-        "M2": Recipe("MLP, balanced", nn.MLP, **PAPER, term_weights=lr_annealing("pde")),
-        # Published 2.81e-3; with encoders whose biases start at zero M4 ends at 5.0e-3.
-        "M3": Recipe("modified MLP, equal weights", authors_network, **PAPER),
-        "M4": Recipe(
-            "modified MLP, balanced", authors_network, **PAPER, term_weights=lr_annealing("pde"), published=2.81e-3
-        ),
-    },
+    # With encoders whose biases start at zero M4 ends at 5.0e-3.
+    recipes=four_methods(lr_annealing("pde"), authors_network, {"M1": 1.8e-1, "M4": 2.81e-3}),
     default_methods=("M1", "M4"),
 )

@@ -13,14 +13,14 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import causal
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.problem import Problem, Recipe, grid
 from pinnjax.problems.references import load
+from pinnjax.problems.schedules import decaying
 from pinnjax.term_weights import fixed
 
 LOWER, UPPER = (0.0, 0.0), (1.0, 2 * np.pi)  # of (t, x)
@@ -47,15 +47,9 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def decaying(steps: int) -> optax.Schedule:
-    """1e-3, decayed by 0.9 every 2000 steps, however long the run."""
-    del steps
-    return optax.exponential_decay(1e-3, 2000, 0.9)
-
-
 REFERENCE = load("kuramoto_sivashinsky")
-GRID = np.stack(np.meshgrid(REFERENCE["t"], REFERENCE["x"], indexing="ij"), axis=-1).reshape(-1, 2)
-SETUP: dict[str, Any] = {"schedule": decaying, "steps": 30_000}
+GRID = grid(REFERENCE["t"], REFERENCE["x"])
+SETUP: dict[str, Any] = {"schedule": decaying(2000), "steps": 30_000}
 
 kuramoto_sivashinsky = Problem(
     name="kuramoto_sivashinsky",

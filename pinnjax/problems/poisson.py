@@ -15,18 +15,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn
 from pinnjax.derivatives import diff
 from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import lr_annealing, ntk
-
-
-def cosine(steps: int) -> optax.Schedule:
-    """From 1e-3 down to zero along a cosine that spans the run."""
-    return optax.cosine_decay_schedule(1e-3, steps)
 
 
 def bc(u: Callable, x: Float[Array, " 1"]) -> Float[Array, ""]:
@@ -45,7 +40,7 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
 
 
 GRID = np.linspace(0.0, 1.0, 1001)[:, None]
-SETUP: dict[str, Any] = {"schedule": cosine, "steps": 20_000}
+SETUP: dict[str, Any] = {"schedule": cosine(1e-3), "steps": 20_000}
 
 
 def poisson_with(a: int) -> Problem:

@@ -16,6 +16,18 @@ PyTree = Any
 Field = Callable[[Array], Array]
 
 
+def grid(*sides: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n d"]:
+    """The tensor product of sides in double precision, the first coordinate varying slowest.
+
+    `pinnjax.sampling.grid` makes equidistant points for training, in JAX's precision.
+
+    Example:
+        >>> grid(np.array([0.0, 1.0]), np.array([5.0, 6.0])).tolist()
+        [[0.0, 5.0], [0.0, 6.0], [1.0, 5.0], [1.0, 6.0]]
+    """
+    return np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, len(sides))
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """One way to train on a problem.

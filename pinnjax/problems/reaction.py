@@ -14,13 +14,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import causal
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.problem import Problem, Recipe, grid
+from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import fixed
 
 LOWER, UPPER = (0.0, 0.0), (1.0, 2 * np.pi)  # of (t, x)
@@ -60,14 +60,9 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def cosine(steps: int) -> optax.Schedule:
-    """From 2e-3 down to zero along a cosine that spans the run."""
-    return optax.cosine_decay_schedule(2e-3, steps)
-
-
 SIDE = np.linspace(0, 1, 101)
-GRID = np.stack(np.meshgrid(SIDE, 2 * np.pi * np.linspace(0, 1, 129), indexing="ij"), axis=-1).reshape(-1, 2)
-SETUP: dict[str, Any] = {"model": nn.MLP, "schedule": cosine, "steps": 10_000}
+GRID = grid(SIDE, 2 * np.pi * np.linspace(0, 1, 129))
+SETUP: dict[str, Any] = {"model": nn.MLP, "schedule": cosine(2e-3), "steps": 10_000}
 
 reaction = Problem(
     name="reaction",

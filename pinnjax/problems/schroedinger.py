@@ -19,13 +19,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import residual_attention
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.problem import Problem, Recipe, grid
+from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import fixed
 
 LOWER, UPPER = (0.0, -5.0), (np.pi / 2, 5.0)  # of (t, x)
@@ -69,11 +69,6 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def cosine(steps: int) -> optax.Schedule:
-    """From 2e-3 down to zero along a cosine that spans the run."""
-    return optax.cosine_decay_schedule(2e-3, steps)
-
-
 def size(u: Callable[[Array], Array]) -> dict[str, Array]:
     """Relative L2 error of |h|, which does not see the phase."""
     dtype = jnp.result_type(float)
@@ -83,9 +78,9 @@ def size(u: Callable[[Array], Array]) -> dict[str, Array]:
 
 
 T, X = np.linspace(0, np.pi / 2, 101), np.linspace(-5, 5, 201)
-GRID = np.stack(np.meshgrid(T, X, indexing="ij"), axis=-1).reshape(-1, 2)
+GRID = grid(T, X)
 SOLUTION = exact(GRID[:, 0], GRID[:, 1], np)
-SETUP: dict[str, Any] = {"schedule": cosine, "steps": 20_000}
+SETUP: dict[str, Any] = {"schedule": cosine(2e-3), "steps": 20_000}
 
 schroedinger = Problem(
     name="schroedinger",

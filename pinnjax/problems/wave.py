@@ -11,12 +11,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems.problem import Problem, Recipe, grid
+from pinnjax.problems.schedules import decaying
 from pinnjax.term_weights import ntk
 
 LOWER, UPPER = (0.0, 0.0), (1.0, 1.0)  # of (t, x)
@@ -56,15 +56,9 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def decaying(steps: int) -> optax.Schedule:
-    """1e-3, decayed by 0.9 every 1000 steps, however long the run."""
-    del steps
-    return optax.exponential_decay(1e-3, 1000, 0.9)
-
-
 SIDE = np.linspace(0, 1, 101)
-GRID = np.stack(np.meshgrid(SIDE, SIDE, indexing="ij"), axis=-1).reshape(-1, 2)
-SETUP: dict[str, Any] = {"model": nn.ModifiedMLP, "schedule": decaying, "steps": 20_000}
+GRID = grid(SIDE, SIDE)
+SETUP: dict[str, Any] = {"model": nn.ModifiedMLP, "schedule": decaying(1000), "steps": 20_000}
 
 wave = Problem(
     name="wave",
