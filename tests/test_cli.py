@@ -90,3 +90,9 @@ def test_bench_prints_ratios_and_writes_json(tmp_path, capsys, monkeypatch):
     timings = json.loads((tmp_path / "bench.json").read_text())["workloads"]["W0"]
     assert timings["plain"]["ratio"] == 1.0
     assert all(t["step"] > 0 and t["memory"] > 0 and t["compile"] > 0 for t in timings.values())
+
+
+def test_a_network_can_be_chosen_where_a_coefficient_is_unknown(tmp_path):
+    file = tmp_path / "result.json"
+    assert main(["solve", "inverse_burgers", "--model", "mlp", "--steps", "2", "--json", str(file)]) == 0
+    assert np.isfinite(json.loads(file.read_text())["relative_l2"])

@@ -65,7 +65,7 @@ def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]
 
     changes = catalogue.changes(options.term_weights, options.point_weights, problem)
     if options.model:
-        changes["model"] = catalogue.look_up("model", options.model, catalogue.MODELS)
+        changes["model"] = problem.module(catalogue.look_up("model", options.model, catalogue.MODELS))
     summary = ", ".join(filter(None, [options.model, options.term_weights, options.point_weights]))
     changes |= {"summary": summary, "published": None}
     # Only a method that was asked for lends its name: what is left of a default recipe is its set-up.

@@ -135,4 +135,5 @@ inverse_burgers = Problem(
     },
     default_methods=("plain", "weighted"),
     measure=viscosity,
+    module=lambda network: functools.partial(WithViscosity, network=network),
 )

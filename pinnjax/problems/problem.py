@@ -79,6 +79,7 @@ class Problem:
         default_methods: what is run when nobody asks for a method.
         quantity: from the model to the field that the reference is of, where they differ: the speed of a flow.
         measure: what else is measured on a model, `{name: scalar}`.
+        module: from a network class to what the terms need, where that is more than a field: unknown coefficients.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Problem:
     default_methods: tuple[str, ...]
     quantity: Callable[[Field], Field] = lambda u: u
     measure: Callable[[Field], dict[str, Array]] = lambda u: {}
+    module: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda network: network
 
     def evaluate(self, u: Field) -> dict[str, Array]:
         """Relative L2 error of a model on the test grid, and what the problem measures besides."""
