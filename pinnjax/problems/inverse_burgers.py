@@ -9,6 +9,7 @@ References:
   Journal of Computational Physics 378, 2019: Section 4.1.1 (the set-up).
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
