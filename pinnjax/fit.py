@@ -1,10 +1,13 @@
 """Fit: scan the train step in chunks, and touch the host only between them."""
 
+import contextlib
 import functools
 import pathlib
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -35,8 +38,9 @@ def fit(
 ) -> tuple[TrainState, History]:
     """Train until the state has seen `steps` steps.
 
-    Ctrl-C ends training and returns what there is, up to the last whole chunk. When every step of a chunk was skipped
-    (its loss or gradient not finite), training stops with a warning: a state that does not move would fail for ever.
+    Ctrl-C ends training after the chunk that is running and returns what there is; a second one ends it at once. When
+    every step of a chunk was skipped (its loss or gradient not finite), training stops with a warning: a state that
+    does not move would fail for ever.
 
     Args:
         train: the pair of `pinnjax.train_step`.
@@ -90,23 +94,17 @@ def fit(
 
     bar = tqdm.auto.tqdm(total=steps, initial=done, unit="step", disable=None if progress is None else not progress)
     shown: dict[str, str] = {}
-    with bar:
+    with bar, _interrupts() as interrupted:
         while done < steps:
             length = min(chunk, steps - done)
             skipped = int(state.skipped)
             started = time.perf_counter()
-            try:
-                state_after, metrics = jax.block_until_ready(_scan(train.update, length, state, batch))
-            except KeyboardInterrupt:
-                warnings.warn(
-                    f"fit: interrupted after {done} of {steps} steps; returning the state there", stacklevel=2
-                )
-                break
+            state, metrics = jax.block_until_ready(_scan(train.update, length, state, batch))
             seconds += time.perf_counter() - started
-            state, before, done = state_after, done, done + length
+            before, done = done, done + length
             piece = _thin(jax.device_get(metrics), before, record_every)
             stuck = int(state.skipped) - skipped == length
-            last = done == steps or stuck
+            last = done == steps or stuck or interrupted()
             if evaluate is not None and (last or done // evaluate_every > before // evaluate_every):
                 errors = _named(jax.device_get(_evaluate(evaluate, train, state)))
                 piece |= {"evaluation/step": np.array([done]), "evaluation/seconds": np.array([seconds])}
@@ -126,7 +124,36 @@ def fit(
                     stacklevel=2,
                 )
                 break
+            if interrupted():
+                warnings.warn(
+                    f"fit: interrupted after {done} of {steps} steps; returning the state there", stacklevel=2
+                )
+                break
     return state, _joined(pieces)
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Hold Ctrl-C back, so that it falls between chunks, where nothing is lost; yields whether it came.
+
+    Only Python's own reaction is replaced: where interrupts are ignored or handled by somebody else, they still are.
+    """
+    came = threading.Event()
+
+    def note(number: int, frame: Any) -> None:
+        if came.is_set():
+            raise KeyboardInterrupt
+        came.set()
+
+    in_main = threading.current_thread() is threading.main_thread()
+    ours = in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield came.is_set
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

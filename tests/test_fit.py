@@ -1,4 +1,5 @@
 import _thread
+import importlib
 import signal
 import threading
 
@@ -13,6 +14,7 @@ import pinnjax as pj
 from . import poisson
 from .test_step import arrays
 
+fit = importlib.import_module("pinnjax.fit")  # `pinnjax.fit` itself is the function
 BATCH = poisson.batch()
 
 
@@ -123,6 +125,35 @@ def test_ctrl_c_returns_what_there_is(ctrl_c):
     assert done % 100 == 0
     assert len(history["loss"]) == done
     assert np.isfinite(history["loss"]).all()
+
+
+@pytest.mark.parametrize("place", ["_thin", "_evaluate"])
+def test_ctrl_c_between_chunks_loses_nothing(ctrl_c, monkeypatch, place):
+    original = getattr(fit, place)
+
+    def interrupted(*arguments):
+        _thread.interrupt_main()
+        return original(*arguments)
+
+    train = train_step()
+    start = train.init(poisson.model(), BATCH)
+    monkeypatch.setattr(fit, place, interrupted)
+    with pytest.warns(UserWarning, match=r"interrupted after 100 of 1000 steps"):
+        state, history = pj.fit(train, start, BATCH, steps=1000, evaluate=error, evaluate_every=100)
+    assert int(state.step) == len(history["loss"]) == history["evaluation/step"][-1] == 100
+
+
+def test_a_second_ctrl_c_ends_at_once(ctrl_c, monkeypatch):
+    def twice(*arguments):
+        _thread.interrupt_main()
+        _thread.interrupt_main()
+
+    train = train_step()
+    start = train.init(poisson.model(), BATCH)
+    monkeypatch.setattr(fit, "_thin", twice)
+    with pytest.raises(KeyboardInterrupt):
+        pj.fit(train, start, BATCH, steps=1000)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_run_that_cannot_move_stops_and_says_why():
