@@ -1,11 +1,13 @@
 """pinnjax: diagnose and cure the gradient pathologies of physics-informed neural networks, inside one XLA program."""
 
-from pinnjax import diagnostics, nn, sampling
+from pinnjax import diagnostics, monitors, nn, sampling
 from pinnjax.balanced import balanced
 from pinnjax.derivatives import component, curl, diff, directional, divergence, grad, hessian, laplacian
+from pinnjax.doctor import Diagnosis, diagnose
 from pinnjax.fit import fit
 from pinnjax.losses import value_and_grads
 from pinnjax.metrics import relative_l2
+from pinnjax.monitoring import Monitor
 from pinnjax.point_gradients import point_grad_norms
 from pinnjax.point_weights import (
     brdr,
@@ -59,6 +61,8 @@ from pinnjax.terms import batchwise, pullback, residuals
 __version__ = "0.1.0"
 
 __all__ = [
+    "Diagnosis",
+    "Monitor",
     "TrainState",
     "TrainStep",
     "aligned_mtl",
@@ -74,6 +78,7 @@ __all__ = [
     "curl",
     "db_pinn",
     "dcgd",
+    "diagnose",
     "diagnostics",
     "diff",
     "directional",
@@ -95,6 +100,7 @@ __all__ = [
     "magnitude_normalized",
     "mgda",
     "minimax",
+    "monitors",
     "multiadam",
     "nash_mtl",
     "nn",

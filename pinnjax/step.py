@@ -11,7 +11,7 @@ params, batch
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from pinnjax import bridge, checks, losses, point_gradients
+from pinnjax import bridge, checks, losses, monitoring, point_gradients
 from pinnjax import terms as terms_
 from pinnjax.point_weights.travelling import moved as moved_points
 from pinnjax.point_weights.travelling import travelling
@@ -79,6 +79,7 @@ def train_step(
     term_weights: optax.GradientTransformation | None = None,
     sampler: Sampler | None = None,
     chunk: int | None = None,
+    monitors: Sequence[monitoring.Monitor] = (),
 ) -> TrainStep:
     """Compose residuals, balancers of the three spaces and a sampler into one compiled train step.
 
@@ -90,6 +91,7 @@ def train_step(
         term_weights: term space, e.g. `pinnjax.lr_annealing("pde")`; ones when None.
         sampler: draws the points of some terms, or all, inside the step; the others come with the batch.
         chunk: points in memory at once; None for all.
+        monitors: measurements that join the metrics, e.g. `pinnjax.monitors.signal_to_noise(every=100)`.
 
     Returns:
         `(init, update)`:
@@ -104,7 +106,8 @@ def train_step(
         counters move on.
 
     Raises:
-        TypeError, ValueError: when the terms, the model or the points do not fit (see `pinnjax.checks`).
+        TypeError, ValueError: when the terms, the model or the points do not fit (see `pinnjax.checks`), or a monitor
+            gives a metric a name that is taken.
 
     Example:
         >>> import jax.numpy as jnp, optax, pinnjax as pj
@@ -117,6 +120,7 @@ def train_step(
     """
     checks.terms(terms)
     checks.chunk(chunk)
+    monitoring.check(monitors)
     weigher = optax.identity() if point_weights is None else point_weights
     points_of = optax.with_extra_args_support(weigher if sampler is None else travelling(weigher))
     balancer = optax.with_extra_args_support(optax.identity() if term_weights is None else term_weights)
@@ -237,7 +241,19 @@ def train_step(
             for counts in scaling.found(term_state, event, residuals):
                 for name, count in counts.items():
                     metrics[f"{event}/{name}"] = metrics.get(f"{event}/{name}", 0) + count
-        return new_state, metrics
+        seen = monitoring.Seen(
+            terms=terms,
+            definition=state.definition,
+            params=params,
+            constants=state.constants,
+            points=points,
+            residuals=frozen,
+            term_grads=term_grads,
+            term_weights=lambdas,
+            point_weights=weights,
+            step=state.step,
+        )
+        return new_state, monitoring.joined([metrics, monitoring.measured(monitors, seen)])
 
     return TrainStep(init, update)
 

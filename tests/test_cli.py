@@ -96,3 +96,40 @@ def test_a_network_can_be_chosen_where_a_coefficient_is_unknown(tmp_path):
     file = tmp_path / "result.json"
     assert main(["solve", "inverse_burgers", "--model", "mlp", "--steps", "2", "--json", str(file)]) == 0
     assert np.isfinite(json.loads(file.read_text())["relative_l2"])
+
+
+def test_diagnose_names_the_pathology_and_the_change(tmp_path, capsys):
+    json_file = tmp_path / "new" / "found.json"
+    arguments = ["diagnose", "harmonic", "--steps", "500", "--json", str(json_file)]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    for word in ("loss-balance crisis", "term_weights=pj.", "Wang, Yu, Perdikaris 2022", "Not measured"):
+        assert word in shown, word
+    record = json.loads(json_file.read_text())
+    assert record["pathology"] == "loss-balance crisis"
+    assert any(check["found"] and check["value"] > check["threshold"] for check in record["checks"])
+    assert main([*arguments, "--strict"]) == 1
+
+
+def test_diagnose_takes_your_own_factory(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine_for_the_doctor.py").write_text(
+        "import jax.numpy as jnp\n"
+        "import pinnjax as pj\n"
+        "def sound():\n"
+        "    model = pj.nn.MLP(1, 'scalar', width=16, depth=2, rngs=pj.nn.Rngs(0))\n"
+        "    points = jnp.linspace(-1, 1, 40)[:, None]\n"
+        "    return {'terms': {'data': lambda u, x: u(x) - jnp.sin(x[0])}, 'model': model, 'batch': {'data': points}}\n"
+        "def wrong():\n"
+        "    return 3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["diagnose", "mine_for_the_doctor:sound", "--steps", "300", "--strict"]) == 0
+    assert "No pathology found." in capsys.readouterr().out
+    for target, message in [
+        ("mine_for_the_doctor:wrong", "returned a int; expected a pinnjax.problems.Problem or the arguments"),
+        ("mine_for_the_doctor:missing", "expected module:factory"),
+        ("no_such_module:sound", "expected module:factory"),
+        ("harmonik", "did you mean 'harmonic'"),
+    ]:
+        assert main(["diagnose", target]) == 2
+        assert message in capsys.readouterr().err

@@ -10,11 +10,13 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "pinnjax"
 # A module may import from its own layer and from those above it in this list.
 LAYERS = [
     ["derivatives", "chunks", "checks", "bridge", "metrics", "sharing"],
-    ["terms", "losses", "point_gradients"],
+    ["terms", "losses", "point_gradients", "monitoring"],
     ["point_weights", "term_weights", "nn", "sampling"],
     ["balanced", "step"],
     ["checkpoint", "fit"],
     ["diagnostics"],
+    ["monitors"],
+    ["doctor"],
     ["problems", "plot"],
     ["bench", "reproduce"],
     ["cli"],

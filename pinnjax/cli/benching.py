@@ -7,10 +7,10 @@ import pathlib
 import rich.console
 import rich.table
 
-from pinnjax.bench import balancers, points, step
+from pinnjax.bench import balancers, monitors, points, step
 from pinnjax.cli import catalogue, environment
 
-BENCHES = {"step": step.run, "balancers": balancers.run, "points": points.run}
+BENCHES = {"step": step.run, "balancers": balancers.run, "points": points.run, "monitors": monitors.run}
 
 
 def run(options: argparse.Namespace) -> int:

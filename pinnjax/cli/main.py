@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--json", metavar="FILE", help="write the results: an object, or a list when several methods ran"
     )
     solver.add_argument("--out", metavar="DIR", help="write plots of field, error, losses and weights")
+    solver.add_argument("--report", metavar="FILE", help="write one HTML page with tables, figures and a diagnosis")
     solver.add_argument("--checkpoint", metavar="DIR", help="save to and resume from this folder")
 
     racer = commands.add_parser("race", help="train with several rules side by side, over several seeds each")
@@ -63,8 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--out", default="reproduced", metavar="DIR", help="where results, JSON and plots go (default: reproduced)"
     )
 
+    doctor = commands.add_parser("diagnose", help="train for a short while, say what is wrong and which line to change")
+    doctor.add_argument(
+        "problem",
+        metavar="PROBLEM",
+        help="see `pinnjax list problems`; or module:factory, which returns the arguments of pinnjax.diagnose",
+    )
+    doctor.add_argument("--method", metavar="M", help="a recipe of the problem (default: its failing one)")
+    doctor.add_argument("--steps", type=int, default=1000, metavar="N", help="of training (default: 1000)")
+    doctor.add_argument("--seed", type=int, default=0, metavar="N", help="of network and points (default: 0)")
+    doctor.add_argument("--strict", action="store_true", help="exit with code 1 when a pathology is found")
+    doctor.add_argument("--json", metavar="FILE", help="write the checks")
+
     bencher = commands.add_parser("bench", help="measure costs as ratios in one run")
-    bencher.add_argument("what", metavar="WHAT", help="step, balancers or points")
+    bencher.add_argument("what", metavar="WHAT", help="step, balancers, points or monitors")
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
     bencher.add_argument("--json", metavar="FILE", help="write the figures")
 
@@ -88,6 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pinnjax.cli import racing
 
             return racing.run(options)
+        if options.command == "diagnose":
+            from pinnjax.cli import diagnosing
+
+            return diagnosing.run(options)
         if options.command == "reproduce":
             import matplotlib
 

@@ -20,15 +20,20 @@ PANEL = 3.5  # inches of a panel's width
 def draw(problem: Problem, solutions: Mapping[str, Solution], folder: pathlib.Path) -> None:
     """Write `comparison.png`, and for each method `field_M.png` and `losses_M.png`."""
     folder.mkdir(parents=True, exist_ok=True)
-    values = {name: _values(problem, solution) for name, solution in solutions.items()}
-    problem, values = _shown(problem, values)
-    figures = {"comparison": _comparison(problem, solutions, values)}
-    for name, solution in solutions.items():
-        figures[f"field_{name}"] = _field(problem, solution, values[name])
-        figures[f"losses_{name}"] = _losses(solution)
-    for name, figure in figures.items():
+    for name, figure in figures(problem, solutions).items():
         figure.savefig(folder / f"{name}.png", dpi=110)
         plt.close(figure)
+
+
+def figures(problem: Problem, solutions: Mapping[str, Solution]) -> dict[str, Figure]:
+    """The figure `comparison`, and for each method `field_M` and `losses_M`."""
+    values = {name: _values(problem, solution) for name, solution in solutions.items()}
+    problem, values = _shown(problem, values)
+    drawn = {"comparison": _comparison(problem, solutions, values)}
+    for name, solution in solutions.items():
+        drawn[f"field_{name}"] = _field(problem, solution, values[name])
+        drawn[f"losses_{name}"] = _losses(solution)
+    return drawn
 
 
 def _values(problem: Problem, solution: Solution) -> np.ndarray:

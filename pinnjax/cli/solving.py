@@ -10,7 +10,7 @@ import jax
 import rich.console
 import rich.table
 
-from pinnjax.cli import catalogue, environment, pictures
+from pinnjax.cli import catalogue, environment, pictures, reporting
 from pinnjax.problems import Problem, Recipe, Solution, solve
 
 
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"steps is {options.steps}; expected a number >= 1")
     if options.dtype == "float64":
         jax.config.update("jax_enable_x64", True)
-    for name in ("json", "out"):  # a path that cannot be written is found before the run, not after it
+    for name in ("json", "out", "report"):  # a path that cannot be written is found before the run, not after it
         if getattr(options, name):
             pathlib.Path(getattr(options, name)).absolute().parent.mkdir(parents=True, exist_ok=True)
 
@@ -46,7 +46,11 @@ def run(options: argparse.Namespace) -> int:
             pictures.draw(problem, solutions, pathlib.Path(options.out))
         if solution.steps < (options.steps or recipe.steps):
             break
-    _report(console, problem, recipes, solutions)
+    table = _table(problem, recipes, solutions)
+    console.print(table)
+    _remarks(console, solutions)
+    if options.report:
+        reporting.write(pathlib.Path(options.report), problem, recipes, solutions, table, options.seed)
     return 0
 
 
@@ -86,9 +90,7 @@ def _record(problem: Problem, method: str, seed: int, solution: Solution) -> dic
     }
 
 
-def _report(
-    console: rich.console.Console, problem: Problem, recipes: dict[str, Recipe], solutions: dict[str, Solution]
-) -> None:
+def _table(problem: Problem, recipes: dict[str, Recipe], solutions: dict[str, Solution]) -> rich.table.Table:
     table = rich.table.Table("method", "what it is", caption=f"published: {problem.source}")
     for column in ("steps", "seconds", "relative L2", "published", "ratio"):
         table.add_column(column, justify="right")
@@ -105,7 +107,10 @@ def _report(
             "-" if published is None else f"{published:.2e}",
             "-" if ratio is None or not whole else f"{ratio:.2f}",
         )
-    console.print(table)
+    return table
+
+
+def _remarks(console: rich.console.Console, solutions: dict[str, Solution]) -> None:
     for name, solution in solutions.items():
         if int(solution.state.skipped):
             console.print(f"{name}: {int(solution.state.skipped)} steps were skipped, their gradient was not finite")

@@ -3,8 +3,8 @@
 from flax.nnx import Module, Param, Rngs
 
 from pinnjax.nn.constrained import Constrained
-from pinnjax.nn.inputs import Periodic, Standardize
+from pinnjax.nn.inputs import FourierFeatures, Periodic, Standardize
 from pinnjax.nn.mlp import MLP
 from pinnjax.nn.modified_mlp import ModifiedMLP
 
-__all__ = ["MLP", "Constrained", "ModifiedMLP", "Module", "Param", "Periodic", "Rngs", "Standardize"]
+__all__ = ["MLP", "Constrained", "FourierFeatures", "ModifiedMLP", "Module", "Param", "Periodic", "Rngs", "Standardize"]

@@ -1,7 +1,9 @@
 """Input maps, the first layer of a network."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -89,3 +91,56 @@ class Periodic(nnx.Module):
                 angle = (2 * np.pi * k / period) * value
                 parts += [jnp.cos(angle), jnp.sin(angle)]
         return jnp.stack(parts)
+
+
+class FourierFeatures(nnx.Module):
+    """Random waves of the point, cos(2πBx) and sin(2πBx) with B ~ N(0, scale²), which are not trained.
+
+    A network of these learns frequencies around `scale` first, where one of x learns low ones first.
+
+    Args:
+        in_features: d, the coordinates of a point.
+        waves: number of rows of B; `features`, what the network behind takes, is twice that.
+        scale: standard deviation of the frequencies, in waves per unit of x; one number, or one for each coordinate.
+        param_dtype: of B.
+        rngs: random numbers for B.
+
+    Raises:
+        ValueError: when a number is not positive.
+
+    References:
+      Tancik et al., `Fourier features let networks learn high frequency functions in low dimensional domains
+      <https://arxiv.org/abs/2006.10739>`_, 2020: Section 5, Gaussian features.
+
+      Wang, Wang, Perdikaris, `On the eigenvector bias of Fourier feature networks
+      <https://arxiv.org/abs/2012.10047>`_, Computer Methods in Applied Mechanics and Engineering 384, 2021.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from flax import nnx
+        >>> inputs = FourierFeatures(2, 32, scale=4.0, rngs=nnx.Rngs(0))
+        >>> print(inputs.features, inputs(jnp.zeros(2))[:2], inputs(jnp.zeros(2))[-2:])
+        64 [1. 1.] [0. 0.]
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        waves: int,
+        *,
+        scale: float | Sequence[float],
+        param_dtype: Any = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        if in_features < 1 or waves < 1 or np.min(scale) <= 0:
+            raise ValueError(f"in_features {in_features}, waves {waves}, scale {scale}; expected positive numbers")
+        deviations = jnp.broadcast_to(jnp.asarray(scale, param_dtype), (in_features,))
+        self.frequencies = nnx.Variable(
+            jax.random.normal(rngs.params(), (waves, in_features), param_dtype) * deviations[None, :]
+        )
+        self.features = 2 * waves
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " features"]:
+        """Map one point."""
+        angles = 2 * np.pi * (self.frequencies[...].astype(x.dtype) @ x)
+        return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)])

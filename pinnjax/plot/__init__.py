@@ -3,6 +3,21 @@
 from pinnjax.plot.fields import error_field, field, profile
 from pinnjax.plot.gradients import gradient_histograms
 from pinnjax.plot.histories import errors, losses, weights
+from pinnjax.plot.measurements import conflicts, point_values, signal_to_noise, spectra
 from pinnjax.plot.races import masks, race
 
-__all__ = ["error_field", "errors", "field", "gradient_histograms", "losses", "masks", "profile", "race", "weights"]
+__all__ = [
+    "conflicts",
+    "error_field",
+    "errors",
+    "field",
+    "gradient_histograms",
+    "losses",
+    "masks",
+    "point_values",
+    "profile",
+    "race",
+    "signal_to_noise",
+    "spectra",
+    "weights",
+]

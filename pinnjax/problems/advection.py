@@ -90,6 +90,7 @@ advection = Problem(
         "inputs": nn.Periodic([None, 2 * np.pi]),
     },
     grid=GRID,
+    time=0,
     reference=exact(GRID[:, 0], GRID[:, 1], np),
     grid_shape=(201, 65),
     recipes={

@@ -115,6 +115,7 @@ allen_cahn = Problem(
         "inputs": nn.Periodic([None, 2.0], HARMONICS),
     },
     grid=GRID,
+    time=0,
     reference=REFERENCE["u"].ravel(),
     grid_shape=REFERENCE["u"].shape,
     recipes={

@@ -91,6 +91,7 @@ burgers = Problem(
         "inputs": nn.Standardize.box(LOWER, UPPER),
     },
     grid=GRID,
+    time=0,
     reference=cole_hopf(X, T, VISCOSITY).ravel(),
     grid_shape=(101, 201),
     recipes={

@@ -87,6 +87,7 @@ gray_scott = Problem(
         "inputs": nn.Periodic([None, 2.0, 2.0]),
     },
     grid=GRID,
+    time=0,
     reference=SOLUTION,
     grid_shape=REFERENCE["u"].shape[:-1],
     recipes={

@@ -51,6 +51,7 @@ harmonic = Problem(
     points={"pde": 50},
     network={"in_features": 1, "out_features": "scalar", "width": 32, "depth": 3},
     grid=GRID,
+    time=0,
     reference=np.cos(OMEGA * GRID[:, 0]),
     grid_shape=(201,),
     recipes={

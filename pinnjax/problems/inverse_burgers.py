@@ -127,6 +127,7 @@ inverse_burgers = Problem(
         "inputs": nn.Standardize.box(LOWER, UPPER),
     },
     grid=burgers.grid,
+    time=0,
     reference=burgers.reference,
     grid_shape=burgers.grid_shape,
     recipes={

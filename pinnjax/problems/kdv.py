@@ -66,6 +66,7 @@ kdv = Problem(
         "inputs": nn.Periodic([None, 2.0]),
     },
     grid=GRID,
+    time=0,
     reference=REFERENCE["u"].ravel(),
     grid_shape=REFERENCE["u"].shape,
     recipes={

@@ -83,6 +83,7 @@ klein_gordon = Problem(
         "inputs": nn.Standardize.box(LOWER, UPPER),
     },
     grid=GRID,
+    time=0,
     reference=exact(GRID[:, 0], GRID[:, 1], np),
     grid_shape=(100, 100),
     # With encoders whose biases start at zero M4 ends at 5.0e-3.

@@ -67,6 +67,7 @@ kuramoto_sivashinsky = Problem(
         "inputs": nn.Periodic([None, 2 * np.pi]),
     },
     grid=GRID,
+    time=0,
     reference=REFERENCE["u"].ravel(),
     grid_shape=REFERENCE["u"].shape,
     recipes={

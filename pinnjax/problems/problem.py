@@ -77,6 +77,7 @@ class Problem:
         grid_shape: shape of the grid as an image.
         recipes: `{method: recipe}`.
         default_methods: what is run when nobody asks for a method.
+        time: index of the coordinate that is time, where there is one.
         quantity: from the model to the field that the reference is of, where they differ: the speed of a flow.
         measure: what else is measured on a model, `{name: scalar}`.
         module: from a network class to what the terms need, where that is more than a field: unknown coefficients.
@@ -95,6 +96,7 @@ class Problem:
     grid_shape: tuple[int, ...]
     recipes: Mapping[str, Recipe]
     default_methods: tuple[str, ...]
+    time: int | None = None
     quantity: Callable[[Field], Field] = lambda u: u
     measure: Callable[[Field], dict[str, Array]] = lambda u: {}
     module: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda network: network

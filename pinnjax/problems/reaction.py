@@ -80,6 +80,7 @@ reaction = Problem(
         "inputs": nn.Standardize.box(LOWER, UPPER),
     },
     grid=GRID,
+    time=0,
     reference=exact(GRID[:, 0], GRID[:, 1], np),
     grid_shape=(101, 129),
     recipes={

@@ -98,6 +98,7 @@ schroedinger = Problem(
         "inputs": nn.Standardize.box(LOWER, UPPER),
     },
     grid=GRID,
+    time=0,
     reference=SOLUTION,
     grid_shape=(101, 201),
     recipes={

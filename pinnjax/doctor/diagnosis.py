@@ -1,0 +1,113 @@
+"""What the doctor says: checks with values, thresholds and sources, and for each pathology the line to change."""
+
+import dataclasses
+import io
+from typing import NamedTuple
+
+import rich.console
+import rich.table
+import rich.text
+
+from pinnjax.doctor.probe import Evidence
+
+
+class Check(NamedTuple):
+    """One measurement against its threshold.
+
+    Attributes:
+        pathology: what it is called when the threshold is crossed.
+        about: what was measured, on which term.
+        value: dimensionless unless `about` says otherwise.
+        threshold: where the pathology begins; above it, unless `below`.
+        source: of the measure and the threshold; "pinnjax" where no paper has one.
+        found: whether the pathology is there. A threshold may be crossed without harm, by a term that is learnt.
+        words: what is wrong, in a sentence.
+        change: the line to change, as code; a sentence where no code helps.
+        below: whether values below the threshold are the bad ones.
+    """
+
+    pathology: str
+    about: str
+    value: float
+    threshold: float
+    source: str
+    found: bool
+    words: str
+    change: str
+    below: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """The doctor's findings.
+
+    Attributes:
+        checks: all that was measured against a threshold, root causes first.
+        unmeasured: `{measurement: why it is missing}`.
+        evidence: the measurements themselves.
+    """
+
+    checks: tuple[Check, ...]
+    unmeasured: dict[str, str]
+    evidence: Evidence
+
+    @property
+    def findings(self) -> tuple[Check, ...]:
+        """The pathologies found, root causes first: cure the first, and look again."""
+        return tuple(check for check in self.checks if check.found)
+
+    @property
+    def pathology(self) -> str | None:
+        """Name of the first finding; None when there is none."""
+        return self.findings[0].pathology if self.findings else None
+
+    def print(self, console: rich.console.Console | None = None) -> None:
+        """Print the report."""
+        console = rich.console.Console() if console is None else console
+        console.print(self.table())
+        for line in self.lines():
+            console.print(line, soft_wrap=True)
+
+    def table(self) -> rich.table.Table:
+        """Measured values beside their thresholds."""
+        table = rich.table.Table(title=f"After {self.evidence.steps} steps of training")
+        for name in ("measured", "value", "threshold", "source", "verdict"):
+            table.add_column(name, justify="right" if name in ("value", "threshold") else "left")
+        for check in self.checks:
+            table.add_row(
+                check.about,
+                f"{check.value:.3g}",
+                f"{'<' if check.below else '>'} {check.threshold:.3g}",
+                check.source,
+                rich.text.Text(check.pathology, "bold red") if check.found else rich.text.Text("sound", "green"),
+            )
+        return table
+
+    def lines(self) -> list[rich.text.Text]:
+        """The findings in words, each with its change; then what was not measured."""
+        lines = []
+        if not self.findings:
+            lines.append(rich.text.Text("No pathology found.", "bold green"))
+        for i, check in enumerate(self.findings):
+            lines.append(rich.text.Text(f"{i + 1}. {check.pathology}: ", "bold red").append(check.words, "default"))
+            lines.append(rich.text.Text("   change: ").append(check.change, "bold"))
+        if len(self.findings) > 1:
+            lines.append(rich.text.Text("The first is the likely root of the others: change that, and look again."))
+        for name, why in self.unmeasured.items():
+            lines.append(rich.text.Text(f"Not measured: {name}: {why}", "dim"))
+        return lines
+
+    def __str__(self) -> str:
+        """The report as plain text."""
+        text = io.StringIO()
+        self.print(rich.console.Console(file=text, width=140))
+        return text.getvalue()
+
+    def as_dict(self) -> dict:
+        """The report as numbers and strings, for JSON."""
+        return {
+            "steps": self.evidence.steps,
+            "pathology": self.pathology,
+            "checks": [check._asdict() for check in self.checks],
+            "unmeasured": self.unmeasured,
+        }

@@ -1,0 +1,269 @@
+"""The probe: measurements before and after a short training run, and along it."""
+
+import dataclasses
+import functools
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from pinnjax import diagnostics, losses, monitors, point_gradients
+from pinnjax import terms as terms_
+from pinnjax.fit import fit
+from pinnjax.step import TrainState, train_step
+from pinnjax.term_weights import scaling
+
+PyTree = Any
+RECORDS = 100  # measurements along a probe
+SEEN_POINTS = 256  # of a term, for what costs a gradient or a network a point
+SLICES = 10  # of time
+MANY = 16  # points that can have a distribution
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """Measurements at one moment.
+
+    Attributes:
+        losses: mean |r|² of each term at its training points, in the residual's units squared.
+        homogeneity: of each term, in (0, 1]; see `pinnjax.diagnostics.homogeneity`.
+        waves: of each term with some points, waves of its residual across the box of its points, along each coordinate
+            `(d,)`: the root of mean |∂r/∂x_i|² / mean r², times the box's side over 2π. A sine of k waves has k.
+        rates: mean |∇_θ r(x_i)|² of each term, times λ: its mean rate of convergence under gradient descent.
+        saturation: share of saturated units of each layer, `(layers,)`.
+        dead: share of units of each layer that are saturated at all points, `(layers,)`.
+        fresh: losses at points that training does not see; empty where none were given.
+        time_losses: loss of the term that has time, in each slice of it; None where no time was given.
+    """
+
+    losses: dict[str, float]
+    homogeneity: dict[str, float]
+    waves: dict[str, Float[np.ndarray, " d"]]
+    rates: dict[str, float]
+    saturation: Float[np.ndarray, " layers"]
+    dead: Float[np.ndarray, " layers"]
+    fresh: dict[str, float]
+    time_losses: Float[np.ndarray, " slices"] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """All that the doctor saw.
+
+    Attributes:
+        steps: of training done between the snapshots.
+        history: of the probe, as `pinnjax.fit` returns it, with the gradients' monitor; a record every 1 % of it.
+        start: before.
+        end: after; the start where there was no training.
+        box: `{term: (lower, upper)}` of the points that are arrays `(n, d)`.
+        reference: root mean square residual of each term at the exact solution and at the untrained network; None
+            where no exact solution was given.
+        broken: `{term: a point}` where a residual is not finite before training.
+        in_time: the term whose losses were taken by time; None without time.
+        unmeasured: what could not be measured, and why.
+        state: the train state at the end.
+    """
+
+    steps: int
+    history: dict[str, np.ndarray]
+    start: Snapshot
+    end: Snapshot
+    box: dict[str, tuple[np.ndarray, np.ndarray]]
+    reference: dict[str, tuple[float, float]] | None
+    broken: dict[str, Any]
+    in_time: str | None
+    unmeasured: dict[str, str]
+    state: TrainState
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The terms; an equation of a term on its own where it has several."""
+        return tuple(self.start.losses)
+
+    def left(self, term: str) -> float:
+        """What is left of a term's loss, as a share of that before training; 0 for a term that had none.
+
+        A network may satisfy a condition by chance, so a thousandth of the largest loss on the way counts as a start.
+        """
+        largest = max([self.start.losses[term], *map(float, self.history.get(f"loss/{term}", []))])
+        before = max(self.start.losses[term], 1e-3 * largest)
+        return self.end.losses[term] / before if before > 0 else 0.0
+
+    def late(self, name: str) -> np.ndarray:
+        """A metric's second half."""
+        values = self.history[name]
+        return values[len(values) // 2 :]
+
+
+def probe(
+    terms: Mapping[str, Any],
+    model: Any,
+    batch: Mapping[str, PyTree] | None,
+    *,
+    optimizer: optax.GradientTransformation,
+    steps: int,
+    fresh: Mapping[str, PyTree] | None = None,
+    exact: Callable[[Array], Array] | None = None,
+    time: int | None = None,
+    key: Any = None,
+    **options: Any,
+) -> Evidence:
+    """Measure, train for some steps, and measure again; arguments as in `pinnjax.diagnose`."""
+    every = max(1, steps // RECORDS)
+    seen = [monitors.gradients(every=every), monitors.homogeneity(every=every)]
+    sampler = options.get("sampler")
+    train = train_step(terms, optimizer, monitors=seen, **options)
+    state = train.init(model, batch, key=key)
+    points = dict(batch or {}) | (dict(sampler.pool(state.sampler)) if sampler is not None else {})
+    pointwise = {t: p for t, p in points.items() if not isinstance(terms[t], terms_.Batchwise)}
+    arrays = {t: jnp.asarray(p) for t, p in pointwise.items() if not isinstance(p, Mapping | tuple) and np.ndim(p) == 2}
+    box = {t: (np.min(np.asarray(p), axis=0), np.max(np.asarray(p), axis=0)) for t, p in arrays.items()}
+    unmeasured: dict[str, str] = {}
+
+    in_time = None if time is None else _in_time(arrays, time)
+    if time is None:
+        unmeasured["causality"] = "no time was given: say time=i, the index of that coordinate, where there is one"
+    elif in_time is None:
+        unmeasured["causality"] = f"no term has points over an interval of coordinate {time}"
+    if fresh is None and sampler is None:
+        unmeasured["train/test gap"] = "no fresh points were given: fresh={term: points}"
+    if exact is None:
+        unmeasured["wrong conditions"] = "no exact solution was given: exact=u, a field"
+
+    def snapshot(at: TrainState) -> Snapshot:
+        return _snapshot(terms, at, points, arrays, box, fresh or {}, in_time, time)
+
+    broken = _broken(terms, state, points)
+    start = snapshot(state)
+    reference = None if exact is None else _reference(terms, exact, state, points)
+    history: dict[str, np.ndarray] = {}
+    if steps and not broken:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # steps that are skipped are counted, and are a finding
+            state, history = fit(
+                train, state, batch, steps=steps, record_every=every, chunk=max(every, min(100, steps)), progress=False
+            )
+    done = int(state.step)
+    return Evidence(
+        steps=done,
+        history=history,
+        start=start,
+        end=snapshot(state) if done else start,
+        box=box,
+        reference=reference,
+        broken=broken,
+        in_time=in_time,
+        unmeasured=unmeasured,
+        state=state,
+    )
+
+
+def _snapshot(
+    terms: Mapping[str, Any],
+    state: TrainState,
+    points: Mapping[str, PyTree],
+    arrays: Mapping[str, Array],
+    box: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    fresh: Mapping[str, PyTree],
+    in_time: str | None,
+    time: int | None,
+) -> Snapshot:
+    definition, constants = state.definition, state.constants
+    evaluate = terms_.residuals(terms, definition, constants)
+    lambdas = scaling.current(state.term_weights, jax.eval_shape(evaluate, state.params, points))
+
+    @jax.jit
+    def measure(params: PyTree) -> dict[str, PyTree]:
+        residuals = evaluate(params, points)
+        some = {t: monitors.some(p, SEEN_POINTS) for t, p in arrays.items()}
+        waves: dict[str, Array] = {}
+        for t, x in some.items():
+            if len(x) < MANY:
+                continue
+            at = terms_.at_point(t, terms[t], definition)
+            size = jnp.asarray(box[t][1] - box[t][0], x.dtype)
+            waves |= _waves(functools.partial(at, params, constants), x, size)
+        norms = point_gradients.point_grad_norms(terms, definition, constants)(params, dict(points) | some)
+        u = monitors.Seen(terms, definition, params, constants, {}, {}, {}, {}, {}, state.step).field()
+        widest = max(some.values(), key=len, default=None)
+        slopes = [] if widest is None else jax.vmap(functools.partial(diagnostics.activations, u))(widest)
+        low = [slope < 0.05 for slope in slopes]
+        on_fresh = terms_.residuals({t: terms[t] for t in fresh}, definition, constants)(params, fresh) if fresh else {}
+        by_time = None
+        if in_time is not None and time is not None:
+            at_times = jnp.concatenate(
+                [jnp.reshape(r, (len(r), -1)) for t, r in residuals.items() if t.split("/")[0] == in_time], axis=1
+            )
+            interval = (float(box[in_time][0][time]), float(box[in_time][1][time]))
+            times = jnp.asarray(arrays[in_time])[:, time]
+            by_time = diagnostics.time_losses(at_times, times, interval=interval, slices=SLICES)
+        return {
+            "losses": {t: losses.loss(r) for t, r in residuals.items()},
+            "homogeneity": {t: diagnostics.homogeneity(r) for t, r in residuals.items()},
+            "waves": waves,
+            "rates": {t: lambdas[t] * jnp.mean(n**2) for t, n in norms.items()},
+            "saturation": jnp.array([jnp.mean(flags) for flags in low]),
+            "dead": jnp.array([jnp.mean(jnp.all(flags, axis=0)) for flags in low]),
+            "fresh": {t: losses.loss(r) for t, r in on_fresh.items()},
+            "time_losses": by_time,
+        }
+
+    found = jax.device_get(measure(state.params))
+    numbers = ("losses", "homogeneity", "rates", "fresh")
+    return Snapshot(**found | {name: {t: float(v) for t, v in found[name].items()} for name in numbers})
+
+
+def _waves(
+    at: Callable[[Array], dict[str, Array]], points: Float[Array, "n d"], size: Float[Array, " d"]
+) -> dict[str, Float[Array, " d"]]:
+    """Waves of each residual across the box, along each coordinate."""
+    values, slopes = jax.vmap(at)(points), jax.vmap(jax.jacfwd(at))(points)
+    found = {}
+    for name, r in values.items():
+        axes = tuple(range(slopes[name].ndim - 1))
+        square, steep = jnp.mean(r**2), jnp.mean(slopes[name] ** 2, axis=axes)
+        found[name] = jnp.sqrt(steep / jnp.where(square > 0, square, 1)) * size / (2 * jnp.pi)
+    return found
+
+
+def _in_time(arrays: Mapping[str, Array], time: int) -> str | None:
+    """The term with the most points, of those whose points are spread over time."""
+    spread = {t: p for t, p in arrays.items() if time < p.shape[1] and float(np.ptp(np.asarray(p)[:, time])) > 0}
+    return max(spread, key=lambda t: len(spread[t]), default=None)
+
+
+def _broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, PyTree]) -> dict[str, Any]:
+    """The first point of each term at which its residual is not finite."""
+    evaluate = jax.jit(terms_.residuals(terms, state.definition, state.constants))
+    found: dict[str, Any] = {}
+    for name, r in evaluate(state.params, points).items():
+        bad = ~np.isfinite(np.asarray(r).reshape(len(r), -1)).all(axis=1)
+        if bad.any():
+            owner, first = name.split("/")[0], int(np.argmax(bad))
+            all_points = isinstance(terms[owner], terms_.Batchwise)
+            found[name] = None if all_points else jax.tree.map(lambda leaf, i=first: np.asarray(leaf)[i], points[owner])
+    return found
+
+
+def _reference(
+    terms: Mapping[str, Any], exact: Callable[[Array], Array], state: TrainState, points: Mapping[str, PyTree]
+) -> dict[str, tuple[float, float]]:
+    """Root mean square residuals of the exact solution, and of the untrained network.
+
+    The terms see the exact solution itself, which may have the unknown coefficients of an inverse problem.
+    """
+    at_start = jax.jit(terms_.residuals(terms, state.definition, state.constants))(state.params, points)
+    rms = lambda r: float(jnp.sqrt(losses.loss(jnp.atleast_1d(r))))
+    found: dict[str, tuple[float, float]] = {}
+    for name, function in terms.items():
+        pointwise = not isinstance(function, terms_.Batchwise)
+        at = lambda x, function=function: function(exact, x)
+        values = jax.jit(jax.vmap(at) if pointwise else at)(points[name])
+        equations = {f"{name}/{k}": v for k, v in values.items()} if isinstance(values, Mapping) else {name: values}
+        found |= {t: (rms(r), rms(at_start[t])) for t, r in equations.items()}
+    return found
