@@ -178,7 +178,7 @@ TRIALS = {
     "healthy regression": Trial(None, regression(lambda x: jnp.sin(2 * x[0]), 50), SYMMETRIC, net()),
     "boundary starved": Trial(
         "loss-balance crisis",
-        poisson(4),
+        poisson(4, factor=5.0),
         UNIT,
         net(inputs=unit),
         {"fresh": FRESH},

@@ -9,14 +9,14 @@ import pytest
 
 from pinnjax.cli import main
 
-FIGURES = ["comparison", "field_balanced", "losses_balanced", "gradients_balanced", "state_balanced"]
+FIGURES = ["comparison", "field_plain", "losses_plain", "gradients_plain", "state_plain"]
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "new" / "page.html"
-    arguments = ["solve", "harmonic", "--method", "balanced", "--steps", "60", "--report", str(path)]
+    arguments = ["solve", "harmonic", "--method", "plain", "--steps", "60", "--report", str(path)]
     assert main(arguments) == 0
     return path
 

@@ -14,7 +14,6 @@ import rich.console
 import rich.table
 from matplotlib.figure import Figure
 
-import pinnjax
 from pinnjax import diagnostics, losses, plot
 from pinnjax import terms as terms_
 from pinnjax.cli import diagnosing, environment, pictures
@@ -27,12 +26,12 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1, h2 { font-weight: 600; } h2 { border-top: 1px solid #ddd; padding-top: 1rem; margin-top: 2rem; }
 img { max-width: 100%; height: auto; } figure { margin: 1rem 0; } figcaption { color: #555; font-size: 0.9rem; }
-pre { overflow-x: auto; font: 13px/1.4 ui-monospace, monospace; } dt { font-weight: 600; } dd { margin: 0 0 0.3rem; }
+pre { overflow-x: auto; font: 12px/1.35 ui-monospace, monospace; } dt { font-weight: 600; } dd { margin: 0 0 0.3rem; }
 dl { display: grid; grid-template-columns: max-content auto; gap: 0 1rem; }
 """
 CAPTIONS = {
     "comparison": "The reference, the fields of all methods on one scale, and their errors over the steps.",
-    "field": "The reference, the field and the magnitude of its error.",
+    "field": "The reference, the field and its error.",
     "losses": "Losses as they are and as the optimiser sees them, and the term weights.",
     "gradients": "Gradients of the weighted terms at the end, layer by layer: a spike at zero is a term that vanishes "
     "beside the others.",
@@ -68,7 +67,8 @@ def write(
         parts.append(f"<h2>{html.escape(name)}: {html.escape(recipes[name].summary)}</h2>")
         parts += [_figure(f"{kind}_{name}", images[f"{kind}_{name}"]) for kind in list(CAPTIONS)[1:]]
         parts.append("<h3>The doctor</h3>")
-        parts.append(_text(diagnoses[name].table(), *diagnoses[name].lines()))
+        parts.append(_text(diagnoses[name].table()))
+        parts += [f"<p>{html.escape(line.plain)}</p>" for line in diagnoses[name].lines()]
     body = "\n".join(parts)
     path.write_text(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -87,7 +87,7 @@ def _configuration(
         "terms": ", ".join(problem.terms),
         "seed": str(seed),
         "device": environment.device(),
-        "versions": f"pinnjax {pinnjax.__version__}, {versions}",
+        "versions": versions,
     }
     for name, solution in solutions.items():
         numbers = dict(problem.points) | dict(recipes[name].points or {})
@@ -155,8 +155,7 @@ def _figure(name: str, image: str) -> str:
     return f"<figure>{image_tag}<figcaption>{caption}</figcaption></figure>"
 
 
-def _text(*parts: object) -> str:
-    console = rich.console.Console(record=True, file=io.StringIO(), width=170)
-    for part in parts:
-        console.print(part, soft_wrap=not isinstance(part, rich.table.Table))
+def _text(table: rich.table.Table) -> str:
+    console = rich.console.Console(record=True, file=io.StringIO(), width=130)
+    console.print(table)
     return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")

@@ -79,7 +79,7 @@ class Diagnosis:
                 f"{check.value:.3g}",
                 f"{'<' if check.below else '>'} {check.threshold:.3g}",
                 check.source,
-                rich.text.Text(check.pathology, "bold red") if check.found else rich.text.Text("sound", "green"),
+                _verdict(check),
             )
         return table
 
@@ -111,3 +111,10 @@ class Diagnosis:
             "checks": [check._asdict() for check in self.checks],
             "unmeasured": self.unmeasured,
         }
+
+
+def _verdict(check: Check) -> rich.text.Text:
+    if check.found:
+        return rich.text.Text(check.pathology, "bold red")
+    crossed = check.value < check.threshold if check.below else check.value > check.threshold
+    return rich.text.Text("crossed, without harm" if crossed else "sound", "green")

@@ -96,7 +96,7 @@ def loss_balance_crisis(seen: Evidence) -> list[Check]:
         return float(np.quantile(over(norms[s], norms[t]), 0.9))
 
     def rates(s: str, t: str) -> float:
-        return float(over(seen.start.rates[s], seen.start.rates[t]))
+        return float(min(over(at.rates[s], at.rates[t]) for at in (seen.start, seen.end)))
 
     measures = {
         "gradients": (
@@ -120,8 +120,8 @@ def loss_balance_crisis(seen: Evidence) -> list[Check]:
         large, small = max(among, key=among.__getitem__)
         ratio = ratios[large, small]
         words = (
-            f"the {what} of `{small}` are {ratio:.3g}x smaller than those of `{large}`, and {seen.left(small):.0%} of "
-            "its loss is left"
+            f"the {what} of `{small}` are {ratio:.3g}x smaller than those of `{large}`, and of its loss "
+            f"{_share(seen.left(small))} is left"
         )
         ill = ratio > 100 and bool(starved)
         where, change = about.format(large, small), rule.format(large)
@@ -175,8 +175,8 @@ def spectral_bias(seen: Evidence) -> list[Check]:
         most = float(np.max(waves))
         ill = most > 3 and seen.left(term) > STALLED and seen.end.homogeneity[term] > 0.4
         words = (
-            f"the residual of `{term}` oscillates {most:.2g} times across the domain, and {seen.left(term):.0%} of its "
-            "loss is left: the network does not learn this frequency"
+            f"the residual of `{term}` oscillates {most:.2g} times across the domain, and of its loss "
+            f"{_share(seen.left(term))} is left: the network does not learn this frequency"
         )
         lower, upper = _domain(seen, len(waves))
         scale = ", ".join(f"{max(k, 0.5) / side:.2g}" for k, side in zip(waves, upper - lower, strict=True))
@@ -199,8 +199,8 @@ def drowned_points(seen: Evidence) -> list[Check]:
             continue
         ill = share < 0.3 and seen.left(term) > LEARNT
         words = (
-            f"{share:.0%} of the points of `{term}` carry its loss, of which {seen.left(term):.0%} is left: they are "
-            "drowned in the mean over the others"
+            f"{share:.0%} of the points of `{term}` carry its loss, of which {_share(seen.left(term))} is left: they "
+            "are drowned in the mean over the others"
         )
         change = "point_weights=pj.residual_attention()"
         source = "Anagnostopoulos et al. 2024; threshold pinnjax"
@@ -219,7 +219,7 @@ def conflicting_terms(seen: Evidence) -> list[Check]:
         ill = cosine < -0.5 and max(seen.left(s), seen.left(t)) > STALLED
         words = (
             f"the gradients of `{s}` and `{t}` point against each other (cosine {cosine:.2f}), and training stalls "
-            f"with {seen.left(s):.0%} and {seen.left(t):.0%} of their losses left"
+            f"with {_share(seen.left(s))} and {_share(seen.left(t))} of their losses left"
         )
         change = "term_weights=pj.config()  # and look at their signs: can the two be satisfied together?"
         source = "Yu et al. 2020; Liu, Chu, Thuerey 2025; threshold pinnjax"
@@ -234,7 +234,7 @@ def no_progress(seen: Evidence) -> list[Check]:
     found = []
     for term in seen.names if seen.steps else ():
         left = seen.left(term)
-        words = f"{left:.0%} of the loss of `{term}` is left after {seen.steps} steps, and no rule above says why"
+        words = f"of the loss of `{term}` {_share(left)} is left after {seen.steps} steps, and no rule above says why"
         change = "more steps, or another learning rate"
         about = f"loss of `{term}` left"
         found.append(Check("no progress", about, left, 0.7, OURS, left > 0.7, words, change))
@@ -252,6 +252,11 @@ RULES: Sequence[Callable[[Evidence], list[Check]]] = (
     drowned_points,
     conflicting_terms,
 )
+
+
+def _share(left: float) -> str:
+    """What is left of a loss, in words."""
+    return f"{left:.2g} times the initial one" if left > 1.05 else f"{left:.2g}" if left < 0.01 else f"{left:.0%}"
 
 
 def _domain(seen: Evidence, dimension: int) -> tuple[np.ndarray, np.ndarray]:
