@@ -49,9 +49,13 @@ def test_the_default_shows_failure_and_cure():
 @pytest.mark.parametrize(
     "options",
     [
-        ["--term-weights", "lr_annealing:variant=paper,every=2", "--model", "modified_mlp"],
+        pytest.param(
+            ["--term-weights", "lr_annealing:variant=paper,every=2", "--model", "modified_mlp"], marks=pytest.mark.slow
+        ),
         ["--term-weights", "fixed:bc=100", "--point-weights", "self_adaptive:learning_rate=0.01"],
-        ["--method", "M4", "--point-weights", "self_adaptive", "--dtype", "float64"],
+        pytest.param(
+            ["--method", "M4", "--point-weights", "self_adaptive", "--dtype", "float64"], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_rules_can_be_combined_freely(options, tmp_path, x64):
@@ -103,7 +107,7 @@ def test_diagnose_names_the_pathology_and_the_change(tmp_path, capsys):
     arguments = ["diagnose", "harmonic", "--steps", "500", "--json", str(json_file)]
     assert main(arguments) == 0
     shown = capsys.readouterr().out
-    for word in ("loss-balance crisis", "term_weights=pj.", "Wang, Yu, Perdikaris 2022", "Not measured"):
+    for word in ("loss-balance crisis", "term_weights=pj.", "Perdikaris", "Not measured"):
         assert word in shown, word
     record = json.loads(json_file.read_text())
     assert record["pathology"] == "loss-balance crisis"

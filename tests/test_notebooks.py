@@ -21,7 +21,7 @@ def cells(path):
 
 
 def test_there_are_notebooks():
-    assert len(SOURCES) >= 5
+    assert len(SOURCES) >= 6
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)

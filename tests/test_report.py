@@ -9,6 +9,7 @@ import pytest
 
 from pinnjax.cli import main
 
+pytestmark = pytest.mark.slow
 FIGURES = ["comparison", "field_plain", "losses_plain", "gradients_plain", "state_plain"]
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -45,7 +46,6 @@ def test_the_page_stands_alone_and_has_figures_tables_and_the_doctor(page):
     assert len(text) < 3_000_000
 
 
-@pytest.mark.slow
 def test_a_browser_shows_its_figures(page, tmp_path):
     assert BROWSER, "no Chromium here; install Debian's package chromium to run this test"
     counts = page.with_name("counts.html")

@@ -40,7 +40,7 @@ def run(rounds: int) -> dict[str, dict[str, timing.Timing]]:
         "gap": monitors.gap(fresh, every=EVERY),
         "error_by_mode": monitors.error_by_mode(grid, reference, PROBLEM.grid_shape, every=EVERY),
     }
-    few = {"plain": _program((), batch, 10), "gradients, homogeneity, time_losses": _program(cheap, batch, 10)}
+    few = {"plain": _program((), batch, 10), "the cheap ones": _program(cheap, batch, 10)}
     many = {"plain": _program((), batch, EVERY)}
     many |= {name: _program([monitor], batch, EVERY) for name, monitor in dear.items()}
     many["all"] = _program(list(dear.values()), batch, EVERY)

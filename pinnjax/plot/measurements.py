@@ -62,6 +62,8 @@ def signal_to_noise(
         starts = {"fitting": steps[0], "diffusion": phases.diffusion, "total diffusion": phases.total_diffusion}
         begun = [(name, start) for name, start in starts.items() if start is not None]
         for (name, start), end in zip(begun, [start for _, start in begun[1:]] + [steps[-1]], strict=True):
+            if start == end:
+                continue
             ax.axvspan(start, end, color=PHASES[name], alpha=0.2, linewidth=0, label=name)
         ax.legend(frameon=False, fontsize="small")
     ax.set_yscale("log")
