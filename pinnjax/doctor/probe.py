@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax import diagnostics, losses, monitors, point_gradients
+from pinnjax import bridge, diagnostics, losses, monitors, point_gradients
 from pinnjax import terms as terms_
 from pinnjax.fit import fit
 from pinnjax.step import TrainState, train_step
@@ -65,6 +65,7 @@ class Evidence:
             where no exact solution was given.
         broken: `{term: a point}` where a residual is not finite before training.
         in_time: the term whose losses were taken by time; None without time.
+        time: index of that coordinate.
         unmeasured: what could not be measured, and why.
         state: the train state at the end.
     """
@@ -77,6 +78,7 @@ class Evidence:
     reference: dict[str, tuple[float, float]] | None
     broken: dict[str, Any]
     in_time: str | None
+    time: int | None
     unmeasured: dict[str, str]
     state: TrainState
 
@@ -158,6 +160,7 @@ def probe(
         reference=reference,
         broken=broken,
         in_time=in_time,
+        time=time,
         unmeasured=unmeasured,
         state=state,
     )
@@ -189,7 +192,7 @@ def _snapshot(
             size = jnp.asarray(box[t][1] - box[t][0], x.dtype)
             waves |= _waves(functools.partial(at, params, constants), x, size)
         norms = point_gradients.point_grad_norms(terms, definition, constants)(params, dict(points) | some)
-        u = monitors.Seen(terms, definition, params, constants, {}, {}, {}, {}, {}, state.step).field()
+        u = bridge.field(definition, params, constants)
         widest = max(some.values(), key=len, default=None)
         slopes = [] if widest is None else jax.vmap(functools.partial(diagnostics.activations, u))(widest)
         low = [slope < 0.05 for slope in slopes]

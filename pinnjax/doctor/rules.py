@@ -148,7 +148,7 @@ def too_few_points(seen: Evidence) -> list[Check]:
 def causality_violation(seen: Evidence) -> list[Check]:
     """Late times are learnt before early ones."""
     before, now = seen.start.time_losses, seen.end.time_losses
-    if before is None or now is None or not seen.steps:
+    if before is None or now is None or seen.in_time is None or not seen.steps:
         return []
     share = float(diagnostics.causality_violation(jnp.asarray(before), jnp.asarray(now)))
     first, last = _thirds(now / before)
@@ -158,9 +158,10 @@ def causality_violation(seen: Evidence) -> list[Check]:
         f"({last:.1%} left) while the early ones, which they follow from, are not learnt ({first:.0%} left)"
     )
     epsilon = 20 / (32 * float(np.nanmean(now)))  # the residual that is left switches late times off
+    first_time, last_time = (corner[seen.time] for corner in seen.box[seen.in_time])
     change = (
-        f'point_weights=pj.causal(["{seen.in_time}"], interval=(t0, t1), epsilon={epsilon:.1g}, '
-        "time=lambda points: points[:, i])"
+        f'point_weights=pj.causal(["{seen.in_time}"], interval=({first_time:.3g}, {last_time:.3g}), '
+        f"epsilon={epsilon:.1g}, time=lambda points: points[:, {seen.time}])"
     )
     source = "Wang, Sankaran, Perdikaris 2024; threshold pinnjax"
     return [Check("causality violation", "pairs of times learnt in reverse", share, 0.75, source, ill, words, change)]
