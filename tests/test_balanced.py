@@ -2,12 +2,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 from flax import nnx
 
 import pinnjax as pj
 from pinnjax import bridge
 
 from . import poisson
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 BATCH = poisson.batch()
 

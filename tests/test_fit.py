@@ -14,6 +14,8 @@ import pinnjax as pj
 from . import poisson
 from .test_step import arrays
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 fit = importlib.import_module("pinnjax.fit")  # `pinnjax.fit` itself is the function
 BATCH = poisson.batch()
 

@@ -14,6 +14,7 @@ from pinnjax.problems import harmonic, race, solve, tanh
 RECIPE = harmonic.recipes["annealed"]
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_a_race_is_the_single_runs_side_by_side(x64):
     laps = race(harmonic, {"annealed": RECIPE}, seeds=[0, 3], steps=90, dtype="float64", progress=False)
     for i, seed in enumerate([0, 3]):
@@ -32,6 +33,7 @@ def test_points_that_weights_belong_to_are_drawn_once_a_seed():
     assert np.isfinite(laps["both"].errors).all()
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_the_command_line_races_rules_with_options(tmp_path, capsys):
     json_file = tmp_path / "new" / "race.json"
     rules = "fixed:ic=100,pde=2,multiadam,lr_annealing:variant=norm"

@@ -46,6 +46,7 @@ def test_a_study_is_stored_and_taken_up_again(tmp_path):
         np.testing.assert_array_equal(again.results[label].extras["bias"], [40, 40])
 
 
+@pytest.mark.slow
 def test_a_changed_run_is_made_anew(tmp_path):
     reproduce.run(study(), tmp_path, progress=False)
     said = []

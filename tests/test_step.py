@@ -14,6 +14,8 @@ from pinnjax.problems import helmholtz
 
 from . import poisson
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 BATCH = poisson.batch()
 
 

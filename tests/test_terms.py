@@ -9,6 +9,8 @@ from pinnjax import bridge
 
 from . import poisson
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def coupled(u, x):
     """Two equations that share the second derivative."""

@@ -11,6 +11,8 @@ from pinnjax import sampling
 
 from . import poisson
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 POOL, BATCH = 40, 13
 
 
