@@ -17,6 +17,7 @@ from pinnjax.doctor.probe import Evidence
 
 OURS = "pinnjax"
 LEARNT = 0.005  # a term of which less is left is learnt, or about to be
+UNFINISHED = 0.02  # a term of which more is left still has to fall
 STALLED = 0.3  # a term of which more is left has not been learnt at all
 
 
@@ -198,7 +199,7 @@ def drowned_points(seen: Evidence) -> list[Check]:
     for term, share in seen.end.homogeneity.items():
         if not seen.steps or term not in seen.end.waves:
             continue
-        ill = share < 0.3 and seen.left(term) > LEARNT
+        ill = share < 0.4 and seen.left(term) > LEARNT
         words = (
             f"{share:.0%} of the points of `{term}` carry its loss, of which {_share(seen.left(term))} is left: they "
             "are drowned in the mean over the others"
@@ -206,18 +207,18 @@ def drowned_points(seen: Evidence) -> list[Check]:
         change = "point_weights=pj.residual_attention()"
         source = "Anagnostopoulos et al. 2024; threshold pinnjax"
         about = f"share of the points that carry the loss of `{term}`"
-        found.append(Check("drowned points", about, share, 0.3, source, ill, words, change, below=True))
+        found.append(Check("drowned points", about, share, 0.4, source, ill, words, change, below=True))
     return found
 
 
 def conflicting_terms(seen: Evidence) -> list[Check]:
-    """Two terms that undo each other's steps while one of them is not learnt at all."""
+    """Two terms that undo each other's steps while one of them still has to fall."""
     if not seen.steps:
         return []
     found = []
     for s, t in itertools.combinations(sorted(seen.names), 2):
         cosine = float(np.median(seen.late(f"cosine/{s}|{t}")))
-        ill = cosine < -0.5 and max(seen.left(s), seen.left(t)) > STALLED
+        ill = cosine < -0.5 and max(seen.left(s), seen.left(t)) > UNFINISHED
         words = (
             f"the gradients of `{s}` and `{t}` point against each other (cosine {cosine:.2f}), and training stalls "
             f"with {_share(seen.left(s))} and {_share(seen.left(t))} of their losses left"
