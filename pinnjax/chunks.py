@@ -4,8 +4,21 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 PyTree = Any
+
+
+def some(points: PyTree, n: int) -> PyTree:
+    """At most n of the points, evenly spaced in their order.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(some(jnp.arange(10), 4), some(jnp.arange(3), 4))
+        [0 3 6 9] [0 1 2]
+    """
+    total = jax.tree.leaves(points)[0].shape[0]
+    return points if total <= n else jax.tree.map(lambda leaf: leaf[jnp.linspace(0, total - 1, n).astype(int)], points)
 
 
 def over_points(function: Callable[[PyTree], PyTree], points: PyTree, chunk: int | None) -> PyTree:
@@ -29,12 +42,12 @@ def total(function: Callable[[PyTree], PyTree], points: PyTree, chunk: int | Non
     whole, rest = divmod(n, chunk)
     stacked = jax.tree.map(lambda p: p[: whole * chunk].reshape(whole, chunk, *p.shape[1:]), points)
     first = jax.tree.map(lambda p: p[0], stacked)
-    start = jax.tree.map(lambda s: jax.numpy.zeros(s.shape, s.dtype), jax.eval_shape(function, first))
+    start = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(function, first))
 
     def add(carry: PyTree, part: PyTree) -> tuple[PyTree, None]:
-        return jax.tree.map(jax.numpy.add, carry, function(part)), None
+        return jax.tree.map(jnp.add, carry, function(part)), None
 
     result, _ = jax.lax.scan(add, start, stacked)
     if rest:
-        result = jax.tree.map(jax.numpy.add, result, function(jax.tree.map(lambda p: p[whole * chunk :], points)))
+        result = jax.tree.map(jnp.add, result, function(jax.tree.map(lambda p: p[whole * chunk :], points)))
     return result

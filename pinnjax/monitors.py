@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from pinnjax import diagnostics, losses
+from pinnjax import chunks, diagnostics, losses
 from pinnjax import point_gradients as point_gradients_
 from pinnjax import terms as terms_
 from pinnjax.monitoring import Monitor, Seen
@@ -59,7 +59,7 @@ def gradients(*, every: int = 1) -> Monitor:
             found[f"cosine/{first}|{second}"] = cosines[i, j]
         return found | {
             "imbalance": diagnostics.imbalance(seen.term_grads),
-            "alignment": 2 * jnp.mean(cosines) - 1,
+            "alignment": diagnostics.alignment(seen.term_grads),
         }
 
     return Monitor(measure, every)
@@ -122,11 +122,8 @@ def saturation(*, term: str, points: int = 256, every: int = 100) -> Monitor:
     """
 
     def measure(seen: Seen) -> dict[str, Array]:
-        at = some(seen.points[term], points)
-        slopes = jax.vmap(lambda x: diagnostics.activations(seen.field(), x))(at)
-        share = lambda flags: jnp.stack([jnp.mean(f) for f in flags]) if flags else jnp.zeros(0)
-        low = [slope < 0.05 for slope in slopes]
-        return {"saturation": share(low), "dead": share([jnp.all(f, axis=0) for f in low])}
+        u, at = seen.field(), chunks.some(seen.points[term], points)
+        return {"saturation": jnp.array(diagnostics.saturation(u, at)), "dead": jnp.array(diagnostics.dead(u, at))}
 
     return Monitor(measure, every)
 
@@ -143,7 +140,7 @@ def point_grad_norms(*, points: int = 256, every: int = 100) -> Monitor:
 
     def measure(seen: Seen) -> dict[str, Array]:
         norms = point_gradients_.point_grad_norms(seen.terms, seen.definition, seen.constants)
-        found = norms(seen.params, _some_of_all(seen, points))
+        found = norms(seen.params, terms_.some_of_each(seen.terms, seen.points, points))
         return {f"point_grad_norm/{t}": jnp.stack([jnp.min(n), jnp.median(n), jnp.max(n)]) for t, n in found.items()}
 
     return Monitor(measure, every)
@@ -170,7 +167,7 @@ def signal_to_noise(*, parts: int = 8, unit: bool = False, every: int = 100) -> 
             return jax.tree.map(lambda v: _parted(v, parts), values)
 
         whole = {
-            name: isinstance(function, terms_.Batchwise) or _count(seen.points[name]) < parts
+            name: isinstance(function, terms_.Batchwise) or jax.tree.leaves(seen.points[name])[0].shape[0] < parts
             for name, function in seen.terms.items()
         }
         owner = lambda residual: residual.split("/")[0]
@@ -206,7 +203,9 @@ def tangent_kernel(*, points: int = 64, every: int = 100) -> Monitor:
     def measure(seen: Seen) -> dict[str, Array]:
         blocks = diagnostics.tangent_kernel(seen.terms, seen.definition, seen.constants)
         found: dict[str, Array] = {}
-        for t, s in diagnostics.spectra(blocks(seen.params, _some_of_all(seen, points))).items():
+        for t, s in diagnostics.spectra(
+            blocks(seen.params, terms_.some_of_each(seen.terms, seen.points, points))
+        ).items():
             found |= {
                 f"ntk_eigenvalues/{t}": s.eigenvalues,
                 f"ntk_trace/{t}": s.trace,
@@ -235,7 +234,7 @@ def curvature(*, points: int = 128, steps: int = 20, every: int = 100) -> Monito
             seen.terms,
             seen.definition,
             seen.params,
-            _some_of_all(seen, points),
+            terms_.some_of_each(seen.terms, seen.points, points),
             seen.constants,
             weights=seen.term_weights,
         )
@@ -284,22 +283,6 @@ def error_by_mode(grid: Array, reference: Array, shape: Sequence[int], *, axis: 
         return {"error_by_mode": error}
 
     return Monitor(measure, every)
-
-
-def some(points: PyTree, n: int) -> PyTree:
-    """At most n of the points, evenly spaced in their order."""
-    total = _count(points)
-    return points if total <= n else jax.tree.map(lambda leaf: leaf[jnp.linspace(0, total - 1, n).astype(int)], points)
-
-
-def _some_of_all(seen: Seen, n: int) -> dict[str, PyTree]:
-    """At most n points of every term but those whose residual needs all."""
-    whole = lambda name: isinstance(seen.terms[name], terms_.Batchwise)
-    return {name: points if whole(name) else some(points, n) for name, points in seen.points.items()}
-
-
-def _count(points: PyTree) -> int:
-    return jax.tree.leaves(points)[0].shape[0]
 
 
 def _parted(values: Array, parts: int) -> Array:

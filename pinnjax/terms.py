@@ -136,6 +136,11 @@ def pullback(
     return linearize
 
 
+def some_of_each(terms: Mapping[str, Any], batch: Mapping[str, PyTree], n: int) -> dict[str, PyTree]:
+    """At most n points of every term but those whose residual needs all."""
+    return {t: p if isinstance(terms[t], Batchwise) else chunks.some(p, n) for t, p in batch.items()}
+
+
 def at_point(name: str, function: Any, definition: Any) -> Callable[[PyTree, PyTree, PyTree], Residuals]:
     """One term as a function of `(params, constants, point)`, a dict with an entry an equation."""
 

@@ -7,8 +7,8 @@ import optax
 import pytest
 
 import pinnjax as pj
+from pinnjax import chunks, monitors
 from pinnjax import diagnostics as d
-from pinnjax import monitors
 from tests import poisson
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -62,7 +62,7 @@ def test_every_monitor_measures_what_its_diagnostic_does():
     close("dead", d.dead(u, BATCH["pde"]))
     norms = pj.point_grad_norms(*parts)(state.params, BATCH)["data"]
     close("point_grad_norm/data", [norms.min(), jnp.median(norms), norms.max()])
-    few = {t: monitors.some(p, 8) for t, p in BATCH.items()}
+    few = {t: chunks.some(p, 8) for t, p in BATCH.items()}
     spectrum = d.spectra(d.tangent_kernel(*parts)(state.params, few))["pde"]
     close("ntk_trace/pde", spectrum.trace)
     np.testing.assert_allclose(metrics["ntk_eigenvalues/pde"][0], spectrum.eigenvalues[0], rtol=1e-3)

@@ -8,14 +8,14 @@ import rich.console
 import rich.table
 
 from pinnjax.bench import balancers, monitors, points, step
-from pinnjax.cli import catalogue, environment
+from pinnjax.cli import choosing, environment
 
 BENCHES = {"step": step.run, "balancers": balancers.run, "points": points.run, "monitors": monitors.run}
 
 
 def run(options: argparse.Namespace) -> int:
     """Run a benchmark, print its ratios, write its JSON."""
-    bench = catalogue.look_up("bench", options.what, BENCHES)
+    bench = choosing.look_up("bench", options.what, BENCHES)
     if options.rounds < 1:
         raise ValueError(f"rounds is {options.rounds}; expected a number >= 1")
     console = rich.console.Console()

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import rich.console
 
-from pinnjax import nn, sampling
-from pinnjax.cli import catalogue
+from pinnjax.cli import catalogue, choosing
 from pinnjax.doctor import Diagnosis, diagnose
 from pinnjax.problems import Problem, Recipe
+from pinnjax.problems.solve import begin, step_options
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,9 +26,9 @@ def run(options: argparse.Namespace) -> int:
     console = rich.console.Console()
     target = _made(options.problem) if ":" in options.problem else None
     if target is None or isinstance(target, Problem):
-        problem = target or catalogue.look_up("problem", options.problem, catalogue.PROBLEMS)
+        problem = target or choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
         name = options.method or problem.default_methods[0]
-        recipe = catalogue.look_up("method", name, problem.recipes)
+        recipe = choosing.look_up("method", name, problem.recipes)
         console.print(f"[bold]{problem.title}[/bold], {name}: {recipe.summary}")
         diagnosis = examine(problem, recipe, steps=options.steps, seed=options.seed)
     else:
@@ -43,26 +42,19 @@ def run(options: argparse.Namespace) -> int:
 
 def examine(problem: Problem, recipe: Recipe, *, steps: int, seed: int = 0) -> Diagnosis:
     """Diagnose a run of a problem: the recipe's network, rules and points, for some steps."""
-    key, model_key = jax.random.split(jax.random.key(seed))
-    numbers = dict(problem.points) | dict(recipe.points or {})
-    sampler = None
-    if recipe.sampler is not None:
-        sampler = recipe.sampler(numbers, jnp.float32)
-    elif recipe.point_weights is None and recipe.resampled:
-        sampler = sampling.resample(lambda k: problem.draw(k, numbers, jnp.float32))
-    drawn = problem.draw(key, numbers, jnp.float32)
+    model, batch, key = begin(problem, recipe, jax.random.key(seed))
+    _, fresh, _ = begin(problem, recipe, jax.random.key(seed + 1))
+    options = step_options(problem, recipe, max(steps, recipe.steps))
+    stay = options["sampler"] is None
     return diagnose(
         problem.terms,
-        recipe.model(**problem.network, rngs=nn.Rngs(model_key)),
-        drawn if sampler is None else None,
-        optimizer=recipe.optimizer(recipe.schedule(max(steps, recipe.steps))),
+        model,
+        batch if stay else None,
         steps=steps,
-        fresh=problem.draw(jax.random.fold_in(key, 1), numbers, jnp.float32) if sampler is None else None,
+        fresh=fresh if stay else None,
         time=problem.time,
         key=key,
-        term_weights=recipe.term_weights,
-        point_weights=recipe.point_weights,
-        sampler=sampler,
+        **options,
     )
 
 

@@ -6,7 +6,7 @@ import rich.console
 import rich.table
 
 from pinnjax import reproduce
-from pinnjax.cli import catalogue
+from pinnjax.cli import catalogue, choosing
 
 
 def run(options: argparse.Namespace) -> int:
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
         "models": _models,
         "studies": _studies,
     }
-    chosen = tables if options.what == "all" else {options.what: catalogue.look_up("list", options.what, tables)}
+    chosen = tables if options.what == "all" else {options.what: choosing.look_up("list", options.what, tables)}
     console = rich.console.Console()
     for table in chosen.values():
         console.print(table())

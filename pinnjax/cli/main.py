@@ -1,6 +1,7 @@
 """Arguments in, exit code out."""
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     lister = commands.add_parser("list", help="what there is")
+    lister.set_defaults(module="listing")
     lister.add_argument(
         "what",
         nargs="?",
@@ -25,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
 
     solver = commands.add_parser("solve", help="train on a problem and compare with the published figures")
+    solver.set_defaults(module="solving")
     solver.add_argument("problem", metavar="PROBLEM", help="see `pinnjax list problems`")
     solver.add_argument(
         "--method", metavar="M", help="a recipe of the problem, or all (default: its fail-and-cure pair)"
@@ -43,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     solver.add_argument("--checkpoint", metavar="DIR", help="save to and resume from this folder")
 
     racer = commands.add_parser("race", help="train with several rules side by side, over several seeds each")
+    racer.set_defaults(module="racing")
     racer.add_argument("problem", metavar="PROBLEM", help="see `pinnjax list problems`")
     racer.add_argument(
         "--term-weights",
@@ -58,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     racer.add_argument("--out", metavar="DIR", help="write the plot race_PROBLEM.png")
 
     reproducer = commands.add_parser("reproduce", help="make published tables and figures anew, and check their claims")
+    reproducer.set_defaults(module="reproducing")
     reproducer.add_argument("study", metavar="NAME", help="see `pinnjax list studies`; or all")
     reproducer.add_argument("--quick", action="store_true", help="one seed and fewer steps, some minutes for all")
     reproducer.add_argument(
@@ -65,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
 
     doctor = commands.add_parser("diagnose", help="train for a short while, say what is wrong and which line to change")
+    doctor.set_defaults(module="diagnosing")
     doctor.add_argument(
         "problem",
         metavar="PROBLEM",
@@ -77,44 +83,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor.add_argument("--json", metavar="FILE", help="write the checks")
 
     bencher = commands.add_parser("bench", help="measure costs as ratios in one run")
+    bencher.set_defaults(module="benching")
     bencher.add_argument("what", metavar="WHAT", help="step, balancers, points or monitors")
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
     bencher.add_argument("--json", metavar="FILE", help="write the figures")
 
     options = parser.parse_args(arguments)
+    import matplotlib
+
+    matplotlib.use("Agg")  # pictures go to files
     try:
-        if options.command == "list":
-            from pinnjax.cli import listing
-
-            return listing.run(options)
-        if options.command == "solve":
-            import matplotlib
-
-            matplotlib.use("Agg")  # pictures go to files
-            from pinnjax.cli import solving
-
-            return solving.run(options)
-        if options.command == "race":
-            import matplotlib
-
-            matplotlib.use("Agg")
-            from pinnjax.cli import racing
-
-            return racing.run(options)
-        if options.command == "diagnose":
-            from pinnjax.cli import diagnosing
-
-            return diagnosing.run(options)
-        if options.command == "reproduce":
-            import matplotlib
-
-            matplotlib.use("Agg")
-            from pinnjax.cli import reproducing
-
-            return reproducing.run(options)
-        from pinnjax.cli import benching
-
-        return benching.run(options)
+        return importlib.import_module(f"pinnjax.cli.{options.module}").run(options)
     except ValueError as error:
         print(f"pinnjax: {error}", file=sys.stderr)
         return 2

@@ -15,14 +15,14 @@ import rich.console
 import rich.table
 
 from pinnjax import plot
-from pinnjax.cli import catalogue, environment
+from pinnjax.cli import catalogue, choosing, environment
 from pinnjax.problems import Lap, Problem, Recipe, race
 from pinnjax.term_weights.tools import EVENTS
 
 
 def run(options: argparse.Namespace) -> int:
     """Train side by side, print the table, write JSON and the plot after every lap."""
-    problem = catalogue.look_up("problem", options.problem, catalogue.PROBLEMS)
+    problem = choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
     recipes = _recipes(problem, options)
     for name in ("seeds", "steps"):
         value = getattr(options, name)
@@ -72,7 +72,7 @@ def _draw_masks(problem: Problem, laps: dict[str, Lap], folder: pathlib.Path) ->
 def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
     """The recipes to race: the problem's own, or one of them with each of the rules asked for."""
     base = options.method or problem.default_methods[0]
-    recipe = catalogue.look_up("method", base, problem.recipes)
+    recipe = choosing.look_up("method", base, problem.recipes)
     if options.term_weights is None and options.point_weights is None:
         return {base: recipe} if options.method else dict(problem.recipes)
     term_rules = _rules(options.term_weights, catalogue.TERM_WEIGHTS)
@@ -80,7 +80,7 @@ def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]
     found = {}
     for term_rule, point_rule in itertools.product(term_rules, point_rules):
         label = " + ".join(filter(None, (term_rule, point_rule)))
-        changes: dict[str, Any] = catalogue.changes(term_rule, point_rule, problem)
+        changes: dict[str, Any] = choosing.changes(term_rule, point_rule, problem)
         found[label] = dataclasses.replace(recipe, summary=label, published=None, **changes)
     return found
 
@@ -88,7 +88,7 @@ def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]
 def _rules(text: str | None, table: dict[str, catalogue.Entry]) -> list[str | None]:
     if text is None:
         return [None]
-    return [name for rule in catalogue.split(text) for name in (table if rule == "all" else [rule])]
+    return [name for rule in choosing.split(text) for name in (table if rule == "all" else [rule])]
 
 
 def _record(problem: Problem, laps: dict[str, Lap]) -> dict[str, Any]:

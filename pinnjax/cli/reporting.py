@@ -18,8 +18,9 @@ from pinnjax import diagnostics, losses, plot
 from pinnjax import terms as terms_
 from pinnjax.cli import diagnosing, environment, pictures
 from pinnjax.doctor import Diagnosis
-from pinnjax.monitors import some
 from pinnjax.problems import Problem, Recipe, Solution
+from pinnjax.problems.gradients import layer_gradients
+from pinnjax.problems.solve import numbers_of_points
 
 PROBE = 1000  # steps of the diagnosis, at most those of the run
 STYLE = """
@@ -53,8 +54,9 @@ def write(
     diagnoses = {}
     for name, solution in solutions.items():
         diagnoses[name] = diagnosing.examine(problem, recipes[name], steps=min(PROBE, solution.steps), seed=seed)
-        drawn[f"gradients_{name}"] = _gradients(problem, solution)
-        drawn[f"state_{name}"] = _state(problem, solution, diagnoses[name])
+        weights = {t: float(solution.history[f"weight/{t}"][-1]) for t in solution.state.nonfinite}
+        drawn[f"gradients_{name}"] = plot.gradient_histograms(layer_gradients(problem, solution.state, weights))
+        drawn[f"state_{name}"] = _state(problem, solution, weights, diagnoses[name])
     images = {name: _image(figure) for name, figure in drawn.items()}
     parts = [
         f"<h1>{html.escape(problem.title)}</h1>",
@@ -90,36 +92,25 @@ def _configuration(
         "versions": versions,
     }
     for name, solution in solutions.items():
-        numbers = dict(problem.points) | dict(recipes[name].points or {})
+        numbers = numbers_of_points(problem, recipes[name])
         points = ", ".join(f"{count} {term}" for term, count in numbers.items())
         rows[name] = f"{recipes[name].summary}; {solution.steps} steps; points: {points}"
     cells = "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(value)}</dd>" for key, value in rows.items())
     return f"<dl>{cells}</dl>"
 
 
-def _gradients(problem: Problem, solution: Solution) -> Figure:
-    state = solution.state
-    evaluate = jax.jit(losses.value_and_grads(problem.terms, state.definition, state.constants))
-    _, term_grads = evaluate(state.params, problem.draw(jax.random.key(0), problem.points, None))
-    last = {t: float(solution.history[f"weight/{t}"][-1]) for t in term_grads}
-    layers = diagnostics.by_layer(term_grads)
-    weighted = {layer: {t: last[t] * np.asarray(g) for t, g in found.items()} for layer, found in layers.items()}
-    return plot.gradient_histograms(weighted)
-
-
-def _state(problem: Problem, solution: Solution, diagnosis: Diagnosis) -> Figure:
+def _state(problem: Problem, solution: Solution, weights: Mapping[str, float], diagnosis: Diagnosis) -> Figure:
     state, definition, constants = solution.state, solution.state.definition, solution.state.constants
     batch = problem.draw(jax.random.key(0), problem.points, None)
-    few = {t: some(p, 64) for t, p in batch.items()}
+    few = terms_.some_of_each(problem.terms, batch, 64)
     residuals = jax.jit(terms_.residuals(problem.terms, definition, constants))(state.params, batch)
     kernel = diagnostics.tangent_kernel(problem.terms, definition, constants)
     blocks = jax.jit(lambda p: diagnostics.spectra(kernel(p, few)))(state.params)
-    last = {t: float(solution.history[f"weight/{t}"][-1]) for t in residuals}
 
     @jax.jit
     def ritz(params: object) -> dict[str, jax.Array]:
         hessian, gauss_newton, size = diagnostics.products(
-            problem.terms, definition, params, few, constants, weights=last
+            problem.terms, definition, params, few, constants, weights=weights
         )
         find = lambda product: diagnostics.lanczos(product, size, key=jax.random.key(0), steps=min(30, size))
         return {"Hessian": find(hessian), "Gauss-Newton": find(gauss_newton)}

@@ -8,7 +8,7 @@ import rich.console
 import rich.table
 
 from pinnjax import reproduce
-from pinnjax.cli import catalogue, environment
+from pinnjax.cli import choosing, environment
 from pinnjax.reproduce import Report, Study
 
 STUDIES = {study.name: study for study in reproduce.STUDIES}
@@ -17,7 +17,7 @@ STUDIES = {study.name: study for study in reproduce.STUDIES}
 def run(options: argparse.Namespace) -> int:
     """Reproduce one study or all; exit code 1 when a claim does not hold."""
     one = options.study != "all"
-    studies = [catalogue.look_up("study", options.study, STUDIES)] if one else list(STUDIES.values())
+    studies = [choosing.look_up("study", options.study, STUDIES)] if one else list(STUDIES.values())
     folder = pathlib.Path(options.out) / ("quick" if options.quick else "full")
     folder.mkdir(parents=True, exist_ok=True)
     console = rich.console.Console()

@@ -10,13 +10,13 @@ import jax
 import rich.console
 import rich.table
 
-from pinnjax.cli import catalogue, environment, pictures, reporting
+from pinnjax.cli import catalogue, choosing, environment, pictures, reporting
 from pinnjax.problems import Problem, Recipe, Solution, solve
 
 
 def run(options: argparse.Namespace) -> int:
     """Train with each method asked for; print the table; write JSON and plots."""
-    problem = catalogue.look_up("problem", options.problem, catalogue.PROBLEMS)
+    problem = choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
     recipes = _recipes(problem, options)
     if options.dtype not in ("float32", "float64"):
         raise ValueError(f"dtype is {options.dtype!r}; expected float32 or float64")
@@ -61,15 +61,15 @@ def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]
     elif options.method == "all":
         names = list(problem.recipes)
     else:
-        catalogue.look_up("method", options.method, dict(problem.recipes) | {"all": None})
+        choosing.look_up("method", options.method, dict(problem.recipes) | {"all": None})
         names = [options.method]
     recipes = {name: problem.recipes[name] for name in names}
     if not changed:
         return recipes
 
-    changes = catalogue.changes(options.term_weights, options.point_weights, problem)
+    changes = choosing.changes(options.term_weights, options.point_weights, problem)
     if options.model:
-        changes["model"] = problem.module(catalogue.look_up("model", options.model, catalogue.MODELS))
+        changes["model"] = problem.module(choosing.look_up("model", options.model, catalogue.MODELS))
     summary = ", ".join(filter(None, [options.model, options.term_weights, options.point_weights]))
     changes |= {"summary": summary, "published": None}
     # Only a method that was asked for lends its name: what is left of a default recipe is its set-up.

@@ -35,7 +35,8 @@ def diagnose(
         optimizer: as in `pinnjax.train_step`; Adam with a learning rate of 1e-3 when None.
         steps: of training. Pathologies show early; a thousand steps are usually enough.
         fresh: `{term: points}` that training does not see, for the gap between them and the training points.
-        exact: the exact solution, a field, where there is one: is each condition the one that it satisfies?
+        exact: the exact solution, a field, where there is one: is each condition the one that it satisfies? Where the
+            terms read coefficients from the model (`u.nu`), a module that has them.
         time: index of the coordinate that is time, where there is one: are early times learnt first?
         key: for a sampler.
         **options: of `pinnjax.train_step`: `term_weights`, `point_weights`, `sampler`, `chunk`.

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax import bridge, diagnostics, losses, monitors, point_gradients
+from pinnjax import bridge, checks, diagnostics, losses, monitors, nn, point_gradients
 from pinnjax import terms as terms_
 from pinnjax.fit import fit
 from pinnjax.step import TrainState, train_step
@@ -116,6 +116,7 @@ def probe(
     **options: Any,
 ) -> Evidence:
     """Measure, train for some steps, and measure again; arguments as in `pinnjax.diagnose`."""
+    checks.known_names("diagnose: fresh", terms, fresh or {})
     every = max(1, steps // RECORDS)
     seen = [monitors.gradients(every=every), monitors.homogeneity(every=every)]
     sampler = options.get("sampler")
@@ -137,12 +138,14 @@ def probe(
     if exact is None:
         unmeasured["wrong conditions"] = "no exact solution was given: exact=u, a field"
 
-    def snapshot(at: TrainState) -> Snapshot:
-        return _snapshot(terms, at, points, arrays, box, fresh or {}, in_time, time)
-
-    broken = _broken(terms, state, points)
-    start = snapshot(state)
-    reference = None if exact is None else _reference(terms, exact, state, points)
+    measure = _measurement(terms, state, points, arrays, box, fresh or {}, in_time, time)
+    start = measure(state)
+    # What is not finite is looked for only where there is something.
+    broken = {} if np.isfinite(list(start.losses.values())).all() else _broken(terms, state, points)
+    reference = None
+    if exact is not None:
+        exactly = _exactly(terms, exact, points)
+        reference = {t: (exactly[t], float(np.sqrt(start.losses[t]))) for t in exactly}
     history: dict[str, np.ndarray] = {}
     if steps and not broken:
         with warnings.catch_warnings():
@@ -155,7 +158,7 @@ def probe(
         steps=done,
         history=history,
         start=start,
-        end=snapshot(state) if done else start,
+        end=measure(state) if done else start,
         box=box,
         reference=reference,
         broken=broken,
@@ -166,7 +169,7 @@ def probe(
     )
 
 
-def _snapshot(
+def _measurement(
     terms: Mapping[str, Any],
     state: TrainState,
     points: Mapping[str, PyTree],
@@ -175,50 +178,51 @@ def _snapshot(
     fresh: Mapping[str, PyTree],
     in_time: str | None,
     time: int | None,
-) -> Snapshot:
+) -> Callable[[TrainState], Snapshot]:
+    """What takes a snapshot of a state of this run; compiled once."""
     definition, constants = state.definition, state.constants
     evaluate = terms_.residuals(terms, definition, constants)
-    lambdas = scaling.current(state.term_weights, jax.eval_shape(evaluate, state.params, points))
+    evaluate_fresh = terms_.residuals({t: terms[t] for t in fresh}, definition, constants) if fresh else None
+    few = terms_.some_of_each(terms, points, SEEN_POINTS)
+    at_points = {t: few[t] for t in arrays}
+    widest = max(at_points.values(), key=len, default=None)
 
     @jax.jit
     def measure(params: PyTree) -> dict[str, PyTree]:
         residuals = evaluate(params, points)
-        some = {t: monitors.some(p, SEEN_POINTS) for t, p in arrays.items()}
-        waves: dict[str, Array] = {}
-        for t, x in some.items():
-            if len(x) < MANY:
-                continue
-            at = terms_.at_point(t, terms[t], definition)
-            size = jnp.asarray(box[t][1] - box[t][0], x.dtype)
-            waves |= _waves(functools.partial(at, params, constants), x, size)
-        norms = point_gradients.point_grad_norms(terms, definition, constants)(params, dict(points) | some)
         u = bridge.field(definition, params, constants)
-        widest = max(some.values(), key=len, default=None)
-        slopes = [] if widest is None else jax.vmap(functools.partial(diagnostics.activations, u))(widest)
-        low = [slope < 0.05 for slope in slopes]
-        on_fresh = terms_.residuals({t: terms[t] for t in fresh}, definition, constants)(params, fresh) if fresh else {}
+        norms = point_gradients.point_grad_norms(terms, definition, constants)(params, few)
+        waves: dict[str, Array] = {}
+        for t, x in at_points.items():
+            if len(x) >= MANY:
+                at = functools.partial(terms_.at_point(t, terms[t], definition), params, constants)
+                waves |= _waves(at, x, jnp.asarray(box[t][1] - box[t][0], x.dtype))
         by_time = None
         if in_time is not None and time is not None:
-            at_times = jnp.concatenate(
-                [jnp.reshape(r, (len(r), -1)) for t, r in residuals.items() if t.split("/")[0] == in_time], axis=1
-            )
+            equations = [jnp.reshape(r, (len(r), -1)) for t, r in residuals.items() if t.split("/")[0] == in_time]
             interval = (float(box[in_time][0][time]), float(box[in_time][1][time]))
-            times = jnp.asarray(arrays[in_time])[:, time]
-            by_time = diagnostics.time_losses(at_times, times, interval=interval, slices=SLICES)
+            by_time = diagnostics.time_losses(
+                jnp.concatenate(equations, axis=1), arrays[in_time][:, time], interval=interval, slices=SLICES
+            )
         return {
             "losses": {t: losses.loss(r) for t, r in residuals.items()},
             "homogeneity": {t: diagnostics.homogeneity(r) for t, r in residuals.items()},
             "waves": waves,
-            "rates": {t: lambdas[t] * jnp.mean(n**2) for t, n in norms.items()},
-            "saturation": jnp.array([jnp.mean(flags) for flags in low]),
-            "dead": jnp.array([jnp.mean(jnp.all(flags, axis=0)) for flags in low]),
-            "fresh": {t: losses.loss(r) for t, r in on_fresh.items()},
+            "rates": {t: jnp.mean(n**2) for t, n in norms.items()},
+            "saturation": jnp.array([] if widest is None else diagnostics.saturation(u, widest)),
+            "dead": jnp.array([] if widest is None else diagnostics.dead(u, widest)),
+            "fresh": {t: losses.loss(r) for t, r in evaluate_fresh(params, fresh).items()} if evaluate_fresh else {},
             "time_losses": by_time,
         }
 
-    found = jax.device_get(measure(state.params))
-    numbers = ("losses", "homogeneity", "rates", "fresh")
-    return Snapshot(**found | {name: {t: float(v) for t, v in found[name].items()} for name in numbers})
+    def snapshot(at: TrainState) -> Snapshot:
+        found = jax.device_get(measure(at.params))
+        numbers = {name: {t: float(v) for t, v in found[name].items()} for name in ("losses", "homogeneity", "fresh")}
+        weights = scaling.current(at.term_weights, jax.eval_shape(evaluate, at.params, points))
+        rates = {t: float(weights[t]) * float(rate) for t, rate in found["rates"].items()}
+        return Snapshot(**found | numbers | {"rates": rates})
+
+    return snapshot
 
 
 def _waves(
@@ -253,20 +257,11 @@ def _broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, Py
     return found
 
 
-def _reference(
-    terms: Mapping[str, Any], exact: Callable[[Array], Array], state: TrainState, points: Mapping[str, PyTree]
-) -> dict[str, tuple[float, float]]:
-    """Root mean square residuals of the exact solution, and of the untrained network.
-
-    The terms see the exact solution itself, which may have the unknown coefficients of an inverse problem.
-    """
-    at_start = jax.jit(terms_.residuals(terms, state.definition, state.constants))(state.params, points)
-    rms = lambda r: float(jnp.sqrt(losses.loss(jnp.atleast_1d(r))))
-    found: dict[str, tuple[float, float]] = {}
-    for name, function in terms.items():
-        pointwise = not isinstance(function, terms_.Batchwise)
-        at = lambda x, function=function: function(exact, x)
-        values = jax.jit(jax.vmap(at) if pointwise else at)(points[name])
-        equations = {f"{name}/{k}": v for k, v in values.items()} if isinstance(values, Mapping) else {name: values}
-        found |= {t: (rms(r), rms(at_start[t])) for t, r in equations.items()}
-    return found
+def _exactly(
+    terms: Mapping[str, Any], exact: Callable[[Array], Array], points: Mapping[str, PyTree]
+) -> dict[str, float]:
+    """Root mean square residuals of the exact solution; a module where the terms read coefficients from it."""
+    as_model = exact if isinstance(exact, nn.Module) else (lambda _, x: exact(x), ())
+    definition, params, constants = bridge.split(as_model)
+    residuals = jax.jit(terms_.residuals(terms, definition, constants))(params, points)
+    return {t: float(jnp.sqrt(losses.loss(r))) for t, r in residuals.items()}

@@ -40,7 +40,7 @@ def nonfinite(seen: Evidence) -> list[Check]:
 
 
 def wrong_condition(seen: Evidence) -> list[Check]:
-    """A term that the exact solution does not satisfy: a wrong sign, a wrong factor, a wrong side."""
+    """A term that the exact solution does not satisfy, beyond the noise of data: a wrong sign, factor or side."""
     if seen.reference is None:
         return []
     found = []
@@ -52,7 +52,7 @@ def wrong_condition(seen: Evidence) -> list[Check]:
         )
         change = f"look at `{term}` again: a sign, a factor, the side on which it is imposed"
         about = f"|residual of `{term}`| of the exact solution / of the untrained network"
-        found.append(Check("wrong condition", about, ratio, 0.01, OURS, ratio > 0.01, words, change))
+        found.append(Check("wrong condition", about, ratio, 0.1, OURS, ratio > 0.1, words, change))
     return found
 
 

@@ -101,25 +101,42 @@ def prepare(
     """
     if jnp.dtype(dtype) == jnp.float64 and not jax.config.read("jax_enable_x64"):
         raise ValueError('dtype is float64; expected float32, or jax.config.update("jax_enable_x64", True) beforehand')
-    numbers = dict(problem.points) | dict(recipe.points or {})
-    stay = recipe.point_weights is not None or not recipe.resampled
-    sampler = None
-    if recipe.sampler is not None:
-        sampler = recipe.sampler(numbers, dtype)
-    elif not stay:
-        sampler = sampling.resample(lambda k: problem.draw(k, numbers, dtype))
-    train = train_step(
-        problem.terms,
-        recipe.optimizer(recipe.schedule(steps)),
-        term_weights=recipe.term_weights,
-        point_weights=recipe.point_weights,
-        sampler=sampler,
-    )
+    options = step_options(problem, recipe, steps, dtype)
+    train = train_step(problem.terms, **options)
 
     def start(key: Array) -> tuple[TrainState, dict[str, PyTree] | None]:
-        key, model_key = jax.random.split(key)
-        batch = problem.draw(key, numbers, dtype) if sampler is None else None
-        model = recipe.model(**problem.network, param_dtype=dtype, rngs=nn.Rngs(model_key))
+        model, drawn, key = begin(problem, recipe, key, dtype)
+        batch = drawn if options["sampler"] is None else None
         return train.init(model, batch, key=key), batch
 
     return train, start
+
+
+def step_options(problem: Problem, recipe: Recipe, steps: int, dtype: Any = jnp.float32) -> dict[str, Any]:
+    """What a recipe gives `pinnjax.train_step` beside the terms: optimiser, weights and sampler."""
+    numbers = numbers_of_points(problem, recipe)
+    sampler = None
+    if recipe.sampler is not None:
+        sampler = recipe.sampler(numbers, dtype)
+    elif recipe.point_weights is None and recipe.resampled:
+        sampler = sampling.resample(lambda key: problem.draw(key, numbers, dtype))
+    return {
+        "optimizer": recipe.optimizer(recipe.schedule(steps)),
+        "term_weights": recipe.term_weights,
+        "point_weights": recipe.point_weights,
+        "sampler": sampler,
+    }
+
+
+def begin(
+    problem: Problem, recipe: Recipe, key: Array, dtype: Any = jnp.float32
+) -> tuple[Any, dict[str, PyTree], Array]:
+    """The model of a run, points drawn once, and the key that is left for a sampler."""
+    key, model_key = jax.random.split(key)
+    model = recipe.model(**problem.network, param_dtype=dtype, rngs=nn.Rngs(model_key))
+    return model, problem.draw(key, numbers_of_points(problem, recipe), dtype), key
+
+
+def numbers_of_points(problem: Problem, recipe: Recipe) -> dict[str, int]:
+    """The recipe's numbers of points where it has its own, else the problem's."""
+    return dict(problem.points) | dict(recipe.points or {})

@@ -11,9 +11,9 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from pinnjax import losses, plot
-from pinnjax.diagnostics import by_layer
+from pinnjax import plot
 from pinnjax.problems import Lap, Problem, cavity, cavity_uvp, helmholtz, klein_gordon
+from pinnjax.problems.gradients import layer_gradients
 from pinnjax.reproduce.study import Check, Claims, Results, Run, Study
 
 METHODS = ("M1", "M2", "M3", "M4")
@@ -21,17 +21,13 @@ SPECTRAL = "relative_spectral"  # the norm of the published figures of the cavit
 SOURCE = "Wang, Teng & Perdikaris 2021"
 
 
-def layer_gradients(problem: Problem, lap: Lap) -> dict[str, np.ndarray]:
+def last_gradients(problem: Problem, lap: Lap) -> dict[str, np.ndarray]:
     """Gradients of the weighted terms at the end of the first seed's run, `{layer|term: (p,)}`."""
     state = jax.tree.map(lambda leaf: leaf[0], lap.states)
-    batch = problem.draw(jax.random.key(0), problem.points, None)
-    evaluate = losses.value_and_grads(problem.terms, state.definition, state.constants)
-    _, term_grads = jax.jit(evaluate)(state.params, batch)
-    found = {}
-    for layer, gradients in by_layer(term_grads).items():
-        for term, gradient in gradients.items():
-            found[f"{layer}|{term}"] = np.asarray(gradient) * lap.history[f"weight/{term}"][-1, 0]
-    return found
+    prefix = "weight/"
+    weights = {name.removeprefix(prefix): v[-1, 0] for name, v in lap.history.items() if name.startswith(prefix)}
+    layers = layer_gradients(problem, state, weights)
+    return {f"{layer}|{term}": gradient for layer, terms in layers.items() for term, gradient in terms.items()}
 
 
 def figures(results: Results) -> dict[str, Figure]:
@@ -97,7 +93,7 @@ def _study(
         claims=claims,
         quick_claims=quick_claims,
         figures=figures,
-        extras=layer_gradients,
+        extras=last_gradients,
         compared=compared,
     )
 

@@ -2,7 +2,8 @@
 
 from pinnjax.sampling.adaptive import r3, rad, rar_d, rar_g
 from pinnjax.sampling.box import box, box_faces
-from pinnjax.sampling.domains import Box, Difference, Disk, Domain, Polygon, Union
+from pinnjax.sampling.combined import Difference, Union
+from pinnjax.sampling.domains import Box, Disk, Domain, Polygon
 from pinnjax.sampling.pools import importance, minibatches
 from pinnjax.sampling.sampler import Draw, Sampler, combine, resample
 from pinnjax.sampling.sets import grid, quasi, r2
