@@ -21,6 +21,7 @@ class Union:
 
     Example:
         >>> import jax
+        >>> from pinnjax.sampling import Box, Disk
         >>> both = Union((Box((0.0, 0.0), (2.0, 1.0)), Disk((2.0, 0.5), 0.5)))
         >>> x, normals = both.boundary(jax.random.key(0), 200)
         >>> print(bool(both.contains(x - 1e-3 * normals).all()), bool(both.contains(x + 1e-3 * normals).any()))
@@ -88,6 +89,7 @@ class Difference:
 
     Example:
         >>> import jax
+        >>> from pinnjax.sampling import Box, Disk
         >>> plate = Difference(Box((0.0, 0.0), (1.0, 1.0)), Disk((0.5, 0.5), 0.25))
         >>> print(bool(plate.contains(plate.inside(jax.random.key(0), 200)).all()))
         True
