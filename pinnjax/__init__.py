@@ -11,6 +11,7 @@ from pinnjax.monitoring import Monitor
 from pinnjax.point_gradients import point_grad_norms
 from pinnjax.point_weights import (
     brdr,
+    by_position,
     causal,
     gradient_norm_points,
     pecann,
@@ -71,6 +72,7 @@ __all__ = [
     "batchwise",
     "bounded",
     "brdr",
+    "by_position",
     "cagrad",
     "causal",
     "component",

@@ -1,9 +1,13 @@
 """The lid-driven cavity: refinement, its equations by finite differences, and published figures of others."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
 
+from pinnjax.problems import corner_flow
+from pinnjax.problems.cavity import stream
 from pinnjax.problems.references import cavity, load
 
 # Ghia, Ghia & Shin 1982, tables I and II: u at x = 1/2, v at y = 1/2, on a grid of 129². Without the walls, and without
@@ -137,6 +141,34 @@ def test_the_corners_are_those_of_the_paint_scraper(fine, corner):
         differences.append(np.max(np.abs(psi / r - g)))
     assert differences[0] < 1e-3
     assert 8 < differences[0] / differences[1] < 12
+
+
+def test_the_corner_flow_of_the_networks_is_slow_flow_and_holds_the_lid_and_the_walls(x64):
+    """Δu / Re = ∇p and continuity, by automatic differentiation; u = 1 on the lid from either corner."""
+    lift = lambda x: corner_flow.uvp(x, 100.0)
+    points = jnp.array([[0.3, 0.6], [0.05, 0.97], [0.9, 0.9], [0.999, 0.998]])
+    jacobian, hessian = jax.vmap(jax.jacfwd(lift))(points), jax.vmap(jax.hessian(lift))(points)
+    spread = jnp.trace(hessian[:, :2], axis1=-2, axis2=-1) / 100
+    np.testing.assert_allclose(spread, jacobian[:, 2], rtol=1e-9)
+    np.testing.assert_allclose(jacobian[:, 0, 0] + jacobian[:, 1, 1], 0, atol=1e-9)
+    u, v, p = stream(lambda x: corner_flow.psi_p(x, 100.0))
+    np.testing.assert_allclose(jax.vmap(lambda x: jnp.stack([u(x), v(x), p(x)]))(points), jax.vmap(lift)(points))
+    lid = jnp.linspace(0, 1, 11)
+    np.testing.assert_allclose(jax.vmap(lift)(jnp.stack([lid, 0 * lid + 1], axis=1))[:, 0], 2, rtol=1e-5)
+    # Down the left wall the left corner's flow is at rest: what moves there is the right corner's, smoothly.
+    wall = jax.vmap(lift)(jnp.stack([0 * lid, 1 - 1e-3 * (1 + lid)], axis=1))
+    np.testing.assert_allclose(wall[:, :2], jnp.array([[1.0, 0.0]] * 11), atol=1e-2)
+
+
+@pytest.mark.parametrize("corner", [0, 1])
+def test_what_the_corner_flow_leaves_of_the_pressure_is_mild(fine, corner, x64):
+    """In the reference p is as 1/r there, 20 at r = 1e-3. What is left is some -log r, as inertia makes it."""
+    r = np.array([1e-2, 1e-3])
+    x, y = (1 - r if corner else r), 1 - r
+    lift = jax.vmap(lambda x: corner_flow.uvp(x, 100.0))(jnp.stack([x, y], axis=1))
+    p = fine(x, y)[3]
+    assert np.all(np.abs(p * r) > 0.014)
+    assert np.all(np.abs(p - lift[:, 2]) < 1)
 
 
 def test_the_terms_of_inertia_in_the_corners_pay(monkeypatch):

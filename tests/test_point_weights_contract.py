@@ -82,6 +82,15 @@ RULES = {
         injected=lambda: optax.inject_hyperparams(pj.brdr)(decay=0.9, smoothing=0.5),
         apart=False,
     ),
+    "by_position": Case(
+        make=lambda reference="pde": pj.by_position({reference: lambda x: 2.0 + x[0]}),
+        initial=lambda found: {  # all points are at 0, see apply
+            t: jnp.full_like(r, 2.0 if t == "pde" else 1.0) for t, r in found.items()
+        },
+        injected=lambda: optax.inject_hyperparams(pj.by_position, static_args=("weights",))(
+            weights={"pde": lambda x: 2.0 + x[0]}
+        ),
+    ),
     "causal": Case(
         make=lambda reference="pde": pj.causal([reference], interval=(0.0, 1.0), chunks=3, epsilon=1e-3),
         initial=1.0,  # at one time, see apply

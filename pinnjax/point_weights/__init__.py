@@ -6,6 +6,7 @@ as `optax.clip`. The loss of a term is mean_i w_i |r_i|², and no gradient flows
 """
 
 from pinnjax.point_weights.brdr import BRDRState, brdr
+from pinnjax.point_weights.by_position import by_position
 from pinnjax.point_weights.causal import CausalState, causal
 from pinnjax.point_weights.gradient_norm_points import GradientNormPointsState, gradient_norm_points
 from pinnjax.point_weights.pecann import PECANNState, pecann
@@ -24,6 +25,7 @@ __all__ = [
     "TravellingState",
     "VRBAState",
     "brdr",
+    "by_position",
     "causal",
     "gradient_norm_points",
     "pecann",

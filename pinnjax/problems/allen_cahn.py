@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.point_weights import causal, residual_attention
+from pinnjax.point_weights import by_position, causal, residual_attention
 from pinnjax.problems.problem import Problem, Recipe, grid
 from pinnjax.problems.references import load
 from pinnjax.problems.schedules import cosine
@@ -57,23 +57,13 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def early(rate: float) -> optax.GradientTransformationExtraArgs:
-    """Point weights e^{rate (1/2 - t)}: a residual counts for what the equation makes of it by t = 1.
+def early(x: Float[Array, " 2"]) -> Float[Array, ""]:
+    """Weight e^{5 (1/2 - t)}: a residual counts for what the equation makes of it by t = 1.
 
     Where u is near 0 an error obeys e_t = 5 e + r, so it has grown by e^{5 (1 - t)} at the end: at t = 0 it matters 148
-    times as much. A weight belongs to a time here, and nothing is remembered.
+    times as much.
     """
-
-    def update(weights: dict, state: Any, params: Any = None, *, points: Mapping, **extra: Any) -> tuple[dict, Any]:
-        del params, extra
-        return weights | {"pde": weights["pde"] * jnp.exp(rate * (0.5 - points["pde"][:, 0]))}, state
-
-    return optax.GradientTransformationExtraArgs(lambda residuals: optax.EmptyState(), update)
-
-
-def resampled(points: Mapping[str, int], dtype: Any) -> sampling.Sampler:
-    """New points in every step; causal and early weights belong to times, not to points."""
-    return sampling.resample(lambda key: draw(key, points, dtype))
+    return jnp.exp(5 * (0.5 - x[0]))
 
 
 def starting_right(**network: Any) -> nn.Constrained:
@@ -95,9 +85,9 @@ EXACT_START: dict[str, Any] = {
     "schedule": warm_cosine,
     "steps": 40_000,
     "optimizer": optax.contrib.muon,
-    "sampler": resampled,
+    "resampled": True,  # causal and early weights belong to times, not to points
 }
-CAUSAL = causal(["pde"], interval=(0.0, 1.0))
+CAUSAL, EARLY = causal(["pde"], interval=(0.0, 1.0)), by_position({"pde": early})
 
 allen_cahn = Problem(
     name="allen_cahn",
@@ -128,7 +118,7 @@ allen_cahn = Problem(
             **SETUP,
         ),
         "causal": Recipe("modified MLP, exact at t = 0, causal weights, Muon", **EXACT_START, point_weights=CAUSAL),
-        "early": Recipe("the same, weights that fall with time", **EXACT_START, point_weights=early(5.0)),
+        "early": Recipe("the same, weights that fall with time", **EXACT_START, point_weights=EARLY),
     },
     default_methods=("plain", "early"),
 )

@@ -39,9 +39,10 @@ class Recipe:
         steps: default number of steps.
         optimizer: what makes an optimiser of the schedule.
         term_weights: term-space transform.
-        point_weights: point-space transform; the points are then drawn once and kept, since weights belong to points.
+        point_weights: point-space transform.
         points: number of points, where not the problem's own.
-        resampled: whether points are drawn anew in every step, where neither `point_weights` nor `sampler` is given.
+        resampled: whether points are drawn anew in every step, where no `sampler` is given; None does so unless
+            `point_weights` are, which often belong to points.
         sampler: function of the numbers of points and the dtype; the sampler of all terms.
         published: relative L2 error in the source; None where there is none.
     """
@@ -54,7 +55,7 @@ class Recipe:
     term_weights: optax.GradientTransformation | None = None
     point_weights: optax.GradientTransformation | None = None
     points: Mapping[str, int] | None = None
-    resampled: bool = True
+    resampled: bool | None = None
     sampler: Callable[[Mapping[str, int], Any], Sampler] | None = None
     published: float | None = None
 

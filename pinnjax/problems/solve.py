@@ -118,7 +118,7 @@ def step_options(problem: Problem, recipe: Recipe, steps: int, dtype: Any = jnp.
     sampler = None
     if recipe.sampler is not None:
         sampler = recipe.sampler(numbers, dtype)
-    elif recipe.point_weights is None and recipe.resampled:
+    elif recipe.point_weights is None if recipe.resampled is None else recipe.resampled:
         sampler = sampling.resample(lambda key: problem.draw(key, numbers, dtype))
     return {
         "optimizer": recipe.optimizer(recipe.schedule(steps)),
