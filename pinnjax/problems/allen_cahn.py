@@ -6,24 +6,19 @@ References:
 
   Wang, Sankaran, Perdikaris, `Respecting causality for training physics-informed neural networks
   <https://arxiv.org/abs/2203.07404>`_, 2022 (exact periodicity; causal weights).
-
-  De Ryck, Mishra, `Error analysis for PINNs approximating Kolmogorov PDEs
-  <https://arxiv.org/abs/2106.14473>`_, 2021 (errors grow as Grönwall's inequality says).
-
-  Jordan et al., `Muon: an optimizer for hidden layers <https://kellerjordan.github.io/posts/muon>`_, 2024 (the
-  optimiser of the early and causal recipes, from optax).
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.point_weights import by_position, causal, residual_attention
+from pinnjax.point_weights import causal, residual_attention
+from pinnjax.problems.exact_start import exact_start
 from pinnjax.problems.problem import Problem, Recipe, grid
 from pinnjax.problems.references import load
 from pinnjax.problems.schedules import cosine
@@ -57,37 +52,12 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
     }
 
 
-def early(x: Float[Array, " 2"]) -> Float[Array, ""]:
-    """Weight e^{5 (1/2 - t)}: a residual counts for what the equation makes of it by t = 1.
-
-    Where u is near 0 an error obeys e_t = 5 e + r, so it has grown by e^{5 (1 - t)} at the end: at t = 0 it matters 148
-    times as much.
-    """
-    return jnp.exp(5 * (0.5 - x[0]))
-
-
-def starting_right(**network: Any) -> nn.Constrained:
-    """The modified network with the initial condition built in, u = x² cos(πx) + t N(t, x)."""
-    return nn.Constrained(nn.ModifiedMLP(**network), lift=initial, factor=lambda x: x[0])
-
-
-def warm_cosine(steps: int) -> optax.Schedule:
-    """Up to 1e-2 within 500 steps and down to zero along a cosine."""
-    return optax.warmup_cosine_decay_schedule(0.0, 1e-2, min(500, steps // 2), steps)
-
-
 REFERENCE = load("allen_cahn")
 GRID = grid(REFERENCE["t"], REFERENCE["x"])
 HARMONICS = 5
 SETUP: dict[str, Any] = {"schedule": cosine(2e-3), "steps": 30_000}
-EXACT_START: dict[str, Any] = {
-    "model": starting_right,
-    "schedule": warm_cosine,
-    "steps": 40_000,
-    "optimizer": optax.contrib.muon,
-    "resampled": True,  # causal and early weights belong to times, not to points
-}
-CAUSAL, EARLY = causal(["pde"], interval=(0.0, 1.0)), by_position({"pde": early})
+# Where u is near 0 an error obeys e_t = 5 e + r, so a residual at t has grown by e^{5 (1 - t)} at the end.
+EARLY = exact_start(initial, rate=5.0, steps=40_000)
 
 allen_cahn = Problem(
     name="allen_cahn",
@@ -117,8 +87,12 @@ allen_cahn = Problem(
             term_weights=fixed({"ic": 100.0}),
             **SETUP,
         ),
-        "causal": Recipe("modified MLP, exact at t = 0, causal weights, Muon", **EXACT_START, point_weights=CAUSAL),
-        "early": Recipe("the same, weights that fall with time", **EXACT_START, point_weights=EARLY),
+        "causal": dataclasses.replace(
+            EARLY,
+            summary="modified MLP, exact at t = 0, causal weights, Muon",
+            point_weights=causal(["pde"], interval=(0.0, 1.0)),
+        ),
+        "early": EARLY,
     },
     default_methods=("plain", "early"),
 )

@@ -149,7 +149,7 @@ def cavity_with(reynolds: float, form: Callable[[Field], tuple[Field, Field, Fie
                 resampled=True,
             ),
         },
-        default_methods=("M1", "M4"),
+        default_methods=("M1", "best"),
         quantity=speed,
         measure=spectral,
     )

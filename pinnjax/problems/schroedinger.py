@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import residual_attention
+from pinnjax.problems.exact_start import exact_start
 from pinnjax.problems.problem import Problem, Recipe, grid
 from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import fixed
@@ -46,9 +47,14 @@ def pde(u: Callable, x: Float[Array, " 2"]) -> Float[Array, " 2"]:
     return jnp.stack([-imaginary_t, real_t]) + 0.5 * diff(u, 1, 1)(x) + jnp.sum(h**2) * h
 
 
+def initial(x: Float[Array, " 2"]) -> Float[Array, " 2"]:
+    """The solution at t = 0."""
+    return jnp.stack([2 / jnp.cosh(x[1]), jnp.zeros_like(x[1])])
+
+
 def ic(u: Callable, x: Float[Array, " 2"]) -> Float[Array, " 2"]:
     """Residual h - 2 sech x at t = 0."""
-    return u(x) - jnp.stack([2 / jnp.cosh(x[1]), jnp.zeros_like(x[1])])
+    return u(x) - initial(x)
 
 
 def bc(u: Callable, x: Float[Array, " 2"]) -> Float[Array, " 2"]:
@@ -89,12 +95,12 @@ schroedinger = Problem(
     terms={"pde": pde, "ic": ic, "bc": bc},
     balance_against="pde",
     draw=draw,
-    points={"pde": 2000, "ic": 200, "bc": 50},
+    points={"pde": 1024, "ic": 200, "bc": 50},
     network={
         "in_features": 2,
         "out_features": 2,
-        "width": 64,
-        "depth": 4,
+        "width": 48,
+        "depth": 3,
         "inputs": nn.Standardize.box(LOWER, UPPER),
     },
     grid=GRID,
@@ -110,7 +116,8 @@ schroedinger = Problem(
             term_weights=fixed({"ic": 10.0, "bc": 10.0}),
             **SETUP,
         ),
+        "early": exact_start(initial, end=np.pi / 2, rate=6.0, steps=20_000, term_weights=fixed({"bc": 10.0})),
     },
-    default_methods=("plain", "attention"),
+    default_methods=("plain", "early"),
     measure=size,
 )
