@@ -11,6 +11,7 @@ import scipy.integrate
 
 from pinnjax import nn
 from pinnjax.cli import catalogue, main
+from pinnjax.derivatives import diff
 from pinnjax.problems import convection_diffusion, gray_scott, inverse_burgers, race, schroedinger
 from pinnjax.problems.advection import exact as advected
 from pinnjax.problems.convection_diffusion import exact as layer
@@ -36,6 +37,7 @@ EXACT = {
 }
 PERIODIC = ["allen_cahn", "kdv", "kuramoto_sivashinsky", "gray_scott"]
 # Every recipe is a program to compile: by default those with a network or points of their own kind, else slow.
+LOWER = {"burgers": -1.0, "wave": 0.0}  # the left end, where the right one is 1
 UNUSUAL = ["allen_cahn", "cavity", "gray_scott", "inverse_burgers", "convection_diffusion"]
 RECIPES = [
     pytest.param(
@@ -268,6 +270,22 @@ def test_periodic_problems_have_networks_of_their_period(name, x64):
         right = left.copy()
         right[axis] = high[axis]
         np.testing.assert_allclose(u(jnp.asarray(left)), u(jnp.asarray(right)), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name, problem in catalogue.PROBLEMS.items() if "early" in problem.recipes])
+def test_the_early_recipes_start_from_the_reference_whatever_the_network(name, x64):
+    problem = small(catalogue.PROBLEMS[name])
+    u = problem.recipes["early"].model(**problem.network, param_dtype=jnp.float64, rngs=nn.Rngs(0))
+    start = problem.grid[:, 0] == 0
+    grid = jnp.asarray(problem.grid[start])
+    np.testing.assert_allclose(jax.vmap(u)(grid), problem.reference[start], atol=1e-9)
+    later = jnp.asarray(problem.grid[~start])
+    assert relative(jax.vmap(u)(later), problem.reference[~start]) > 1e-3  # the rest is left to the network
+    if name in ("burgers", "wave"):  # and so are both ends
+        ends = later[(later[:, 1] == LOWER[name]) | (later[:, 1] == 1.0)]
+        np.testing.assert_allclose(jax.vmap(u)(ends), 0, atol=1e-12)
+    if name == "wave":
+        np.testing.assert_allclose(jax.vmap(diff(u, 0))(grid), 0, atol=1e-12)
 
 
 @pytest.mark.slow

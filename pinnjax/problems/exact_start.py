@@ -33,6 +33,7 @@ def exact_start(
     end: float = 1.0,
     rate: float,
     steps: int,
+    factor: Field | None = None,
     **options: Any,
 ) -> Recipe:
     """The recipe.
@@ -42,6 +43,7 @@ def exact_start(
         end: T; time is the first coordinate, from 0.
         rate: dimensionless, >= 0. For Allen-Cahn, where an error obeys e_t = 5 e + r, it is 5.
         steps: default number of steps.
+        factor: what the network is multiplied by, a function that vanishes at t = 0; t / T when None.
         options: further fields of the recipe, in place of these.
 
     Example:
@@ -52,7 +54,7 @@ def exact_start(
     """
 
     def starting_right(**network: Any) -> nn.Constrained:
-        return nn.Constrained(nn.ModifiedMLP(**network), lift=initial, factor=lambda x: x[0] / end)
+        return nn.Constrained(nn.ModifiedMLP(**network), lift=initial, factor=factor or (lambda x: x[0] / end))
 
     def early(x: Float[Array, " d"]) -> Float[Array, ""]:
         return jnp.exp(rate * (0.5 - x[0] / end))

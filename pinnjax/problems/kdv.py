@@ -31,9 +31,14 @@ def pde(u: Callable, x: Float[Array, " 2"]) -> Float[Array, ""]:
     return diff(u, 0)(x) + u(x) * diff(u, 1)(x) + DISPERSION * diff(u, 1, 1, 1)(x)
 
 
+def initial(x: Float[Array, " 2"]) -> Float[Array, ""]:
+    """The solution at t = 0."""
+    return jnp.cos(jnp.pi * x[1])
+
+
 def ic(u: Callable, x: Float[Array, " 2"]) -> Float[Array, ""]:
     """Residual u - cos(πx) at t = 0."""
-    return u(x) - jnp.cos(jnp.pi * x[1])
+    return u(x) - initial(x)
 
 
 def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, Array]:

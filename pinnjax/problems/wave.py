@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
+from pinnjax.problems.exact_start import exact_start
 from pinnjax.problems.problem import Problem, Recipe, grid
 from pinnjax.problems.schedules import decaying
 from pinnjax.term_weights import ntk
@@ -34,9 +35,14 @@ def pde(u: Callable, x: Float[Array, " 2"]) -> Float[Array, ""]:
     return diff(u, 0, 0)(x) - SPEED**2 * diff(u, 1, 1)(x)
 
 
+def initial(x: Float[Array, " 2"]) -> Float[Array, ""]:
+    """The solution at t = 0, where u_t = 0."""
+    return exact(0.0, x[1])
+
+
 def ic(u: Callable, x: Float[Array, " 2"]) -> dict[str, Array]:
     """Residuals of u and of u_t = 0 at t = 0, two terms on the same points."""
-    return {"u": u(x) - exact(0.0, x[1]), "u_t": diff(u, 0)(x)}
+    return {"u": u(x) - initial(x), "u_t": diff(u, 0)(x)}
 
 
 def bc(u: Callable, x: Float[Array, " 2"]) -> Float[Array, ""]:
@@ -82,6 +88,7 @@ wave = Problem(
     recipes={
         "plain": Recipe("equal weights", **SETUP),
         "ntk": Recipe("NTK weights", term_weights=ntk(), **SETUP),
+        "early": exact_start(initial, rate=5.0, steps=20_000, factor=lambda x: x[0] ** 2 * 4 * x[1] * (1 - x[1])),
     },
-    default_methods=("plain", "ntk"),
+    default_methods=("plain", "early"),
 )
