@@ -8,6 +8,8 @@ import pinnjax as pj
 from pinnjax import bridge, losses
 from pinnjax.problems import helmholtz
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 POINTS = {"pde": 512, "bc": 128}
 
 

@@ -12,6 +12,8 @@ from pinnjax.term_weights import scaling
 
 from . import poisson
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 GRADS = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([0.6, 0.8])}  # norms 5 and 1
 NORMS = pj.lr_annealing("pde", variant="norm", rate=1.0)  # proposes 5 for bc
 
