@@ -12,7 +12,7 @@ import scipy.integrate
 from pinnjax import nn
 from pinnjax.cli import catalogue, main
 from pinnjax.derivatives import diff
-from pinnjax.problems import convection_diffusion, gray_scott, inverse_burgers, race, schroedinger
+from pinnjax.problems import convection_diffusion, gray_scott, inverse_burgers, schroedinger, solve
 from pinnjax.problems.advection import exact as advected
 from pinnjax.problems.convection_diffusion import exact as layer
 from pinnjax.problems.inverse_burgers import NOISE, VISCOSITY, measurements
@@ -297,7 +297,7 @@ def test_fields_of_two_components_and_three_coordinates_have_pictures(name, tmp_
 
 @pytest.mark.slow
 def test_the_viscosity_is_found_to_one_percent():
-    """Seeds 0, 1 and 2 gave 0.3 %, 0.2 % and 0.4 %."""
-    laps = race(inverse_burgers, {"weighted": inverse_burgers.recipes["weighted"]}, seeds=range(3), progress=False)
-    found = laps["weighted"].history["nu_error"][-1]
-    assert np.max(found) < 0.01, found
+    """Seeds 0, 1 and 2 gave 0.3 %, 0.2 % and 0.4 %; here 0."""
+    solution = solve(inverse_burgers, inverse_burgers.recipes["weighted"], progress=False)
+    found = solution.history["evaluation/nu_error"][-1]
+    assert found < 0.01, found
