@@ -120,6 +120,18 @@ TABLE = {
         r"self_adaptive: terms names unknown terms \['ic'\]",
     ),
     "negative ascent": (lambda: pj.self_adaptive(-1.0), r"learning_rate is -1.0; expected a number in \[0, inf\]"),
+    "unknown term by position": (
+        lambda: start(point_weights=pj.by_position({"ic": lambda x: 1.0})),
+        r"by_position: weights names unknown terms \['ic'\]",
+    ),
+    "a number by position": (
+        lambda: pj.by_position({"pde": 2.0}),
+        "weight of 'pde' is 2.0; expected a function of one",
+    ),
+    "a vector by position": (
+        lambda: weighed_with(pj.by_position({"pde": lambda x: x})),
+        r"the weight of 'pde' at one point has shape \(1,\); expected a scalar \(\)",
+    ),
     "memory of points that are replaced": (
         lambda: start_with_sampler(point_weights=pj.self_adaptive(1.0)),
         "the sampler replaces all points in every step; expected a sampler whose points stay",
@@ -142,6 +154,11 @@ TABLE = {
     ),
     "standardisation by zero": (lambda: pj.nn.Standardize([0.0], [0.0]), "expected equal lengths, deviations > 0"),
 }
+
+
+def weighed_with(rule):
+    found = {"pde": jnp.ones(3)}
+    return rule.update(found, rule.init(found), residuals=found, points={"pde": jnp.ones((3, 1))})
 
 
 def start_with_sampler(**options):

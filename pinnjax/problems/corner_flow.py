@@ -30,7 +30,7 @@ def psi_p(x: Float[Array, " 2"], reynolds: float) -> Float[Array, " 2"]:
         >>> print(psi_p(jnp.array([0.5, 1.0]), 100.0))  # ψ = 0 on the lid; on the middle line the pressures cancel
         [0. 0.]
     """
-    left, right, down = x[0] + TINY, 1 - x[0] + TINY, 1 - x[1]
+    left, right, down = _places(x)
     pressure = (_pressure(left, down) - _pressure(right, down)) / reynolds
     return jnp.stack([_stream(left, down) + _stream(right, down), pressure])
 
@@ -42,14 +42,20 @@ def uvp(x: Float[Array, " 2"], reynolds: float) -> Float[Array, " 3"]:
         >>> print(uvp(jnp.array([0.5, 1.0]), 100.0))  # u = 1 on the lid from each of the corners
         [2. 0. 0.]
     """
-    left, right, down = x[0] + TINY, 1 - x[0] + TINY, 1 - x[1]
+    left, right, down = _places(x)
     (v_left, u_left), (v_right, u_right) = _velocity(left, down), _velocity(right, down)
-    return jnp.stack([u_left + u_right, v_left - v_right, psi_p(x, reynolds)[1]])
+    pressure = (_pressure(left, down) - _pressure(right, down)) / reynolds
+    return jnp.stack([u_left + u_right, v_left - v_right, pressure])
 
 
 def distance(x: Float[Array, " 2"]) -> Float[Array, ""]:
     """To the nearer of the two upper corners."""
     return jnp.hypot(jnp.minimum(x[0], 1 - x[0]), 1 - x[1])
+
+
+def _places(x: Float[Array, " 2"]) -> tuple[Array, Array, Array]:
+    """X from the left corner and from the right one, and Y."""
+    return x[0] + TINY, 1 - x[0] + TINY, 1 - x[1]
 
 
 def _stream(along: Array, down: Array) -> Array:

@@ -115,10 +115,11 @@ def prepare(
 def step_options(problem: Problem, recipe: Recipe, steps: int, dtype: Any = jnp.float32) -> dict[str, Any]:
     """What a recipe gives `pinnjax.train_step` beside the terms: optimiser, weights and sampler."""
     numbers = numbers_of_points(problem, recipe)
+    resampled = recipe.point_weights is None if recipe.resampled is None else recipe.resampled
     sampler = None
     if recipe.sampler is not None:
         sampler = recipe.sampler(numbers, dtype)
-    elif recipe.point_weights is None if recipe.resampled is None else recipe.resampled:
+    elif resampled:
         sampler = sampling.resample(lambda key: problem.draw(key, numbers, dtype))
     return {
         "optimizer": recipe.optimizer(recipe.schedule(steps)),

@@ -1,10 +1,11 @@
 """Samplers of collocation points: in the program, of fixed shape, their state and key in the step's state."""
 
-from pinnjax.sampling.adaptive import r3, rad, rar_d, rar_g
+from pinnjax.sampling.adaptive import rad, rar_d, rar_g
 from pinnjax.sampling.box import box, box_faces
 from pinnjax.sampling.combined import Difference, Union
 from pinnjax.sampling.domains import Box, Disk, Domain, Polygon
 from pinnjax.sampling.pools import importance, minibatches
+from pinnjax.sampling.r3 import r3
 from pinnjax.sampling.sampler import Draw, Sampler, combine, resample
 from pinnjax.sampling.sets import grid, quasi, r2
 

@@ -1,4 +1,4 @@
-"""Samplers that go where the residual is large: RAD, RAR-G, RAR-D and R3, in the program and of fixed shapes.
+"""Samplers that go where the residual is large: RAD, RAR-G and RAR-D, in the program and of fixed shapes.
 
 References:
   Wu, Zhu, Tan, Kartha, Lu, `A comprehensive study of non-adaptive and residual-based adaptive sampling for
@@ -6,41 +6,21 @@ References:
   Engineering 403, 2023: Algorithms 1 to 3.
 
   Lu, Meng, Mao, Karniadakis, `DeepXDE <https://arxiv.org/abs/1907.04502>`_, SIAM Review 63, 2021 (RAR-G).
-
-  Daw, Bu, Wang, Perdikaris, Karpatne, `Mitigating propagation failures in physics-informed neural networks using
-  retain-resample-release (R3) sampling <https://arxiv.org/abs/2207.02338>`_, ICML 2023: Algorithm 1.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, ScalarLike
+from jaxtyping import Array, ScalarLike
 
 from pinnjax import checks
 from pinnjax.sampling import sampler as sampler_
-from pinnjax.sampling.sampler import Draw, Residuals, Sampler
+from pinnjax.sampling.renewing import AdaptiveState, Generator, Renew, Score, renewing
+from pinnjax.sampling.sampler import Residuals, Sampler
 
 PyTree = Any
-Generator = Callable[[Array, int], PyTree]
-Score = Callable[[Mapping[str, Array]], Array]
-
-
-class AdaptiveState(NamedTuple):
-    """State of the samplers of this file.
-
-    Attributes:
-        key: random key.
-        points: of the term, with leaves `(n, ...)`.
-        active: `()`, how many of them are in use.
-        draws: `()`, draws so far.
-    """
-
-    key: Array
-    points: PyTree
-    active: Int[Array, ""]
-    draws: Int[Array, ""]
 
 
 def rad(
@@ -99,7 +79,7 @@ def rad(
         chosen = _distinct(second, _density(found, k, c), n)
         return _taken(fresh, chosen), jnp.full(n, -1), state.active
 
-    return _sampler("rad", term, generate, n, n, every, renew)
+    return renewing("rad", term, generate, n, n, every, renew)
 
 
 def rar_d(
@@ -154,7 +134,7 @@ def rar_d(
         return _distinct(key, _density(found, k, c), added)
 
     renew = _adding(term, generate, capacity, candidates, added, score, choose)
-    return _sampler("rar_d", term, generate, n, capacity, every, renew)
+    return renewing("rar_d", term, generate, n, capacity, every, renew)
 
 
 def rar_g(
@@ -187,79 +167,7 @@ def rar_g(
     checks.number("rar_g: candidates", candidates, add)
     choose = lambda key, found: jax.lax.top_k(found, add)[1]
     renew = _adding(term, generate, capacity, candidates, add, score, choose)
-    return _sampler("rar_g", term, generate, n, capacity, every, renew)
-
-
-def r3(term: str, generate: Generator, n: int, *, every: int = 1, score: Score = sampler_.score) -> Sampler:
-    """Retain the points with |r| > mean |r|, resample the others (R3).
-
-    Args:
-        term: as in `rad`.
-        generate: as in `rad`.
-        n: number of points.
-        every: steps between two rounds, >= 1; 1 as in the paper.
-        score: as in `rad`.
-
-    Returns:
-        A sampler of this term. Retained points keep their place, and their weights.
-
-    Raises:
-        ValueError: when a number is out of range.
-
-    Cost: when due, the residuals of the points, which the step evaluates as well.
-
-    Example:
-        >>> import jax
-        >>> from pinnjax.sampling import box
-        >>> sampler = r3("pde", lambda key, n: box(key, [0.0], [1.0], n), 100)
-        >>> def step(state, _):
-        ...     drawn, state = sampler.update(state, residuals=lambda points: {"pde": points["pde"][:, 0]})
-        ...     return state, drawn.points["pde"].mean()
-        >>> _, means = jax.lax.scan(step, sampler.init(jax.random.key(0)), length=30)
-        >>> print(bool(means[-1] > 0.6))  # where the residual is large, points pile up
-        True
-    """
-
-    def renew(state: AdaptiveState, key: Array, residuals: Residuals) -> tuple[PyTree, Array, Array]:
-        found = score(sampler_.of_term(term, residuals({term: state.points})))
-        kept = found > jnp.mean(found)
-        fresh = generate(key, n)
-        points = jax.tree.map(lambda old, new: _where(kept, old, new), state.points, fresh)
-        return points, jnp.where(kept, jnp.arange(n), -1), state.active
-
-    return _sampler("r3", term, generate, n, n, every, renew)
-
-
-Renew = Callable[[AdaptiveState, Array, Residuals], tuple[PyTree, Array, Array]]
-
-
-def _sampler(rule: str, term: str, generate: Generator, n: int, capacity: int, every: int, renew: Renew) -> Sampler:
-    """The sampler that calls `renew(state, key, residuals) -> (points, origin, active)` when it is due."""
-    checks.number(f"{rule}: n", n, 1)
-    checks.number(f"{rule}: every", every, 1)
-
-    def init(key: Array) -> AdaptiveState:
-        key, now = jax.random.split(key)
-        return AdaptiveState(key, generate(now, capacity), jnp.asarray(n, jnp.int32), jnp.zeros((), jnp.int32))
-
-    def update(state: AdaptiveState, *, residuals: Residuals) -> tuple[Draw, AdaptiveState]:
-        key, now = jax.random.split(state.key)
-        due = (state.draws > 0) & (state.draws % every == 0)
-        stay = lambda: (state.points, jnp.arange(capacity), state.active)
-
-        def move() -> tuple[PyTree, Array, Array]:
-            points, origin, active = renew(state, now, residuals)
-            return points, origin.astype(jnp.arange(1).dtype), active.astype(jnp.int32)
-
-        points, origin, active = jax.lax.cond(due, move, stay)
-        weights = {}
-        if capacity > n:
-            dtype = jnp.result_type(*[leaf.dtype for leaf in jax.tree.leaves(points)])
-            weights[term] = jnp.where(jnp.arange(capacity) < active, capacity / active, 0).astype(dtype)
-        drawn = Draw({term: points}, weights, origin={term: origin})
-        return drawn, AdaptiveState(key, points, active, state.draws + 1)
-
-    return Sampler(init, update, lambda state: {term: state.points})
+    return renewing("rar_g", term, generate, n, capacity, every, renew)
 
 
 def _adding(
@@ -301,7 +209,3 @@ def _distinct(key: Array, density: Array, n: int) -> Array:
 
 def _taken(points: PyTree, index: Array) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[index], points)
-
-
-def _where(mask: Array, one: Array, other: Array) -> Array:
-    return jnp.where(mask.reshape(mask.shape + (1,) * (one.ndim - 1)), one, other)
