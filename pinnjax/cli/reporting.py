@@ -34,8 +34,8 @@ CAPTIONS = {
     "comparison": "The reference, the fields of all methods on one scale, and their errors over the steps.",
     "field": "The reference, the field and its error.",
     "losses": "Losses as they are and as the optimiser sees them, and the term weights.",
-    "gradients": "Gradients of the weighted terms at the end, layer by layer: a spike at zero is a term that vanishes "
-    "beside the others.",
+    "gradients": "Gradients of the terms times their weights at the end, layer by layer, points weighed equally: a "
+    "spike at zero is a term that vanishes beside the others.",
     "state": "At the end: residuals at collocation points, tangent kernels of the terms, curvature of the weighted "
     "loss (hollow: negative), and the cosines of the gradients in the doctor's probe.",
 }

@@ -15,7 +15,7 @@ from pinnjax.step import TrainState
 def layer_gradients(
     problem: Problem, state: TrainState, weights: Mapping[str, float]
 ) -> dict[str, dict[str, Float[np.ndarray, " p"]]]:
-    """`{layer: {term: λ_t ∇L_t}}` at a state, on points drawn anew.
+    """`{layer: {term: λ_t ∇L_t}}` at a state, on points drawn anew, which no point rule has weighed.
 
     Args:
         problem: whose terms and points.

@@ -39,7 +39,7 @@ def figures(results: Results) -> dict[str, Figure]:
             layer, term = name.split("|")
             layers.setdefault(layer, {})[term] = gradient
         drawn[f"gradients_{label}"] = plot.gradient_histograms(
-            layers, title=f"{label}: gradients of the weighted terms"
+            layers, title=f"{label}: gradients of the terms times their weights λ, points weighed equally"
         )
     return drawn
 
