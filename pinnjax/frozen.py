@@ -8,7 +8,6 @@ weights in its state, a clip of norms or a user's own, counts as well.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
