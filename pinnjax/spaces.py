@@ -155,9 +155,9 @@ def check_directions(
     if turning:
         who = ", ".join(dict.fromkeys(name for name, _ in members(optimizer)))
         raise ValueError(
-            f"term_weights has {', '.join(turning)}, which turns the terms' gradients into other directions, so no loss "
-            f"has their sum as its gradient; the optimizer ({who}) asks for that loss. Expected rules that only scale "
-            "gradients, or another optimizer, or the transform in front of the optimizer"
+            f"term_weights has {', '.join(turning)}, which turns the terms' gradients into other directions, so no "
+            f"loss has their sum as its gradient; the optimizer ({who}) asks for that loss. Expected rules that only "
+            "scale gradients, or another optimizer, or the transform in front of the optimizer"
         )
 
 

@@ -100,10 +100,9 @@ def train_step(
 
         * `init(model, batch=None, *, key=None) -> state`; `key` is needed where there is a sampler.
         * `update(state, batch=None) -> (state, metrics)`, compiled. `metrics` is a flat dict of arrays: the total
-          weighted `loss`; for each term `loss/t` = mean |r|², `weighted_loss/t` = λ_t mean w |r|², `weight/t` = λ_t, what the balancers made of g_t
-          over g_t,
-          `grad_norm/t` = ‖g_t‖ before term weights; and counters: `skipped`, `nonfinite/t`, and `held/t` where a rule
-          holds weights.
+          weighted `loss`; for each term `loss/t` = mean |r|², `weight/t` = λ_t, what the balancers made of g_t over
+          g_t, `weighted_loss/t` = λ_t mean w |r|², `grad_norm/t` = ‖g_t‖ before term weights; and counters: `skipped`,
+          `nonfinite/t`, and `held/t` where a rule holds weights.
 
         A step with a loss, a gradient or an update that is not finite is not taken: only `step`, the sampler and the
         counters move on. Nor is one of an optimiser that called `value_fn`, as a line search does, when it raises that
@@ -150,9 +149,9 @@ def train_step(
         for residual in remembered(point_state, residuals):
             if names.term_of(residual, terms) in short_lived:
                 raise ValueError(
-                    f"point_weights keep a value for each point of {residual!r}, but the sampler replaces its points in "
-                    "every step; expected a sampler whose points stay, points in the batch, or a rule without memory "
-                    "or with terms=[...] that leaves it out"
+                    f"point_weights keep a value for each point of {residual!r}, but the sampler replaces its points "
+                    "in every step; expected a sampler whose points stay, points in the batch, or a rule without "
+                    "memory or with terms=[...] that leaves it out"
                 )
         term_params = dict.fromkeys(residuals, params)
         at_points = point_gradients.point_grad_norms(terms, definition, constants, chunk=chunk)

@@ -1,4 +1,4 @@
-"""What an optimiser is offered agrees: `grad` is the gradient of `value_fn`, or the rule that makes it none is named."""
+"""What an optimiser is offered agrees: `grad` is the gradient of `value_fn`, or the rule to blame is named."""
 
 import chex
 import jax
@@ -49,7 +49,7 @@ CHAINS = {
     "a scale": lambda: optax.scale(3.0),
     "surgery behind a rule": lambda: optax.chain(pj.fixed({"bc": 100.0}), pj.pcgrad()),
     "a rule of the user's": lambda: optax.stateless(
-        lambda grads, _: {t: jax.tree.map(lambda g: g / optax.tree.norm(grads[t]), grads[t]) for t in grads}
+        lambda grads, _: {t: optax.tree.scale(1 / optax.tree.norm(g), g) for t, g in grads.items()}
     ),
 }
 RULE_NAMES = [name for name, case in RULES.items() if case.scalar]

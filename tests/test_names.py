@@ -1,4 +1,4 @@
-"""Names of terms, equations and points: every rule, sampler and monitor takes a term with a "/", and all its equations."""
+"""Names of terms, equations and points: every rule, sampler and monitor takes a "/", and all equations of a term."""
 
 import chex
 import jax

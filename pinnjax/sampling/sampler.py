@@ -19,8 +19,8 @@ class Draw:
 
     Attributes:
         points: `{term: points}`, of the same shapes in every step.
-        weights: `{term: (n,)}`, with which the points of a mean over the domain count, and the point-space chain starts:
-            1 / (N p) of importance sampling, or 0 for places that are not in use; ones for a term that is left out.
+        weights: `{term: (n,)}`, with which the points count in a mean over the domain, and the point-space chain
+            starts: 1 / (N p) of importance sampling, or 0 for places not in use; ones for a term that is left out.
         index: `{term: (n,)}`, the place of each point in the term's pool; 0, 1, 2, ... for a term that is left out.
         origin: `{term: (N,)}`, for each place of the pool the place that its point had in the step before, or -1 where
             it is new; for a term that is left out every point stayed where it was.
