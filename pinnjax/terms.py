@@ -145,7 +145,9 @@ def at_point(name: str, function: Any, definition: Any) -> Callable[[PyTree, PyT
     """One term as a function of `(params, constants, point)`, a dict with an entry an equation."""
 
     def at(params: PyTree, constants: PyTree, x: PyTree) -> Residuals:
-        found = _equations(name, function(bridge.field(definition, params, constants), x))
+        u = bridge.field(definition, params, constants)
+        with bridge.only_read(u):
+            found = _equations(name, function(u, x))
         return {key: checks.residual(key, value) for key, value in found.items()}
 
     return at if isinstance(function, Batchwise) else sharing.shared(at)
