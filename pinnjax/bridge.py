@@ -63,10 +63,10 @@ def field(definition: Any, params: PyTree, constants: PyTree = None) -> Callable
         TypeError: when `params` holds variables that are not `nnx.Param` (they would be trained), or that are not
             floating.
     """
+    if isinstance(definition, nnx.GraphDef) and isinstance(params, nnx.State):
+        _check_trainable(params)
     _check_floating(params)
     if isinstance(definition, nnx.GraphDef):
-        if isinstance(params, nnx.State):
-            _check_trainable(params)
         return nnx.merge(definition, params) if constants is None else nnx.merge(definition, params, constants)
     if not callable(definition):
         raise TypeError(

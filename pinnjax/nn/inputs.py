@@ -81,7 +81,7 @@ class Periodic(nnx.Module):
     """
 
     def __init__(self, periods: Sequence[float | None], harmonics: int = 1):
-        numbers = _numbers("periods", [1.0 if p is None else p for p in _sequence("periods", periods)])
+        numbers = _numbers("periods", periods if np.ndim(periods) == 0 else [1.0 if p is None else p for p in periods])
         self.periods = tuple(None if p is None else number for p, number in zip(periods, numbers, strict=True))
         self.harmonics = harmonics
         checks.count("harmonics", harmonics)
@@ -169,15 +169,9 @@ class FourierFeatures(nnx.Module):
 def _numbers(what: str, given: Any) -> tuple[float, ...]:
     """Finite numbers, at least one."""
     try:
-        numbers = tuple(map(float, _sequence(what, given)))
+        numbers = tuple(map(float, given))
     except (TypeError, ValueError):
         numbers = ()
     if not numbers or not np.all(np.isfinite(numbers)):
         raise ValueError(f"{what} is {given!r}; expected finite numbers, one for each coordinate")
     return numbers
-
-
-def _sequence(what: str, given: Any) -> Any:
-    if np.ndim(given) == 0 or isinstance(given, str):
-        raise ValueError(f"{what} is {given!r}; expected a sequence, one for each coordinate")
-    return given
