@@ -81,7 +81,7 @@ class Periodic(nnx.Module):
     """
 
     def __init__(self, periods: Sequence[float | None], harmonics: int = 1):
-        numbers = _numbers("periods", periods if np.ndim(periods) == 0 else [1.0 if p is None else p for p in periods])
+        numbers = _numbers("periods", [1.0 if p is None else p for p in periods] if np.iterable(periods) else periods)
         self.periods = tuple(None if p is None else number for p, number in zip(periods, numbers, strict=True))
         self.harmonics = harmonics
         checks.count("harmonics", harmonics)
