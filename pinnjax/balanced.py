@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import optax
 
-from pinnjax import checks, losses
+from pinnjax import checks, losses, spaces
 
 PyTree = Any
+FOR_RULES = ("losses", "residuals", "points", "point_weights", "sampling_weights", "point_grad_norms", "step")
 
 
 class BalancedState(NamedTuple):
@@ -39,11 +40,13 @@ def balanced(
         terms: the terms, or their names; coupled equations are named `"term/equation"`.
 
     Returns:
-        A transform with `init(params)` and `update(term_grads, state, params, *, losses, ...)`. The extra args
-        `losses` and `residuals` go to the term space only, the others to both spaces.
+        A transform with `init(params)` and `update(term_grads, state, params, *, losses, ...)`. The extra args that
+        `pinnjax.train_step` offers its rules (`losses`, `residuals`, `points`, `point_grad_norms`, ...) go to the term
+        space only, the others to both spaces: the line searches of optax take none but their own.
 
     Raises:
         ValueError: when the gradients' names are not those of the terms.
+        TypeError: when a transform stands in the wrong space.
 
     Example:
         >>> import jax.numpy as jnp, optax, pinnjax as pj
@@ -54,6 +57,8 @@ def balanced(
         >>> print(updates)
         [-0.1 -2. ]
     """
+    spaces.check("optimizer", optimizer)
+    spaces.check("term_weights", term_weights)
     names = list(terms)
     balancer = optax.with_extra_args_support(term_weights)
     inner = optax.with_extra_args_support(optimizer)
@@ -68,7 +73,7 @@ def balanced(
         term_grads = {name: updates[name] for name in names}
         term_params = None if params is None else dict.fromkeys(names, params)
         term_grads, term_state = balancer.update(term_grads, state.term_weights, term_params, **extra)
-        for_optimizer = {key: value for key, value in extra.items() if key not in ("losses", "residuals")}
+        for_optimizer = {key: value for key, value in extra.items() if key not in FOR_RULES}
         step, optimizer_state = inner.update(losses.total(term_grads), state.optimizer, params, **for_optimizer)
         return step, BalancedState(term_state, optimizer_state)
 

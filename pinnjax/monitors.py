@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from pinnjax import chunks, diagnostics, losses
+from pinnjax import checks, chunks, diagnostics, losses, names
 from pinnjax import point_gradients as point_gradients_
 from pinnjax import terms as terms_
 from pinnjax.monitoring import Monitor, Seen
@@ -91,7 +91,7 @@ def time_losses(
     """The loss of one term by slices of time, `time_losses/t`, `(slices,)`; see `pinnjax.diagnostics.time_losses`.
 
     Args:
-        term: which.
+        term: which; every equation of it.
         interval: first and last time.
         time: from the term's points to their times `(n,)`.
         slices: how many.
@@ -101,9 +101,13 @@ def time_losses(
     """
 
     def measure(seen: Seen) -> dict[str, Array]:
-        times = time(seen.points[term.split("/")[0]])
-        found = diagnostics.time_losses(seen.residuals[term], times, interval=interval, slices=slices)
-        return {f"time_losses/{term}": found}
+        found = {}
+        for residual in names.meant("time_losses: term", [term], seen.residuals):
+            times = time(seen.points[names.term_of(residual, seen.points)])
+            found[f"time_losses/{residual}"] = diagnostics.time_losses(
+                seen.residuals[residual], times, interval=interval, slices=slices
+            )
+        return found
 
     return Monitor(measure, every)
 
@@ -122,6 +126,7 @@ def saturation(*, term: str, points: int = 256, every: int = 100) -> Monitor:
     """
 
     def measure(seen: Seen) -> dict[str, Array]:
+        checks.known_names("saturation: term", seen.points, [term])
         u, at = seen.field(), chunks.some(seen.points[term], points)
         return {"saturation": jnp.array(diagnostics.saturation(u, at)), "dead": jnp.array(diagnostics.dead(u, at))}
 
@@ -170,7 +175,7 @@ def signal_to_noise(*, parts: int = 8, unit: bool = False, every: int = 100) -> 
             name: isinstance(function, terms_.Batchwise) or jax.tree.leaves(seen.points[name])[0].shape[0] < parts
             for name, function in seen.terms.items()
         }
-        owner = lambda residual: residual.split("/")[0]
+        owner = lambda name: name if name in seen.terms else names.term_of(name, seen.terms)
         points = {t: p if whole[t] else split(p) for t, p in seen.points.items()}
         weights = {t: w if whole[owner(t)] else split(w) for t, w in seen.point_weights.items()}
 

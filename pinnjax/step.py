@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from pinnjax import bridge, checks, losses, monitoring, point_gradients
+from pinnjax import bridge, checks, frozen, losses, monitoring, names, point_gradients, spaces
 from pinnjax import terms as terms_
 from pinnjax.point_weights.travelling import moved as moved_points
-from pinnjax.point_weights.travelling import travelling
+from pinnjax.point_weights.travelling import remembered, travelling
 from pinnjax.sampling.sampler import Draw, Sampler
 from pinnjax.term_weights import scaling, tools
 
@@ -44,7 +44,8 @@ class TrainState:
         optimizer: state of the optimiser.
         sampler: state of the sampler, with its random key.
         step: `()`, updates tried so far.
-        skipped: `()`, updates that were not taken since a loss, a gradient or the update was not finite.
+        skipped: `()`, updates that were not taken: a loss, a gradient or the update was not finite, or a line search
+            ended at a larger loss than it began with.
         nonfinite: `{term: ()}`, how often a term's loss or gradient was not finite.
     """
 
@@ -86,7 +87,8 @@ def train_step(
     Args:
         terms: `{name: residual function}`; see `pinnjax.residuals`.
         optimizer: parameter space, any optax optimiser. It is offered `value`, `grad`, `value_fn` and `residual_fn` of
-            the weighted loss with this step's weights frozen, as `optax.lbfgs` needs them.
+            the weighted loss with this step's weights frozen, as `optax.lbfgs` needs them; `grad` is the gradient of
+            `value_fn`, so an optimiser that calls one of the functions needs term weights that only scale gradients.
         point_weights: point space, e.g. `pinnjax.self_adaptive(1e-2)`; ones when None.
         term_weights: term space, e.g. `pinnjax.lr_annealing("pde")`; ones when None.
         sampler: draws the points of some terms, or all, inside the step; the others come with the batch.
@@ -98,16 +100,18 @@ def train_step(
 
         * `init(model, batch=None, *, key=None) -> state`; `key` is needed where there is a sampler.
         * `update(state, batch=None) -> (state, metrics)`, compiled. `metrics` is a flat dict of arrays: the total
-          weighted `loss`; for each term `loss/t` = mean |r|², `weighted_loss/t` = λ_t mean w |r|², `weight/t` = λ_t,
+          weighted `loss`; for each term `loss/t` = mean |r|², `weighted_loss/t` = λ_t mean w |r|², `weight/t` = λ_t, what the balancers made of g_t
+          over g_t,
           `grad_norm/t` = ‖g_t‖ before term weights; and counters: `skipped`, `nonfinite/t`, and `held/t` where a rule
           holds weights.
 
         A step with a loss, a gradient or an update that is not finite is not taken: only `step`, the sampler and the
-        counters move on.
+        counters move on. Nor is one of an optimiser that called `value_fn`, as a line search does, when it raises that
+        value; the optimiser then starts anew from where it is.
 
     Raises:
-        TypeError, ValueError: when the terms, the model or the points do not fit (see `pinnjax.checks`), or a monitor
-            gives a metric a name that is taken.
+        TypeError, ValueError: when the terms, the model or the points do not fit (see `pinnjax.checks`), a transform
+            stands in the wrong space, or a monitor gives a metric a name that is taken.
 
     Example:
         >>> import jax.numpy as jnp, optax, pinnjax as pj
@@ -121,6 +125,12 @@ def train_step(
     checks.terms(terms)
     checks.chunk(chunk)
     monitoring.check(monitors)
+    given = {"optimizer": optimizer, "point_weights": point_weights, "term_weights": term_weights}
+    for what, transform in given.items():
+        if transform is not None or what == "optimizer":
+            spaces.check(what, transform)
+    if sampler is not None and not isinstance(sampler, Sampler):
+        raise TypeError(f"sampler is a {type(sampler).__name__}; expected a pinnjax.sampling.Sampler")
     weigher = optax.identity() if point_weights is None else point_weights
     points_of = optax.with_extra_args_support(weigher if sampler is None else travelling(weigher))
     balancer = optax.with_extra_args_support(optax.identity() if term_weights is None else term_weights)
@@ -136,25 +146,44 @@ def train_step(
         checks.finite_points(points)
         residuals = jax.jit(terms_.residuals(terms, definition, constants, chunk=chunk))(params, points)
         point_state = points_of.init(residuals)
-        forgetful = sampler is not None and not sampler.remembers
-        if forgetful and any(jnp.ndim(leaf) for leaf in jax.tree.leaves(point_state)):
-            raise ValueError(
-                "point_weights keep a value for each point, but the sampler replaces all points in every step; "
-                "expected a sampler whose points stay, points in the batch, or a rule without memory"
-            )
+        short_lived = set() if sampler is None else sampler.short_lived(sampler_state)
+        for residual in remembered(point_state, residuals):
+            if names.term_of(residual, terms) in short_lived:
+                raise ValueError(
+                    f"point_weights keep a value for each point of {residual!r}, but the sampler replaces its points in "
+                    "every step; expected a sampler whose points stay, points in the batch, or a rule without memory "
+                    "or with terms=[...] that leaves it out"
+                )
+        term_params = dict.fromkeys(residuals, params)
+        at_points = point_gradients.point_grad_norms(terms, definition, constants, chunk=chunk)
+        everywhere = {
+            "residuals": residuals,
+            "points": points,
+            "sampling_weights": losses.ones(residuals),
+            "step": jnp.zeros((), jnp.int32),
+            "point_grad_norms": lambda: at_points(params, points),
+        }
+        if point_weights is not None:
+            spaces.check_weights(weigher, residuals, everywhere)
+        if term_weights is not None:
+            losses_ = {name: losses.loss(r) for name, r in residuals.items()}
+            extra = everywhere | {"losses": losses_, "point_weights": everywhere["sampling_weights"]}
+            spaces.check_signs(balancer, term_params, extra)
         zero = jnp.zeros((), jnp.int32)
-        return TrainState(
+        state = TrainState(
             definition=definition,
             params=params,
             constants=constants,
             point_weights=point_state,
-            term_weights=balancer.init(dict.fromkeys(residuals, params)),
+            term_weights=balancer.init(term_params),
             optimizer=inner.init(params),
             sampler=sampler_state,
             step=zero,
             skipped=zero,
             nonfinite=dict.fromkeys(residuals, zero),
         )
+        # Every leaf a buffer of its own, none of them the model's: the state can be donated.
+        return jax.tree.map(jnp.copy, state)
 
     @jax.jit
     def update(state: TrainState, batch: Mapping[str, PyTree] | None = None) -> tuple[TrainState, Metrics]:
@@ -165,48 +194,52 @@ def train_step(
             some = lambda asked: _residuals_of(terms, asked, state, chunk)
             drawn, sampler_state = sampler.update(state.sampler, residuals=some)
         points = _together(batch, drawn.points)
-        before = state.point_weights if sampler is None else moved_points(weigher, state.point_weights, drawn.origin)
+        index, origin = _of_points(terms, drawn.index), _of_points(terms, drawn.origin)
+        before = state.point_weights if sampler is None else moved_points(weigher, state.point_weights, origin, terms)
 
         residuals, pull = terms_.pullback(terms, state.definition, state.constants, chunk=chunk)(params, points)
-        frozen = jax.lax.stop_gradient(residuals)
+        _check_sizes(before, residuals, terms, index)
+        counts = _counts(terms, residuals, drawn)
+        frozen_residuals = jax.lax.stop_gradient(residuals)
         at_points = point_gradients.point_grad_norms(terms, state.definition, state.constants, chunk=chunk)
         offered = {
-            "residuals": frozen,
+            "residuals": frozen_residuals,
             "points": points,
+            "sampling_weights": counts,
             "step": state.step,
             "point_grad_norms": lambda: at_points(params, points),
         }
-        places = {} if sampler is None else {"index": drawn.index}
-        weights, point_state = points_of.update(_initial(residuals, drawn), before, None, **places, **offered)
+        places = {} if sampler is None else {"index": index}
+        weights, point_state = points_of.update(counts, before, None, **places, **offered)
         term_losses = {name: losses.loss(r, weights[name]) for name, r in residuals.items()}
         term_grads = pull({name: losses.loss_cotangent(r, weights[name]) for name, r in residuals.items()})
-        balanced, term_state = balancer.update(
-            term_grads,
-            state.term_weights,
-            dict.fromkeys(term_grads, params),
-            losses=term_losses,
-            point_weights=weights,
-            **offered,
-        )
-        lambdas = scaling.current(term_state, residuals)
+        term_params = dict.fromkeys(term_grads, params)
+        for_terms = offered | {"losses": term_losses, "point_weights": weights}
+        balanced, term_state = balancer.update(term_grads, state.term_weights, term_params, **for_terms)
         grad = losses.total(balanced)
 
-        def residual_fn(p: PyTree) -> Array:
-            """√(λ_t w_i / n_t) r_ti in one vector, whose squared norm is the weighted loss."""
-            found = evaluate(p, points)
-            return jnp.concatenate([_rooted(r, lambdas[name], weights[name]) for name, r in found.items()])
-
-        # The line searches of optax hand every extra arg to value_fn, so it accepts the one that it does not need.
-        def value_fn(p: PyTree, residual_fn: Any = None) -> Array:
-            del residual_fn
-            found = evaluate(p, points)
-            return optax.tree.sum({name: lambdas[name] * losses.loss(r, weights[name]) for name, r in found.items()})
-
+        lambdas, exact = scaling.current(term_state, residuals), jnp.array(True)
+        if spaces.scales(balancer):
+            lambdas, exact = frozen.applied(term_grads, balanced, lambdas)
         value = optax.tree.sum({name: lambdas[name] * term_losses[name] for name in residuals})
+        at = lambda p: evaluate(p, points)
+        searched: list[bool] = []  # whether the optimiser called value_fn
+
+        def value_fn(p: PyTree, residual_fn: Any = None) -> Array:
+            del residual_fn  # the line searches of optax hand on every extra arg
+            spaces.check_directions(balancer, term_params, for_terms, inner)
+            searched.append(True)
+            return jnp.where(exact, frozen.value_fn(at, lambdas, weights)(p), jnp.nan)
+
+        def residual_fn(p: PyTree) -> Array:
+            spaces.check_directions(balancer, term_params, for_terms, inner)
+            return jnp.where(exact, frozen.residual_fn(at, lambdas, weights)(p), jnp.nan)
+
         updates, optimizer_state = inner.update(
             grad, state.optimizer, params, value=value, grad=grad, value_fn=value_fn, residual_fn=residual_fn
         )
-        moved = (optax.apply_updates(params, updates), point_state, term_state, optimizer_state)
+        new_params = optax.apply_updates(params, updates)
+        moved = (new_params, point_state, term_state, optimizer_state)
         stayed = (params, before, state.term_weights, state.optimizer)
         grad_norms = {name: optax.tree.norm(g) for name, g in term_grads.items()}
         sick = {name: ~jnp.isfinite(term_losses[name] + grad_norms[name]) for name in residuals}
@@ -215,6 +248,13 @@ def train_step(
         # A rule may spread one term's NaN over all, so what it made of the gradients counts only where they were sound.
         broken = {name: jnp.where(any_sick, sick[name], refused[name]) for name in residuals}
         taken = ~functools.reduce(jnp.logical_or, broken.values()) & _finite(updates)
+        if searched:
+            lower = value_fn(new_params) <= value
+            stayed = (
+                *stayed[:3],
+                jax.tree.map(lambda new, old: jnp.where(taken, new, old), inner.init(params), stayed[3]),
+            )
+            taken = taken & lower
         new_params, point_state, term_state, optimizer_state = jax.tree.map(
             lambda new, old: jnp.where(taken, new, old), moved, stayed
         )
@@ -232,7 +272,7 @@ def train_step(
         )
         metrics: Metrics = {"loss": value, "skipped": new_state.skipped}
         for name, r in residuals.items():
-            metrics[f"loss/{name}"] = losses.loss(r)
+            metrics[f"loss/{name}"] = losses.loss(r, counts[name])
             metrics[f"weighted_loss/{name}"] = lambdas[name] * term_losses[name]
             metrics[f"weight/{name}"] = lambdas[name]
             metrics[f"grad_norm/{name}"] = grad_norms[name]
@@ -247,7 +287,7 @@ def train_step(
             params=params,
             constants=state.constants,
             points=points,
-            residuals=frozen,
+            residuals=frozen_residuals,
             term_grads=term_grads,
             term_weights=lambdas,
             point_weights=weights,
@@ -278,18 +318,37 @@ def _residuals_of(
     return jax.lax.stop_gradient(found)
 
 
-def _initial(residuals: Mapping[str, Array], drawn: Draw) -> dict[str, Array]:
+def _of_points(terms: Mapping[str, Any], table: Mapping[str, Array]) -> dict[str, Array]:
+    """Without the terms whose residuals belong to no point."""
+    return {name: value for name, value in table.items() if not terms_.without_points(terms[name])}
+
+
+def _counts(terms: Mapping[str, Any], residuals: Mapping[str, Array], drawn: Draw) -> dict[str, Array]:
     """The weights that the point-space chain starts with: ones, or those of the sampler."""
-    weights = losses.ones(residuals)
-    for name, ones in weights.items():
-        own = drawn.weights.get(name.split("/")[0])
-        weights[name] = ones if own is None else own.astype(ones.dtype)
-    return weights
+    for term in drawn.weights:
+        if terms_.without_points(terms[term]):
+            raise ValueError(
+                f"the sampler weighs the points of {term!r}, whose residuals belong to no point (@batchwise); expected "
+                "a sampler that draws its points with equal weights, or points in the batch"
+            )
+    counts = losses.ones(residuals)
+    for name, ones in counts.items():
+        own = names.of_residual(name, drawn.weights, terms)
+        counts[name] = ones if own is None else own.astype(ones.dtype)
+    return counts
 
 
-def _rooted(residuals: Array, term_weight: Array, weights: Array) -> Array:
-    root = jnp.sqrt(term_weight * weights / residuals.shape[0])
-    return ((root if residuals.ndim == 1 else root[:, None]) * residuals).ravel()
+def _check_sizes(
+    state: PyTree, residuals: Mapping[str, Array], terms: Mapping[str, Any], index: Mapping[str, Array]
+) -> None:
+    """Points that weights were made for are still as many."""
+    for name, n in remembered(state, residuals).items():
+        term, rows = names.term_of(name, terms), residuals[name].shape[0]
+        if term not in index and rows != n:
+            raise ValueError(
+                f"term {term!r} has {rows} points, but the point weights were made for {n}; expected batches of one "
+                "size, since a weight belongs to its point (see pinnjax.sampling.minibatches)"
+            )
 
 
 def _finite(tree: PyTree) -> Array:

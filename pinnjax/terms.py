@@ -12,16 +12,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pinnjax import bridge, checks, chunks, sharing
+from pinnjax import bridge, checks, chunks, names, sharing
 
 PyTree = Any
 Residuals = dict[str, Float[Array, "n *m"]]
 
 
 class Batchwise(NamedTuple):
-    """A residual function of all the points of its term at once; see `batchwise`."""
+    """A residual function of all the points of its term at once; see `batchwise`.
+
+    Attributes:
+        residual: the function.
+        a_point: whether its residuals are one a point, in the points' order, so that weights of points are theirs.
+    """
 
     residual: Callable[[Any, PyTree], Any]
+    a_point: bool = False
 
     def __call__(self, u: Any, points: PyTree) -> Any:
         """The residual of all points."""
@@ -82,10 +88,12 @@ def residuals(
 
     def evaluate(params: PyTree, batch: Mapping[str, PyTree]) -> Residuals:
         checks.batch(terms, batch)
-        values: Residuals = {}
-        for name, function in terms.items():
-            values |= _residuals_of(name, function, definition, constants, chunk)(params, batch[name])
-        return values
+        found = {
+            name: _residuals_of(name, function, definition, constants, chunk)(params, batch[name])
+            for name, function in terms.items()
+        }
+        names.distinct(found)
+        return {key: value for values in found.values() for key, value in values.items()}
 
     return evaluate
 
@@ -118,6 +126,7 @@ def pullback(
         checks.batch(terms, batch)
         values: Residuals = {}
         pulls: dict[str, Callable[[Array], PyTree]] = {}
+        own: dict[str, list[str]] = {}
         for name, function in terms.items():
             evaluate = _residuals_of(name, function, definition, constants, chunk)
             points = batch[name]
@@ -125,15 +134,23 @@ def pullback(
             if in_chunks:
                 found = evaluate(params, points)
                 values |= found
+                own[name] = list(found)
                 whole = _residuals_of(name, function, definition, constants, None)
                 pulls |= {key: _pull_in_chunks(whole, key, params, points, chunk) for key in found}
             else:
                 # One vjp an equation: equations on shared points repeat the forward pass here, and XLA merges it.
-                for key in jax.eval_shape(evaluate, params, points):
+                own[name] = list(jax.eval_shape(evaluate, params, points))
+                for key in own[name]:
                     values[key], pulls[key] = _pull_at_once(evaluate, key, params, points)
+        names.distinct(own)
         return values, lambda cotangents: {key: pull(cotangents[key]) for key, pull in pulls.items()}
 
     return linearize
+
+
+def without_points(function: Any) -> bool:
+    """Whether the residuals of a term belong to no point of their own."""
+    return isinstance(function, Batchwise) and not function.a_point
 
 
 def some_of_each(terms: Mapping[str, Any], batch: Mapping[str, PyTree], n: int) -> dict[str, PyTree]:
@@ -146,9 +163,13 @@ def at_point(name: str, function: Any, definition: Any) -> Callable[[PyTree, PyT
 
     def at(params: PyTree, constants: PyTree, x: PyTree) -> Residuals:
         u = bridge.field(definition, params, constants)
-        with bridge.only_read(u):
-            found = _equations(name, function(u, x))
-        return {key: checks.residual(key, value) for key, value in found.items()}
+        try:
+            with bridge.only_read(u):
+                found = names.equations(name, function(u, x))
+            return {key: checks.residual(key, value) for key, value in found.items()}
+        except Exception as error:
+            error.add_note(_where(name, function, x))
+            raise
 
     return at if isinstance(function, Batchwise) else sharing.shared(at)
 
@@ -167,8 +188,15 @@ def _residuals_of(
     return evaluate
 
 
-def _equations(name: str, value: Any) -> dict[str, Any]:
-    return {f"{name}/{key}": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}
+def _where(name: str, function: Any, x: PyTree) -> str:
+    """What to say of an error inside a residual function."""
+    what = "all points" if isinstance(function, Batchwise) else "one point"
+    shapes = jax.tree.map(jnp.shape, x)
+    return (
+        f"This is the residual function of term {name!r}, called as (u, x) with {what} of shape {shapes}. The field u "
+        "takes one point (d,), with d the in_features of the network, and returns () or (m,); operators take the field "
+        "first and the point second, as in pj.laplacian(u)(x)."
+    )
 
 
 def _pull_at_once(

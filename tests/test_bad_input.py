@@ -137,7 +137,7 @@ TABLE = {
     ),
     "memory of points that are replaced": (
         lambda: start_with_sampler(point_weights=pj.self_adaptive(1.0)),
-        "the sampler replaces all points in every step; expected a sampler whose points stay",
+        "the sampler replaces its points in every step; expected a sampler whose points stay",
     ),
     "wrong names in balanced": (
         lambda: balanced_with({"pde": jnp.ones(2)}),

@@ -171,18 +171,55 @@ def test_a_skipped_step_moves_the_memory_with_the_points():
     np.testing.assert_array_equal(attention, [memory.get(x, 0.0) for x in points])
 
 
-def test_beside_a_sampler_that_remembers_resampled_points_are_always_young():
-    """A new point must not inherit the memory of the one whose row it takes."""
-    sampler = sampling.combine(sampling.r3("pde", UNIFORM, 16), sampling.resample(lambda key: {"bc": UNIFORM(key, 4)}))
-    train = pj.train_step(
+RESAMPLE = {name: sampling.resample(lambda key, name=name: {name: UNIFORM(key, 4)}) for name in ("pde", "bc")}
+
+
+@pytest.mark.parametrize("short, lasting", [("pde", "bc"), ("bc", "pde")])
+def test_a_rule_may_remember_the_points_that_stay_and_no_others(short, lasting):
+    """A point that lives for one step has no memory; a rule that looks for one would start anew in every step."""
+    sampler = sampling.combine(RESAMPLE[short], sampling.r3(lasting, UNIFORM, 16))
+    make = lambda **options: pj.train_step(
         {"pde": poisson.pde, "bc": poisson.bc},
         optax.adam(1e-3),
-        point_weights=pj.residual_attention(gamma=0.5, eta=1.0),
+        point_weights=pj.residual_attention(gamma=0.5, eta=1.0, **options),
         sampler=sampler,
     )
+    with pytest.raises(ValueError, match=f"each point of '{short}', but the sampler replaces its points in every step"):
+        make().init(poisson.model(), key=jax.random.key(0))
+    train = make(terms=[lasting])
     state = train.init(poisson.model(), key=jax.random.key(0))
     for _ in range(5):
         state, _ = train.update(state)
     attention = state.point_weights.rule.attention
-    np.testing.assert_allclose(jnp.max(attention["bc"]), 1.0, rtol=1e-6)  # η, as after one step
-    assert float(jnp.max(attention["pde"])) > 1.5
+    assert list(attention) == [lasting] and float(jnp.max(attention[lasting])) > 1.5
+
+
+def test_resampled_points_go_beside_remembered_points_of_the_batch():
+    train = pj.train_step(
+        {"pde": poisson.pde, "bc": poisson.bc},
+        optax.adam(1e-3),
+        point_weights=pj.self_adaptive(1.0, terms=["bc"]),
+        sampler=RESAMPLE["pde"],
+    )
+    batch = {"bc": jnp.array([[0.0], [1.0]])}
+    state = train.init(poisson.model(), batch, key=jax.random.key(0))
+    for _ in range(5):
+        state, metrics = train.update(state, batch)
+    assert metrics["skipped"] == 0 and float(jnp.min(state.point_weights.rule.self_adaptation["bc"])) > 0
+
+
+def test_a_point_drawn_twice_ascends_twice(x64):
+    """γ_j ← γ_j + η m'(γ_j) Σ_i μ_i r_i² / n over the rows i that hold point j; with p = 1/2 each, μ = 1."""
+    pool = jnp.array([[1.0], [3.0]])
+    sampler = sampling.importance({"data": pool}, {"data": 5}, uniform=1.0)
+    train = pj.train_step(
+        {"data": lambda u, x: u(x)}, optax.sgd(0.0), point_weights=pj.self_adaptive(4.0), sampler=sampler
+    )
+    state = train.init((lambda a, x: a * x[0], jnp.asarray(1.0)), key=jax.random.key(1))
+    evaluate = lambda asked: {"data": asked["data"][:, 0]}
+    drawn, _ = sampler.update(state.sampler, residuals=evaluate)
+    times = np.bincount(np.asarray(drawn.index["data"]), minlength=2)
+    assert times.min() > 0 and times.max() > 1
+    after, _ = train.update(state)
+    expected = 4.0 * 0.25 * times * np.array([1.0, 9.0]) / 5
+    np.testing.assert_allclose(after.point_weights.rule.self_adaptation["data"], expected, rtol=1e-12)

@@ -6,16 +6,20 @@ References:
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, ScalarLike
 
-from pinnjax import checks
+from pinnjax import names
 
 PyTree = Any
+
+
+class ByPositionState(NamedTuple):
+    """State of `by_position`: none."""
 
 
 def by_position(weights: Mapping[str, Callable[[PyTree], ScalarLike]]) -> optax.GradientTransformationExtraArgs:
@@ -47,20 +51,23 @@ def by_position(weights: Mapping[str, Callable[[PyTree], ScalarLike]]) -> optax.
         if not callable(weight):
             raise TypeError(f"by_position: the weight of {name!r} is {weight!r}; expected a function of one point")
 
-    def init(residuals: dict[str, Array]) -> optax.EmptyState:
-        checks.known_names("by_position: weights", residuals, weights)
-        return optax.EmptyState()
+    def init(residuals: dict[str, Array]) -> ByPositionState:
+        names.meant("by_position: weights", weights, residuals)
+        return ByPositionState()
 
     def update(
         updates: dict[str, Array],
-        state: optax.EmptyState,
+        state: ByPositionState,
         params: Any = None,
         *,
         points: Mapping[str, PyTree],
         **extra: Any,
-    ) -> tuple[dict[str, Array], optax.EmptyState]:
+    ) -> tuple[dict[str, Array], ByPositionState]:
         del params, extra
-        weighted = {name: updates[name] * at(name, points[name], updates[name].dtype) for name in weights}
+        weighted = {
+            residual: updates[residual] * at(name, points[names.term_of(residual, points)], updates[residual].dtype)
+            for residual, name in names.meant("by_position: weights", weights, updates).items()
+        }
         return updates | weighted, state
 
     def at(name: str, points: PyTree, dtype: Any) -> Float[Array, " n"]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import jax.numpy as jnp
 from jaxtyping import Array, Float, ScalarLike
 
-from pinnjax import checks, losses
+from pinnjax import losses, names
 
 Residuals = Mapping[str, Array]
 
@@ -22,14 +22,19 @@ def relative(values: Float[Array, " n"]) -> Float[Array, " n"]:
 
 
 def chosen(rule: str, residuals: Residuals, terms: Sequence[str] | None) -> list[str]:
-    """The terms that a rule weighs."""
-    names = list(residuals) if terms is None else list(terms)
-    checks.known_names(f"{rule}: terms", residuals, names)
-    return names
+    """The residuals that a rule weighs; a term stands for all its equations."""
+    if isinstance(terms, str):
+        raise TypeError(f"{rule}: terms is the string {terms!r}; expected a sequence of names, such as [{terms!r}]")
+    return list(residuals) if terms is None else list(names.meant(f"{rule}: terms", terms, residuals))
 
 
-def full(residuals: Residuals, names: Iterable[str], value: ScalarLike) -> dict[str, Array]:
+def counts(given: Mapping[str, Array] | None, name: str, like: Float[Array, " n"]) -> Float[Array, " n"]:
+    """The extra arg `sampling_weights` at the points of a residual; ones where a sampler gave none."""
+    return jnp.ones_like(like) if given is None or name not in given else given[name].astype(like.dtype)
+
+
+def full(residuals: Residuals, chosen: Iterable[str], value: ScalarLike) -> dict[str, Array]:
     """One number at every point of each of these terms."""
     return {
-        name: jnp.broadcast_to(jnp.asarray(value, residuals[name].dtype), residuals[name].shape[:1]) for name in names
+        name: jnp.broadcast_to(jnp.asarray(value, residuals[name].dtype), residuals[name].shape[:1]) for name in chosen
     }

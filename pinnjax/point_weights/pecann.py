@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, ScalarLike
 
-from pinnjax import checks, losses
+from pinnjax import checks, losses, names
+from pinnjax.point_weights import magnitudes
 
 Residuals = dict[str, Array]
 
@@ -84,17 +85,22 @@ def pecann(
     checks.number("pecann: max_penalty", max_penalty, 0.0)
 
     def init(residuals: Residuals) -> PECANNState:
-        checks.known_names("pecann: constraints", residuals, constraints)
-        multipliers = {name: jnp.zeros(residuals[name].shape[:1], residuals[name].dtype) for name in constraints}
+        multipliers = magnitudes.full(residuals, names.meant("pecann: constraints", constraints, residuals), 0.0)
         one = jnp.ones((), next(iter(residuals.values())).dtype)
         return PECANNState(multipliers, one, 0 * one, jnp.zeros((), jnp.int32))
 
     def update(
-        weights: dict[str, Array], state: PECANNState, params: Any = None, *, residuals: Residuals, **extra: Any
+        weights: dict[str, Array],
+        state: PECANNState,
+        params: Any = None,
+        *,
+        residuals: Residuals,
+        sampling_weights: dict[str, Array] | None = None,
+        **extra: Any,
     ) -> tuple[dict[str, Array], PECANNState]:
         del params, extra
         c = {name: losses.squared(residuals[name]) for name in state.multipliers}
-        norm = optax.tree.norm(c)
+        norm = optax.tree.norm({t: jnp.sqrt(magnitudes.counts(sampling_weights, t, v)) * v for t, v in c.items()})
         due = state.moves % every == 0
         move = due & (norm >= progress * state.violation) & (norm > tolerance)
         penalty = jnp.where(move, jnp.minimum(growth * state.penalty, max_penalty), state.penalty)

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, ScalarLike
 
-from pinnjax import checks, losses
+from pinnjax import checks, losses, names
+from pinnjax.point_weights import magnitudes
 
 Residuals = dict[str, Array]
 
@@ -56,7 +57,8 @@ def self_adaptive(
         terms: names of the terms that are weighed; all when None. The others keep the weights that came in.
 
     Returns:
-        A point-space transform. It reads the extra arg `residuals`, `{term: (n,) or (n, m)}`.
+        A point-space transform. It reads the extra args `residuals`, `{term: (n,) or (n, m)}`, and `copies`,
+        `{term: (n,)}`, how often a batch holds each point, ones when missing (see `travelling`).
 
     Raises:
         ValueError: when η is negative or a name in `terms` or `initial` is not a term.
@@ -78,18 +80,21 @@ def self_adaptive(
     ascent = learning_rate
 
     def init(residuals: Residuals) -> SelfAdaptiveState:
-        chosen = list(residuals) if terms is None else list(terms)
-        checks.known_names("self_adaptive: terms", residuals, chosen)
-        start = initial if isinstance(initial, dict) else dict.fromkeys(chosen, initial)
-        checks.known_names("self_adaptive: initial", chosen, start)
-        gamma = {
-            name: jnp.broadcast_to(jnp.asarray(start.get(name, 0.0), residuals[name].dtype), residuals[name].shape[:1])
-            for name in chosen
-        }
+        chosen = magnitudes.chosen("self_adaptive", residuals, terms)
+        given = initial if isinstance(initial, dict) else dict.fromkeys(chosen, initial)
+        start = {name: given[by] for name, by in names.meant("self_adaptive: initial", given, chosen).items()}
+        gamma = magnitudes.full(residuals, chosen, 0.0)
+        gamma |= {name: magnitudes.full(residuals, [name], value)[name] for name, value in start.items()}
         return SelfAdaptiveState(gamma, ascent.init(gamma))
 
     def update(
-        weights: dict[str, Array], state: SelfAdaptiveState, params: Any = None, *, residuals: Residuals, **extra: Any
+        weights: dict[str, Array],
+        state: SelfAdaptiveState,
+        params: Any = None,
+        *,
+        residuals: Residuals,
+        copies: dict[str, Array] | None = None,
+        **extra: Any,
     ) -> tuple[dict[str, Array], SelfAdaptiveState]:
         del params, extra
         gamma = state.self_adaptation
@@ -97,7 +102,10 @@ def self_adaptive(
         def weighted_loss(g: dict[str, Array]) -> Array:
             return optax.tree.sum({name: losses.loss(residuals[name], weights[name] * mask(g[name])) for name in g})
 
-        downhill = jax.tree.map(jnp.negative, jax.grad(weighted_loss)(gamma))
+        # A point that a batch holds twice is in the loss twice.
+        slopes = jax.grad(weighted_loss)(gamma)
+        times = {} if copies is None else copies
+        downhill = {t: -slope * times[t].astype(slope.dtype) if t in times else -slope for t, slope in slopes.items()}
         step, moved = ascent.update(downhill, state.ascent, gamma)
         masked = {name: weights[name] * mask(gamma[name]) if name in gamma else weights[name] for name in weights}
         return masked, SelfAdaptiveState(optax.apply_updates(gamma, step), moved)

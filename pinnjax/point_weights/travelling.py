@@ -1,13 +1,15 @@
 """Weights travel with their points, through shuffles, minibatches and resampling: one wrapper for every rule."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
+
+from pinnjax import names
 
 PyTree = Any
 Shapes = tuple[tuple[str, jax.ShapeDtypeStruct], ...]
@@ -44,7 +46,8 @@ def travelling(rule: optax.GradientTransformation) -> optax.GradientTransformati
     Returns:
         A point-space transform. `init(residuals)` takes those of the pool. `update` reads, besides what the rule reads,
         `index`, `{term: (n,)}`, and `origin`, `{term: (N,)}`, as in `pinnjax.sampling.Draw`; for a term that is left
-        out every point stayed, and all are in the batch.
+        out every point stayed, and all are in the batch. It hands the rule `copies`, `{term: (n,)}`: how often the
+        batch holds each of its points, for rules that add up over the batch, since a place keeps what is put back once.
 
     Raises:
         ValueError: when a leaf of the rule's state is an array that belongs to no term.
@@ -78,9 +81,12 @@ def travelling(rule: optax.GradientTransformation) -> optax.GradientTransformati
         origin: Mapping[str, Int[Array, " N"]] | None = None,
         **extra: Any,
     ) -> tuple[dict[str, Array], TravellingState]:
-        state = moved(rule, state, origin or {})
+        terms = extra.get("points", {**(index or {}), **(origin or {})})
+        state = moved(rule, state, origin or {}, terms)
         owners = _owners(state.rule, state.shapes)
-        places = {name: _of(name, index or {}) for name, _ in state.shapes}
+        places = {name: names.of_residual(name, index or {}, terms) for name, _ in state.shapes}
+        sizes = {name: shape.shape[0] for name, shape in state.shapes}
+        copies = {name: _copies(place, sizes[name]) for name, place in places.items() if place is not None}
 
         def lent(leaf: Array, owner: str | None) -> Array:
             return leaf if owner is None or places[owner] is None else leaf[places[owner]]
@@ -90,7 +96,7 @@ def travelling(rule: optax.GradientTransformation) -> optax.GradientTransformati
 
         leaves, structure = jax.tree.flatten(state.rule)
         batch_state = jax.tree.unflatten(structure, [lent(*pair) for pair in zip(leaves, owners, strict=True)])
-        weights, batch_state = inner.update(weights, batch_state, params, **extra)
+        weights, batch_state = inner.update(weights, batch_state, params, copies=copies, **extra)
         back = [returned(*three) for three in zip(jax.tree.leaves(batch_state), leaves, owners, strict=True)]
         return weights, dataclasses.replace(state, rule=jax.tree.unflatten(structure, back))
 
@@ -98,7 +104,10 @@ def travelling(rule: optax.GradientTransformation) -> optax.GradientTransformati
 
 
 def moved(
-    rule: optax.GradientTransformation, state: TravellingState, origin: Mapping[str, Int[Array, " N"]]
+    rule: optax.GradientTransformation,
+    state: TravellingState,
+    origin: Mapping[str, Int[Array, " N"]],
+    terms: Iterable[str],
 ) -> TravellingState:
     """The state after its points moved and others were born, before any of them is looked at."""
     if not origin:
@@ -108,7 +117,7 @@ def moved(
     leaves, structure = jax.tree.flatten(state.rule)
 
     def of(leaf: Array, new: Array, owner: str | None) -> Array:
-        source = None if owner is None else _of(owner, origin)
+        source = None if owner is None else names.of_residual(owner, origin, terms)
         if source is None:
             return leaf
         alive = (source >= 0).reshape((-1,) + (1,) * (leaf.ndim - 1))
@@ -124,8 +133,7 @@ def _owners(state: PyTree, shapes: Shapes) -> list[str | None]:
     sizes = {name: shape.shape[0] for name, shape in shapes}
     owners: list[str | None] = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        names = [key.key for key in path if isinstance(key, jax.tree_util.DictKey) and key.key in sizes]
-        name = names[-1] if names else None
+        name = _owner(path, sizes)
         if jnp.ndim(leaf) == 0:
             owners.append(None)
         elif name is not None and leaf.shape[0] == sizes[name]:
@@ -138,6 +146,18 @@ def _owners(state: PyTree, shapes: Shapes) -> list[str | None]:
     return owners
 
 
-def _of(name: str, table: Mapping[str, Array]) -> Array | None:
-    """The entry of a term, or, for an equation that shares its points with others, that of the term it belongs to."""
-    return table.get(name, table.get(name.split("/")[0]))
+def remembered(state: PyTree, residuals: Iterable[str]) -> dict[str, int]:
+    """The residuals that a rule's state keeps numbers a point for, and for how many points."""
+    expected = set(residuals)
+    leaves = [(_owner(path, expected), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)]
+    return {owner: leaf.shape[0] for owner, leaf in leaves if owner is not None and jnp.ndim(leaf)}
+
+
+def _owner(path: tuple, residuals: Container[str]) -> str | None:
+    """The residual that a leaf of a state is about: the last name of one on its path."""
+    keys = [key.key for key in path if isinstance(key, jax.tree_util.DictKey)]
+    return next((key for key in reversed(keys) if key in residuals), None)
+
+
+def _copies(index: Int[Array, " n"], total: int) -> Int[Array, " n"]:
+    return jnp.zeros(total, jnp.int32).at[index].add(1)[index]

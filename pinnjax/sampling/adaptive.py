@@ -75,7 +75,7 @@ def rad(
     def renew(state: AdaptiveState, key: Array, residuals: Residuals) -> tuple[PyTree, Array, Array]:
         first, second = jax.random.split(key)
         fresh = generate(first, candidates)
-        found = score(sampler_.of_term(term, residuals({term: fresh})))
+        found = score(residuals({term: fresh}))
         chosen = _distinct(second, _density(found, k, c), n)
         return _taken(fresh, chosen), jnp.full(n, -1), state.active
 
@@ -184,7 +184,7 @@ def _adding(
     def renew(state: AdaptiveState, key: Array, residuals: Residuals) -> tuple[PyTree, Array, Array]:
         first, second = jax.random.split(key)
         fresh = generate(first, candidates)
-        found = score(sampler_.of_term(term, residuals({term: fresh})))
+        found = score(residuals({term: fresh}))
         new = _taken(fresh, choose(second, found))
         places = state.active + jnp.arange(added)  # those beyond the capacity are dropped
         points = jax.tree.map(lambda old, some: old.at[places].set(some, mode="drop"), state.points, new)

@@ -140,8 +140,7 @@ def importance(
         key, now = jax.random.split(state.key)
 
         def evaluate() -> dict[str, Array]:
-            found = residuals({name: points[name] for name in sizes})
-            scores = {name: score(sampler_.of_term(name, found)) for name in sizes}
+            scores = {name: score(residuals({name: points[name]})) for name in sizes}
             return {name: _mixed(s, uniform, state.probabilities[name]) for name, s in scores.items()}
 
         probabilities = jax.lax.cond(state.draws % every == 0, evaluate, lambda: state.probabilities)

@@ -49,7 +49,7 @@ def r3(term: str, generate: Generator, n: int, *, every: int = 1, score: Score =
     """
 
     def renew(state: AdaptiveState, key: Array, residuals: Residuals) -> tuple[PyTree, Array, Array]:
-        found = score(sampler_.of_term(term, residuals({term: state.points})))
+        found = score(residuals({term: state.points}))
         kept = found > jnp.mean(found)
         fresh = generate(key, n)
         points = jax.tree.map(lambda old, new: _where(kept, old, new), state.points, fresh)

@@ -41,7 +41,8 @@ def renewing(rule: str, term: str, generate: Generator, n: int, capacity: int, e
 
     def init(key: Array) -> AdaptiveState:
         key, now = jax.random.split(key)
-        return AdaptiveState(key, generate(now, capacity), jnp.asarray(n, jnp.int32), jnp.zeros((), jnp.int32))
+        active = jnp.asarray(n, jnp.int32)
+        return AdaptiveState(key, _filled(generate(now, capacity), active), active, jnp.zeros((), jnp.int32))
 
     def update(state: AdaptiveState, *, residuals: Residuals) -> tuple[Draw, AdaptiveState]:
         key, now = jax.random.split(state.key)
@@ -55,9 +56,16 @@ def renewing(rule: str, term: str, generate: Generator, n: int, capacity: int, e
         points, origin, active = jax.lax.cond(due, move, stay)
         weights = {}
         if capacity > n:
+            points = _filled(points, active)
             dtype = jnp.result_type(*[leaf.dtype for leaf in jax.tree.leaves(points)])
             weights[term] = jnp.where(jnp.arange(capacity) < active, capacity / active, 0).astype(dtype)
         drawn = Draw({term: points}, weights, origin={term: origin})
         return drawn, AdaptiveState(key, points, active, state.draws + 1)
 
     return Sampler(init, update, lambda state: {term: state.points})
+
+
+def _filled(points: PyTree, active: Array) -> PyTree:
+    """Places that are not in use repeat points that are, so that no maximum over the places sees another point."""
+    place = jnp.arange(len(jax.tree.leaves(points)[0]))
+    return jax.tree.map(lambda leaf: leaf[jnp.where(place < active, place, place % active)], points)

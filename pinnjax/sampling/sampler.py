@@ -19,8 +19,8 @@ class Draw:
 
     Attributes:
         points: `{term: points}`, of the same shapes in every step.
-        weights: `{term: (n,)}`, with which the point-space chain starts: 1 / (N p) of importance sampling, or 0 for
-            places that are not in use; ones for a term that is left out.
+        weights: `{term: (n,)}`, with which the points of a mean over the domain count, and the point-space chain starts:
+            1 / (N p) of importance sampling, or 0 for places that are not in use; ones for a term that is left out.
         index: `{term: (n,)}`, the place of each point in the term's pool; 0, 1, 2, ... for a term that is left out.
         origin: `{term: (N,)}`, for each place of the pool the place that its point had in the step before, or -1 where
             it is new; for a term that is left out every point stayed where it was.
@@ -36,20 +36,21 @@ Residuals = Callable[[Points], dict[str, Array]]
 
 
 class Sampler(NamedTuple):
-    """Three pure functions, and whether points live longer than a step.
+    """Three pure functions, and which points live no longer than a step.
 
     Attributes:
         init: `init(key) -> state`.
         update: `update(state, *, residuals) -> (draw, state)`; `residuals({term: points})` evaluates the residuals of
             the present parameters, unweighted, for samplers that ask.
         pool: `pool(state) -> {term: points}`, all points that `index` and `origin` are about.
-        remembers: whether points live longer than a step, so that weights can belong to them.
+        short_lived: `short_lived(state) -> {term, ...}`, whose points are all new in every step, so that no weight can
+            belong to them.
     """
 
     init: Callable[[Array], PyTree]
     update: Callable[..., tuple[Draw, PyTree]]
     pool: Callable[[PyTree], Points]
-    remembers: bool = True
+    short_lived: Callable[[PyTree], set[str]] = lambda state: set()
 
 
 def resample(draw: Callable[[Array], Points]) -> Sampler:
@@ -59,8 +60,8 @@ def resample(draw: Callable[[Array], Points]) -> Sampler:
         draw: `draw(key) -> {term: points}`, pure and of fixed shapes.
 
     Returns:
-        A sampler whose state is its random key. No point lives longer than a step, so it does not go together with
-        point weights that have a memory.
+        A sampler whose state is its random key. No point lives longer than a step, so point weights with a memory have
+        to leave its terms out.
 
     Example:
         >>> import jax
@@ -78,7 +79,7 @@ def resample(draw: Callable[[Array], Points]) -> Sampler:
         origin = {name: jnp.full(len(jax.tree.leaves(x)[0]), -1) for name, x in points.items()}  # nobody's successors
         return Draw(points, origin=origin), key
 
-    return Sampler(lambda key: key, update, draw, remembers=False)
+    return Sampler(lambda key: key, update, draw, lambda key: set(jax.eval_shape(draw, key)))
 
 
 def combine(*samplers: Sampler) -> Sampler:
@@ -126,15 +127,13 @@ def combine(*samplers: Sampler) -> Sampler:
     def pool(state: tuple[PyTree, ...]) -> Points:
         return {n: p for s, own in zip(samplers, state, strict=True) for n, p in s.pool(own).items()}
 
-    return Sampler(init, update, pool, remembers=any(sampler.remembers for sampler in samplers))
+    def short_lived(state: tuple[PyTree, ...]) -> set[str]:
+        return set().union(*(s.short_lived(own) for s, own in zip(samplers, state, strict=True)))
+
+    return Sampler(init, update, pool, short_lived)
 
 
 def score(residuals: Mapping[str, Array]) -> Float[Array, " n"]:
     """|r_i| over all equations of a term, the Euclidean norm: what adaptive samplers look at unless told otherwise."""
     squares = [jnp.square(r) if r.ndim == 1 else jnp.sum(jnp.square(r), axis=1) for r in residuals.values()]
     return jnp.sqrt(sum(squares[1:], squares[0]))
-
-
-def of_term(term: str, residuals: Mapping[str, Array]) -> dict[str, Array]:
-    """The residuals of a term: its own, or those of its equations."""
-    return {name: r for name, r in residuals.items() if name.split("/")[0] == term}

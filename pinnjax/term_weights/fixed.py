@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from pinnjax import checks
+from pinnjax import checks, names
 from pinnjax.term_weights import scaling
 
 PyTree = Any
@@ -29,7 +29,8 @@ def fixed(weights: Mapping[str, optax.ScalarOrSchedule]) -> optax.GradientTransf
     """Multiply the gradient of each term by a given weight: λ_t g_t.
 
     Args:
-        weights: `{term: number or optax schedule}`, dimensionless and >= 0; a term left out has weight 1.
+        weights: `{term: number or optax schedule}`, dimensionless and >= 0; a term left out has weight 1, one with
+            several equations stands for all of them.
 
     Returns:
         A term-space transform; it reads no extra args.
@@ -52,10 +53,10 @@ def fixed(weights: Mapping[str, optax.ScalarOrSchedule]) -> optax.GradientTransf
 
     def at(steps: Array, ones: scaling.Weights) -> scaling.Weights:
         given = {name: value(steps) if callable(value) else value for name, value in weights.items()}
-        return {name: jnp.asarray(given.get(name, 1.0), one.dtype) for name, one in ones.items()}
+        by = names.meant("fixed: weights", weights, ones)
+        return {name: jnp.asarray(given[by[name]] if name in by else 1.0, one.dtype) for name, one in ones.items()}
 
     def init(term_params: dict[str, PyTree]) -> FixedState:
-        checks.known_names("fixed: weights", term_params, weights)
         start = jnp.zeros((), jnp.int32)
         return FixedState(at(start, scaling.ones(term_params)), start)
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ScalarLike
 
-from pinnjax import checks
+from pinnjax import checks, losses, names
 from pinnjax.term_weights import scaling
 
 PyTree = Any
@@ -106,7 +106,8 @@ def lr_annealing(
     steps, seed 0): ``"released"`` 4.9e-3 (λ near 70), ``"norm"`` 1.4e-3, ``"paper"`` 3.0e-1: it runs away.
 
     Args:
-        reference: name of the term that is balanced against, usually ``"pde"``.
+        reference: name of the term that is balanced against, usually ``"pde"``; the sum of its equations where it has
+            several.
         variant: a name above.
         rate: dimensionless, in [0, 1]; the variant's own when None.
         every: steps between two moves, >= 1; the variant's own when None.
@@ -143,16 +144,18 @@ def lr_annealing(
 
     def propose(seen: scaling.Seen, memory: PyTree) -> tuple[scaling.Weights, PyTree]:
         targets = {}
+        references = names.meant("lr_annealing: reference", [reference], seen.grads)
+        above = losses.total({name: seen.grads[name] for name in references})
         for name, grads in seen.grads.items():
-            ratio = rule.ratio(chosen(seen.grads[reference]), chosen(grads))
+            ratio = rule.ratio(chosen(above), chosen(grads))
             if rule.weighted:  # every ratio is homogeneous of degree -1 in g_t
                 ratio = ratio / seen.weights[name]
             alive = (optax.tree.norm(grads) > 0) & (ratio > 0)
-            targets[name] = jnp.ones_like(ratio) if name == reference else jnp.where(alive, ratio, jnp.nan)
+            targets[name] = jnp.ones_like(ratio) if name in references else jnp.where(alive, ratio, jnp.nan)
         return targets, memory
 
     def start(term_params: dict[str, PyTree]) -> PyTree:
-        checks.known_names("lr_annealing: reference", term_params, [reference])
+        names.meant("lr_annealing: reference", [reference], term_params)
         return ()
 
     return scaling.scalar_rule(propose, start=start, rate=move, every=period)

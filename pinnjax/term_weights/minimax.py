@@ -5,6 +5,7 @@ References:
   <https://arxiv.org/abs/2005.00615>`_, Neural Networks 136, 2021: Section 2.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import ScalarLike
 
-from pinnjax import checks
+from pinnjax import checks, names
 from pinnjax.term_weights import scaling
 
 PyTree = Any
@@ -56,15 +57,19 @@ def minimax(
         learning_rate = optax.sgd(learning_rate)
     ascent = learning_rate
 
+    def fixed(residuals: Iterable[str]) -> dict[str, str]:
+        return names.meant("minimax: reference", [] if reference is None else [reference], residuals)
+
     def start(term_params: dict[str, PyTree]) -> tuple[scaling.Weights, PyTree]:
-        checks.known_names("minimax: reference", term_params, [] if reference is None else [reference])
+        fixed(term_params)
         weights = scaling.ones(term_params)
         return weights, ascent.init(weights)
 
     def propose(seen: scaling.Seen, memory: tuple[scaling.Weights, PyTree]) -> tuple[scaling.Weights, PyTree]:
         losses = scaling.needs_losses("minimax", seen)
         weights, state = memory
-        downhill = {name: -jnp.where(name == reference, 0.0, losses[name]) for name in weights}
+        at_one = fixed(weights)
+        downhill = {name: -jnp.where(name in at_one, 0.0, losses[name]) for name in weights}
         downhill = jax.tree.map(lambda d, w: d.astype(w.dtype), downhill, weights)
         step, state = ascent.update(downhill, state, weights)
         return weights, (optax.apply_updates(weights, step), state)

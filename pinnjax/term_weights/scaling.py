@@ -144,6 +144,7 @@ def scalar_rule(
         next_state = ScalarWeightsState(weights, held, optax.safe_increment(state.steps), memory)
         return scale(weights, term_grads), next_state
 
+    update.__module__ = propose.__module__  # the rule's, so that errors can name it
     return optax.GradientTransformationExtraArgs(init, update)
 
 

@@ -258,16 +258,21 @@ def _tool(
         edited, seen = edit(_weights(tool, state.rule), new, term_grads)
         weights = {name: w.astype(new[name].dtype) for name, w in edited.items()}
         counts = jax.tree.map(jnp.add, state.events, seen)
-        return scaling.scale(weights, term_grads), ToolState(optax.tree.set(moved, weights=weights), counts)
+        return scaling.scale(weights, term_grads), ToolState(optax.tree.set(moved, _is_field, weights=weights), counts)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _weights(tool: str, state: PyTree) -> Weights:
-    found = [value for _, value in optax.tree.get_all_with_path(state, "weights") if isinstance(value, dict)]
+    found = [value for _, value in optax.tree.get_all_with_path(state, "weights", _is_field)]
     if len(found) != 1:
         raise ValueError(
             f"{tool}: the rule's state has {len(found)} sets of term weights; expected one: put the tool around one "
             "scalar rule, and chain the result"
         )
     return found[0]
+
+
+def _is_field(path: tuple, value: Any) -> bool:
+    """Whether a value is a state's field of numbers by term, and not what belongs to a term of that name."""
+    return isinstance(path[-1], optax.tree_utils.NamedTupleKey) and isinstance(value, dict)

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ScalarLike
 
-from pinnjax import checks
+from pinnjax import checks, names
 from pinnjax.term_weights import scaling
-from pinnjax.terms import Batchwise, batchwise
+from pinnjax.terms import Batchwise
 
 PyTree = Any
 
@@ -56,13 +56,16 @@ def van_der_meer(
         checks.number(f"van_der_meer: the measure of {name!r}", measure, 0.0)
 
     def start(term_params: dict[str, PyTree]) -> PyTree:
-        checks.known_names("van_der_meer: interior", term_params, [interior])
-        checks.known_names("van_der_meer: measures", term_params, measures)
+        names.meant("van_der_meer: interior", [interior], term_params)
+        names.meant("van_der_meer: measures", measures, term_params)
         return ()
 
     def propose(seen: scaling.Seen, memory: PyTree) -> tuple[scaling.Weights, PyTree]:
-        shares = {name: balance if name == interior else 1 - balance for name in seen.weights}
-        weights = {name: jnp.asarray(2 * share * measures.get(name, 1.0)) for name, share in shares.items()}
+        inside = names.meant("van_der_meer: interior", [interior], seen.weights)
+        given = names.meant("van_der_meer: measures", measures, seen.weights)
+        shares = {name: balance if name in inside else 1 - balance for name in seen.weights}
+        sizes = {name: measures[given[name]] if name in given else 1.0 for name in seen.weights}
+        weights = {name: jnp.asarray(2 * share * sizes[name]) for name, share in shares.items()}
         return {name: w.astype(seen.weights[name].dtype) for name, w in weights.items()}, memory
 
     return scaling.scalar_rule(propose, start=start)
@@ -95,4 +98,4 @@ def magnitude_normalized(
         size = jax.vmap(lambda x: magnitude(u, x))(points)
         return jax.vmap(lambda x: residual(u, x))(points) / jnp.sqrt(jnp.mean(jnp.square(size)))
 
-    return batchwise(normalized)
+    return Batchwise(normalized, a_point=True)
