@@ -4,11 +4,17 @@ A model is an `nnx.Module` or a pair `(apply, params)` with `apply(params, x)`. 
 (static: the graph of the module, or `apply`), trainable *params* and *constants* that no gradient reaches.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import flax.errors
 import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
+
+from pinnjax import checks
 
 PyTree = Any
 
@@ -24,7 +30,7 @@ def split(model: Any) -> tuple[Any, PyTree, PyTree]:
         `(definition, params, constants)`; definition is hashable and the same for equal architectures.
 
     Raises:
-        TypeError: when the model is neither.
+        TypeError: when the model is neither, or a parameter is not a floating number.
 
     Example:
         >>> definition, params, constants = split((lambda a, x: a * x[0], 3.0))
@@ -33,10 +39,13 @@ def split(model: Any) -> tuple[Any, PyTree, PyTree]:
     """
     if isinstance(model, nnx.Module):
         definition, params, *rest = nnx.split(model, nnx.Param, ...)
-        return definition, params, rest[0]
-    if isinstance(model, tuple) and len(model) == 2 and callable(model[0]):
-        return model[0], model[1], None
-    raise TypeError(f"a model of type {type(model).__name__}; expected an nnx.Module or a pair (apply, params)")
+        constants = rest[0]
+    elif isinstance(model, tuple) and len(model) == 2 and callable(model[0]):
+        (definition, params), constants = model, None
+    else:
+        raise TypeError(f"a model of type {type(model).__name__}; expected an nnx.Module or a pair (apply, params)")
+    _check_floating(params)
+    return definition, params, constants
 
 
 def field(definition: Any, params: PyTree, constants: PyTree = None) -> Callable[[jax.Array], jax.Array]:
@@ -51,17 +60,66 @@ def field(definition: Any, params: PyTree, constants: PyTree = None) -> Callable
         The field: one point `(d,)` to `()` or `(m,)`.
 
     Raises:
-        TypeError: when `params` holds variables that are not `nnx.Param` (they would be trained).
+        TypeError: when `params` holds variables that are not `nnx.Param` (they would be trained), or that are not
+            floating.
     """
+    if isinstance(definition, nnx.GraphDef) and isinstance(params, nnx.State):
+        _check_trainable(params)
+    _check_floating(params)
     if isinstance(definition, nnx.GraphDef):
-        if isinstance(params, nnx.State):
-            _check_trainable(params)
         return nnx.merge(definition, params) if constants is None else nnx.merge(definition, params, constants)
     if not callable(definition):
         raise TypeError(
             f"a definition of type {type(definition).__name__}; expected an nnx.GraphDef or apply(params, x)"
         )
     return lambda x: definition(params, x)
+
+
+@contextlib.contextmanager
+def only_read(u: Any) -> Iterator[None]:
+    """Inside, a field is called and does not change: noise or statistics would start the same in every step.
+
+    Args:
+        u: the field, as `field` gave it.
+
+    Raises:
+        ValueError: when a call writes one of the model's variables, as drawing a random number does.
+
+    Example:
+        >>> u = nnx.Dropout(0.5, rngs=nnx.Rngs(0))
+        >>> with only_read(u):
+        ...     value = u(jnp.ones(2))
+        Traceback (most recent call last):
+        ...
+        ValueError: a call of the model changes its variable 'rngs/count', which would be the same again in every ...
+    """
+    before = jax.tree.leaves_with_path(nnx.state(u)) if isinstance(u, nnx.Module) else []
+    try:
+        yield
+    except flax.errors.TraceContextError as error:  # the write was inside a derivative
+        raise ValueError(f"a call of the model changes one of its variables, {_CHANGED}") from error
+    now = jax.tree.leaves(nnx.state(u)) if before else []
+    for (path, old), new in zip(before, now, strict=True):
+        if old is not new:
+            name = jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value")
+            raise ValueError(f"a call of the model changes its variable {name!r}, {_CHANGED}")
+
+
+_CHANGED = (
+    "which would be the same again in every step; expected a model that only reads: no noise, and Dropout or BatchNorm "
+    "only after model.eval()"
+)
+
+
+def _check_floating(params: PyTree) -> None:
+    for path, leaf in jax.tree.leaves_with_path(params):
+        dtype = getattr(leaf, "dtype", None) or np.asarray(leaf).dtype
+        if not jnp.issubdtype(dtype, jnp.floating):
+            name = f"params/{jax.tree_util.keystr(path, simple=True, separator='/')}".rstrip("/")
+            raise TypeError(
+                f"{name} is {checks.described(leaf)}; expected a floating dtype, since all parameters are trained "
+                "(what is not belongs into `apply`, or into an nnx.Variable)"
+            )
 
 
 def _check_trainable(params: nnx.State) -> None:

@@ -4,6 +4,7 @@ Shapes and names are checked while tracing, so they cost nothing in the compiled
 where they are concrete, which is when a state is made and when `fit` starts.
 """
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -40,6 +41,11 @@ def _points(name: str, points: PyTree) -> None:
     leaves = jax.tree.leaves(points)
     if not leaves:
         raise ValueError(f"term {name!r} has no points; expected an array (n, d) or a pytree of arrays with n rows")
+    if numbers := [leaf for leaf in leaves if isinstance(leaf, bool | int | float)]:
+        raise TypeError(
+            f"term {name!r}: points hold the number {numbers[0]}; expected an array (n, d) or a pytree of arrays with "
+            "n rows (a list of numbers is no array: write jnp.array(points))"
+        )
     shapes = [np.shape(leaf) for leaf in leaves]
     if leaves[0] is points and len(shapes[0]) != 2:
         raise ValueError(f"term {name!r}: points of shape {shapes[0]}; expected (n, d), one row a point")
@@ -69,7 +75,8 @@ def residual(name: str, value: Any) -> jax.Array:
     if value.ndim > 1 or value.shape in ((0,), (1,)):
         raise ValueError(
             f"term {name!r}: the residual at one point has shape {value.shape}; expected () or (m,) with m >= 2 "
-            '(a residual function sees one point; a scalar field comes from a model with out_features="scalar")'
+            '(a residual function sees one point; a scalar field comes from a model with out_features="scalar", and '
+            "values that go with its points are (n,), not (n, 1))"
         )
     if not jnp.issubdtype(value.dtype, jnp.floating):
         raise TypeError(f"term {name!r}: the residual has dtype {value.dtype}; expected a floating dtype")
@@ -104,3 +111,62 @@ def number(what: str, value: Any, low: float = -np.inf, high: float = np.inf) ->
     """A Python number lies in [low, high]; arrays and tracers pass, so rules work under `optax.inject_hyperparams`."""
     if isinstance(value, int | float) and not low <= value <= high:
         raise ValueError(f"{what} is {value}; expected a number in [{low:g}, {high:g}]")
+
+
+def point(what: str, x: Any, d: int | None = None) -> jax.Array:
+    """One point is an array `(d,)` of floating numbers; a grid would be taken for one point without a word."""
+    expected = "(d,)" if d is None else f"({d},)"
+    if not isinstance(x, jax.Array | np.ndarray):
+        raise TypeError(f"{what}: a point is {described(x)}; expected an array {expected}, such as jnp.array([0.5])")
+    if x.ndim != 1 or x.size == 0 or d not in (None, x.size):
+        raise ValueError(
+            f"{what}: a point has shape {x.shape}; expected one point {expected}, and jax.vmap(u)(grid) for many"
+        )
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"{what}: a point has dtype {x.dtype}; expected a floating dtype")
+    return jnp.asarray(x)
+
+
+def key(what: str, given: Any) -> jax.Array:
+    """One random key, `jax.random.key(0)` or an old `jax.random.PRNGKey(0)`; a seed is none."""
+    example = "expected a random key such as jax.random.key(0)"
+    if not isinstance(given, jax.Array | np.ndarray):
+        raise TypeError(f"{what} is {described(given)}; {example}")
+    new = jnp.issubdtype(given.dtype, jax.dtypes.prng_key)
+    if not new and not (given.dtype == jnp.uint32 and given.ndim > 0):
+        raise TypeError(f"{what} is {described(given)}; {example}")
+    if given.ndim != (0 if new else 1):
+        raise ValueError(f"{what} is {described(given)}, several keys; {example} (jax.vmap over several)")
+    return jnp.asarray(given)
+
+
+def count(what: str, value: Any, otherwise: str = "") -> None:
+    """A number of things is an integer >= 1."""
+    try:
+        positive = operator.index(value) >= 1 and not isinstance(value, bool)
+    except TypeError:
+        positive = False
+    if not positive:
+        raise ValueError(
+            f"{what} is {described(value)}; expected an integer >= 1" + f" or {otherwise}" * bool(otherwise)
+        )
+
+
+def floating(what: str, dtype: Any) -> np.dtype:
+    """A dtype is floating; None is JAX's default, float64 where `jax_enable_x64` is on."""
+    try:
+        found = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
+    except TypeError:
+        found = None
+    if found is None or not jnp.issubdtype(found, jnp.floating):
+        raise TypeError(f"{what} is {described(dtype)}; expected a floating dtype such as jnp.float32")
+    return found
+
+
+def described(value: Any) -> str:
+    """A value in a sentence: shape and dtype of an array, the class of a container, else what it prints as."""
+    if isinstance(value, jax.Array | np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    if value is None or isinstance(value, bool | int | float | complex | str):
+        return repr(value)
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

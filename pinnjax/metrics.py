@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 
 def relative_l2(
-    u: Callable[[Array], Array], points: Float[Array, "n d"], reference: Float[Array, "n *m"]
+    u: Callable[[Array], Array], points: Float[ArrayLike, "n d"], reference: Float[ArrayLike, "n *m"]
 ) -> Float[Array, ""]:
     """Relative L2 error ‖u - u*‖ / ‖u*‖ on a grid, dimensionless.
 
@@ -21,17 +21,23 @@ def relative_l2(
         The error `()`.
 
     Raises:
-        ValueError: when the field and the reference differ in shape.
+        ValueError: when the grid has another shape, or the field and the reference differ in theirs.
 
     Example:
         >>> import jax.numpy as jnp
         >>> print(relative_l2(lambda x: 1.5 * x[0], jnp.array([[1.0], [2.0]]), jnp.array([1.0, 2.0])))
         0.5
     """
+    points, reference = jnp.asarray(points), jnp.asarray(reference)
+    if points.ndim != 2 or points.size == 0:
+        raise ValueError(f"relative_l2: the grid has shape {points.shape}; expected (n, d), one row a point")
     values = jax.vmap(u)(points)
     if values.shape != reference.shape:
         raise ValueError(
             f"relative_l2: the field has shape {values.shape} on the grid; expected the reference's {reference.shape} "
-            '(a scalar field comes from a model with out_features="scalar")'
+            '(a scalar field comes from a model with out_features="scalar", and its reference is (n,))'
         )
-    return jnp.linalg.norm(values - reference) / jnp.linalg.norm(reference)
+    # In units of the reference, whose square may be outside what float32 can hold.
+    unit = jnp.max(jnp.abs(reference))
+    unit = jnp.where(unit > 0, unit, 1)
+    return jnp.linalg.norm((values - reference) / unit) / jnp.linalg.norm(reference / unit)

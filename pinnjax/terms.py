@@ -164,7 +164,8 @@ def at_point(name: str, function: Any, definition: Any) -> Callable[[PyTree, PyT
     def at(params: PyTree, constants: PyTree, x: PyTree) -> Residuals:
         u = bridge.field(definition, params, constants)
         try:
-            found = names.equations(name, function(u, x))
+            with bridge.only_read(u):
+                found = names.equations(name, function(u, x))
             return {key: checks.residual(key, value) for key, value in found.items()}
         except Exception as error:
             error.add_note(_where(name, function, x))

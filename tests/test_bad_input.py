@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import pinnjax as pj
+from pinnjax import bridge, checks
 from pinnjax.cli import main
 
 from . import poisson
@@ -153,7 +156,126 @@ TABLE = {
         "out_features is 'scalr'; expected an integer >= 1 or \"scalar\"",
     ),
     "standardisation by zero": (lambda: pj.nn.Standardize([0.0], [0.0]), "expected equal lengths, deviations > 0"),
+    "standardisation by NaN": (lambda: pj.nn.Standardize([0.0], [jnp.nan]), r"deviation is \[nan\]; expected finite"),
+    "standardisation of two lengths": (lambda: pj.nn.Standardize([0.0], [1.0, 1.0]), "expected equal lengths"),
+    "standardisation by a number": (
+        lambda: pj.nn.Standardize(0.0, 1.0),
+        "mean is 0.0; expected finite numbers, one for",
+    ),
+    "a box upside down": (
+        lambda: pj.nn.Standardize.box([0.0, 1.0], [1.0, 0.0]),
+        r"lower \[0.0, 1.0\] and upper \[1.0, 0.0\]; expected equal lengths, lower < upper",
+    ),
+    "a box of two dimensions": (lambda: pj.nn.Standardize.box([0.0], [1.0, 2.0]), "expected equal lengths, lower <"),
+    "a period of NaN": (lambda: pj.nn.Periodic([jnp.nan]), r"periods is \[nan\]; expected finite numbers"),
+    "an infinite period": (lambda: pj.nn.Periodic([jnp.inf]), r"periods is \[inf\]; expected finite numbers"),
+    "one period": (lambda: pj.nn.Periodic(2.0), "periods is 2.0; expected finite numbers, one for"),
+    "no period": (lambda: pj.nn.Periodic([]), r"periods is \[\]; expected finite numbers, one for each coordinate"),
+    "half a harmonic": (lambda: pj.nn.Periodic([1.0], 1.5), "harmonics is 1.5; expected an integer >= 1"),
+    "a scale of three for points of two": (
+        lambda: fourier(2, 4, scale=[1.0, 2.0, 3.0]),
+        r"scale is \(1.0, 2.0, 3.0\); expected a positive number, or 2 of them",
+    ),
+    "a scale of one for points of two": (lambda: fourier(2, 4, scale=[1.0]), "expected a positive number, or 2 of"),
+    "a scale of NaN": (lambda: fourier(2, 4, scale=jnp.nan), "scale is .*nan.*; expected finite numbers"),
+    "half a wave": (lambda: fourier(2, 0.5, scale=1.0), "waves is 0.5; expected an integer >= 1"),
+    "random waves from a seed": (lambda: fourier(2, 4, scale=1.0, rngs=0), r"rngs is 0; expected pinnjax.nn.Rngs\(0\)"),
+    "a network from a seed": (lambda: network(rngs=0), r"rngs is 0; expected pinnjax.nn.Rngs\(0\)"),
+    "a network from a key": (lambda: network(rngs=jax.random.key(0)), r"rngs is an array .*; expected pinnjax.nn.Rngs"),
+    "True for a size": (lambda: network(width=True), "width is True; expected an integer >= 1"),
+    "half a layer": (lambda: network(depth=1.5), "depth is 1.5; expected an integer >= 1"),
+    "an activation by name": (lambda: network(activation="tanh"), "activation is 'tanh'; expected a function"),
+    "an input map by name": (
+        lambda: network(inputs="periodic"),
+        "inputs is 'periodic'; expected a function of a point",
+    ),
+    "an input map that is a class": (
+        lambda: pj.nn.ModifiedMLP(2, "scalar", inputs=pj.nn.Periodic, rngs=pj.nn.Rngs(0)),
+        "inputs is the class Periodic; expected a function of a point, or None",
+    ),
+    "parameters of integers": (lambda: network(param_dtype=jnp.int32), "param_dtype is .*int32; expected a floating"),
+    "parameters of no dtype": (lambda: network(param_dtype="float46"), "param_dtype is 'float46'; expected a floating"),
+    "an input map of another length": (
+        lambda: network(inputs=pj.nn.Periodic([1.0, None]))(jnp.ones(2)),
+        r"MLP: inputs gives the shape \(3,\); expected \(in_features,\) = \(2,\)",
+    ),
+    "a number for a lift": (
+        lambda: pj.nn.Constrained(network(), 0.0, lambda x: x[0]),
+        "lift is 0.0; expected a function of a point",
+    ),
+    "integer parameters": (
+        lambda: start(model=(lambda p, x: p["a"] * x[0], {"a": jnp.float32(2), "n": jnp.arange(2)})),
+        r"params/n is an array of shape \(2,\) and dtype int32; expected a floating dtype",
+    ),
+    "a Python integer as a parameter": (
+        lambda: start(model=(lambda a, x: a * x[0], 3)),
+        "params is 3; expected a floating dtype",
+    ),
+    "complex parameters": (
+        lambda: start(model=(lambda a, x: jnp.abs(a) * x[0], [jnp.ones(2) * 1j])),
+        r"params/0 is an array of shape \(2,\) and dtype complex64; expected a floating dtype",
+    ),
+    "an integer nnx.Param": (lambda: bridge.split(integer_module()), "params/nu.* dtype int32; expected a floating"),
+    "integer parameters in a loop of one's own": (
+        lambda: pj.value_and_grads(poisson.TERMS, lambda a, x: a * x[0])(jnp.int32(3), poisson.batch()),
+        r"params is an array of shape \(\) and dtype int32; expected a floating dtype",
+    ),
+    "points as lists": (
+        lambda: with_points(pde=[[0.1], [0.2]]),
+        r"term 'pde': points hold the number 0.1; expected an array \(n, d\).*jnp.array\(points\)",
+    ),
+    "values of a data term as a list": (
+        lambda: with_points(bc=(jnp.zeros((2, 1)), [0.0, 1.0])),
+        "term 'bc': points hold the number 0.0; expected",
+    ),
+    "values of a data term as a column": (
+        lambda: start(
+            terms={"pde": poisson.pde, "bc": lambda u, xy: u(xy[0]) - xy[1]},
+            batch=poisson.batch() | {"bc": (jnp.zeros((3, 1)), jnp.zeros((3, 1)))},
+        ),
+        r"'bc': the residual at one point has shape \(1,\); .* values that go with its points are \(n,\), not \(n, 1\)",
+    ),
+    "a reference that is a column": (
+        lambda: pj.relative_l2(lambda x: x[0], jnp.ones((3, 1)), jnp.ones((3, 1))),
+        r"the field has shape \(3,\) on the grid; expected the reference's \(3, 1\).*its reference is \(n,\)",
+    ),
+    "a reference on another grid": (
+        lambda: pj.relative_l2(lambda x: x[0], jnp.ones((3, 1)), jnp.ones(1)),
+        r"has shape \(3,\) on the grid; expected the reference's \(1,\)",
+    ),
+    "a scalar for a reference": (lambda: pj.relative_l2(lambda x: x[0], jnp.ones((3, 1)), 1.0), r"reference's \(\)"),
+    "a grid of numbers": (
+        lambda: pj.relative_l2(lambda x: x, jnp.ones(3), jnp.ones(3)),
+        r"relative_l2: the grid has shape \(3,\); expected \(n, d\), one row a point",
+    ),
+    "a grid of no points": (lambda: pj.relative_l2(lambda x: x[0], jnp.ones((0, 1)), jnp.ones(0)), r"shape \(0, 1\)"),
+    "a seed for a key": (
+        lambda: checks.key("train.init: key", 0),
+        r"train.init: key is 0; expected a random key such as jax.random.key\(0\)",
+    ),
+    "a seed in an array": (lambda: checks.key("key", jnp.uint32(0)), r"key is an array of shape \(\) and dtype uint32"),
+    "no key": (lambda: checks.key("key", None), "key is None; expected a random key"),
+    "numbers for a key": (lambda: checks.key("key", jnp.ones(2)), "dtype float32; expected a random key"),
+    "several keys": (lambda: checks.key("key", jax.random.split(jax.random.key(0), 3)), r"shape \(3,\) .*several keys"),
+    "several old keys": (
+        lambda: checks.key("key", jax.random.split(jax.random.PRNGKey(0), 3)),
+        r"shape \(3, 2\) .*several keys",
+    ),
 }
+
+
+def network(**options):
+    return pj.nn.MLP(2, "scalar", **({"width": 4, "rngs": pj.nn.Rngs(0)} | options))
+
+
+def fourier(*sizes, **options):
+    return pj.nn.FourierFeatures(*sizes, **({"rngs": pj.nn.Rngs(0)} | options))
+
+
+def integer_module():
+    model = network()
+    model.nu = pj.nn.Param(jnp.int32(1))
+    return model
 
 
 def weighed_with(rule):
@@ -205,6 +327,34 @@ def test_a_wrong_command_is_one_sentence_and_exit_code_2(command, capsys):
     assert COMMANDS[command] in said
     assert said.startswith("pinnjax: ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey, lambda s: np.asarray(jax.random.PRNGKey(s))])
+def test_keys_new_and_old_pass_and_under_vmap(make):
+    draw = lambda key: jax.random.uniform(checks.key("key", key))
+    assert draw(make(3)) == jax.random.uniform(jax.random.key(3))
+    keys = jax.random.split(jnp.asarray(make(3)), 4)
+    assert jax.vmap(draw)(keys).shape == (4,)
+
+
+@settings(deadline=None, max_examples=30)
+@given(power=st.floats(-36, 36), error=st.floats(1e-3, 1e3))
+def test_the_relative_error_does_not_depend_on_units(power, error):
+    """Squares of 1e±36 are outside float32, so that an error could be read as zero or as NaN."""
+    unit, grid = 10.0**power, np.array([[0.5], [-1.0], [0.25]], np.float32)
+    if power + np.log10(1 + error) > 37:
+        return
+    reference = (grid[:, 0] * np.float32(unit)).astype(np.float32)
+    found = pj.relative_l2(lambda x: x[0] * np.float32(unit * (1 + error)), grid.tolist(), reference.tolist())
+    assert float(found) == pytest.approx(error, rel=3e-4)  # 1 + error is rounded: 1e-7 over 1e-3
+
+
+def test_the_relative_error_of_a_vector_is_over_all_components():
+    grid, reference = np.ones((2, 1), np.float32), np.array([[3.0, 0.0], [0.0, 4.0]])
+    assert pj.relative_l2(lambda x: jnp.zeros(2), grid, reference) == 1
+    found = pj.relative_l2(lambda x: jnp.array([3.0, 4.0]), grid, reference)
+    assert float(found) == pytest.approx(1.0)  # the differences are 4 and 3, the reference's norm 5
+    assert pj.relative_l2(lambda x: x[0], grid, np.zeros(2)) == jnp.inf
 
 
 def test_a_good_batch_passes_every_check():

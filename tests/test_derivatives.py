@@ -124,8 +124,49 @@ def test_derivatives_of_one_field_share_their_work():
         (lambda x: pj.component(polynomial, 0)(x), ValueError, r"has shape \(\); expected \(m,\) with a component 0"),
         (lambda x: pj.directional(polynomial, jnp.ones(2))(x), ValueError, r"direction has shape \(2,\); expected"),
         (lambda x: pj.grad(polynomial)(jnp.array([1, 2, 3])), TypeError, "dtype int32; expected a floating dtype"),
+        (lambda x: pj.grad(polynomial)([1.0, 2.0, 3.0]), TypeError, "a point is a list; expected an array"),
+        (lambda x: pj.diff(polynomial, -4)(x), ValueError, "axis -4 is not a coordinate of a point with 3"),
+        (lambda x: pj.curl(vector, axes=(0, 1, 3))(x), ValueError, "curl: axis 3 is not a coordinate"),
+        (lambda x: pj.divergence(vector, axes=(0, 1, 3))(x), ValueError, "divergence: axis 3 is not a coordinate"),
+        (lambda x: pj.laplacian(polynomial, axes=(0, -3))(x), ValueError, "expected different coordinates"),
+        (lambda x: pj.divergence(vector, axes=(0, 0, 1))(x), ValueError, "expected different coordinates"),
+        (lambda x: pj.curl(vector, axes=(0, 1, 1))(x), ValueError, "expected different coordinates"),
+        (lambda x: pj.laplacian(polynomial, axes=())(x), ValueError, "expected different coordinates, at least one"),
+        (lambda x: pj.diff(polynomial, 1.0), TypeError, r"diff: .*1.0.*; expected integers"),
+        (lambda x: pj.diff(polynomial, True), TypeError, r"diff: .*True.*; expected integers"),
+        (lambda x: pj.laplacian(polynomial, axes=0), TypeError, r"laplacian: .*0; expected integers, such as \(0, 1\)"),
+        (lambda x: pj.divergence(vector, axes="xy"), TypeError, "divergence: .*'xy'; expected integers"),
+        (lambda x: pj.component(vector, False), TypeError, "component: .*False.*; expected integers"),
+        (lambda x: pj.component(vector, 3)(x), ValueError, r"has shape \(3,\); expected \(m,\) with a component 3"),
+        (lambda x: pj.curl(lambda x: x[:2])(x), ValueError, r"has shape \(2,\) at a point; expected \(3,\)"),
+        (lambda x: pj.divergence(lambda x: x[:2])(x), ValueError, r"has shape \(2,\) at a point; expected \(3,\)"),
+        (lambda x: pj.grad(lambda x: 1)(x), TypeError, "grad: the field is 1 at a point; expected floating"),
+        (lambda x: pj.laplacian(lambda x: {"u": x[0]})(x), TypeError, "laplacian: the field is a dict at a point"),
+        (lambda x: pj.diff(lambda x: None, 0)(x), TypeError, "diff: the field is None at a point"),
+        (lambda x: pj.directional(polynomial, vector), TypeError, "the direction is a function; expected a vector"),
+        (lambda x: pj.grad(pj.nn.MLP), TypeError, "grad: the field is the class MLP; expected a function"),
     ],
 )
 def test_wrong_points_and_fields_are_named(make, error, said):
     with pytest.raises(error, match=said):
         make(jnp.array(POINT))
+
+
+@pytest.mark.parametrize("name", pj.derivatives.__all__)
+def test_an_operator_that_is_given_a_point_or_a_value_says_what_to_write(name):
+    operator, x = getattr(pj, name), jnp.array(POINT)
+    given = {"directional": (x,), "component": (0,)}.get(name, ())
+    for wrong in (lambda: operator(vector, *given, x), lambda: operator(vector, *given, np.array(POINT))):
+        with pytest.raises(TypeError, match=rf"{name}: a point is no argument; expected pj.{name}\(u.*\)\(x\)"):
+            wrong()
+    with pytest.raises(TypeError, match=rf"{name}: the field is an array .*; expected a function, as in pj.{name}\("):
+        operator(vector(x), *given)
+
+
+def test_axes_may_be_any_integers():
+    point = jnp.array(POINT)
+    for axes in (np.array([0, 2]), jnp.array([0, 2]), [-3, -1], range(0, 3, 2)):
+        np.testing.assert_allclose(
+            pj.laplacian(polynomial, axes=axes)(point), 6 * POINT[0] * POINT[1] ** 2 * POINT[2], rtol=1e-5
+        )
+    np.testing.assert_allclose(pj.diff(polynomial, np.int64(-1))(point), POINT[0] ** 3 * POINT[1] ** 2, rtol=1e-5)

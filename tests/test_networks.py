@@ -1,11 +1,189 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 import pinnjax as pj
 from pinnjax import bridge
+
+rngs = lambda: pj.nn.Rngs(0)
+small = {"width": 4, "depth": 2}
+
+# Every network and input map, and compositions of them, of three coordinates and of the default dtype or a given one.
+THREE_COORDINATES = {
+    "MLP": lambda **dtype: pj.nn.MLP(3, "scalar", **small, **dtype, rngs=rngs()),
+    "ModifiedMLP": lambda **dtype: pj.nn.ModifiedMLP(3, "scalar", **small, **dtype, rngs=rngs()),
+    "Standardize": lambda **_: pj.nn.Standardize([0.5, 1.5, -1.0], [0.3, 2.0, 1.0]),
+    "Periodic": lambda **_: pj.nn.Periodic([None, 2.0, None]),
+    "FourierFeatures": lambda **dtype: pj.nn.FourierFeatures(3, 4, scale=2.0, **dtype, rngs=rngs()),
+    "Constrained": lambda **dtype: pj.nn.Constrained(
+        pj.nn.MLP(3, "scalar", **small, **dtype, rngs=rngs()), lift=lambda x: x[1], factor=lambda x: x[0]
+    ),
+    "MLP of Standardize": lambda **dtype: pj.nn.MLP(
+        3, 2, inputs=pj.nn.Standardize([0.5] * 3, [0.3] * 3), **small, **dtype, rngs=rngs()
+    ),
+    "ModifiedMLP of Periodic": lambda **dtype: pj.nn.ModifiedMLP(
+        4, "scalar", inputs=pj.nn.Periodic([None, 2.0, None]), **small, **dtype, rngs=rngs()
+    ),
+    "MLP of FourierFeatures": lambda **dtype: pj.nn.MLP(
+        8, "scalar", inputs=THREE_COORDINATES["FourierFeatures"](**dtype), **small, **dtype, rngs=rngs()
+    ),
+    "MLP of two maps": lambda **dtype: pj.nn.MLP(
+        4,
+        "scalar",
+        inputs=lambda x: pj.nn.Periodic([None, 2.0, None])(pj.nn.Standardize([0.5] * 3, [0.3] * 3)(x)),
+        **small,
+        **dtype,
+        rngs=rngs(),
+    ),
+    "MLP of a slice": lambda **dtype: pj.nn.MLP(
+        3, "scalar", inputs=lambda x: x[..., :3] * 2.0, **small, **dtype, rngs=rngs()
+    ),
+    "Constrained Constrained": lambda **dtype: pj.nn.Constrained(
+        THREE_COORDINATES["Constrained"](**dtype), lift=lambda x: 0.0, factor=lambda x: 1 - x[0]
+    ),
+}
+
+# What is no point of three coordinates, and what is said of it.
+NO_POINT = {
+    "a grid": (jnp.ones((5, 3)), r"shape \(5, 3\); expected one point \(.*jax.vmap\(u\)\(grid\)"),
+    "a grid of one point": (jnp.ones((1, 3)), r"shape \(1, 3\); expected one point"),
+    "a square grid": (jnp.ones((3, 3)), r"shape \(3, 3\); expected one point"),
+    "a column": (jnp.ones((3, 1)), r"shape \(3, 1\); expected one point"),
+    "two coordinates": (jnp.ones(2), r"shape \((2|1),\).*expected"),
+    "no coordinates": (jnp.ones(0), r"shape \(0,\); expected one point"),
+    "a scalar": (jnp.float32(0.3), r"shape \(\); expected one point"),
+    "a number": (0.3, r"a point is 0.3; expected an array|shape \(\); expected one point"),
+    "a list": ([0.1, 0.2, 0.3], "a point is a list; expected an array"),
+    "integers": (jnp.array([1, 2, 3]), "a point has dtype int32; expected a floating dtype"),
+    "truths": (np.array([True, False, True]), "a point has dtype bool; expected a floating dtype"),
+}
+
+
+def test_every_network_is_asked_what_it_does_with_a_grid():
+    networks = {name for name in pj.nn.__all__ if issubclass(getattr(pj.nn, name), pj.nn.Module)} - {"Module"}
+    assert networks <= set(THREE_COORDINATES)
+
+
+@pytest.mark.parametrize("wrong", NO_POINT)
+@pytest.mark.parametrize("name", THREE_COORDINATES)
+def test_what_is_no_point_is_refused_and_never_read_as_one(name, wrong):
+    u, (x, said) = THREE_COORDINATES[name](), NO_POINT[wrong]
+    for call in (u, jax.jit(u)):
+        with pytest.raises((ValueError, TypeError), match=said) as caught:
+            call(x)
+        assert "\n" not in str(caught.value)
+    if isinstance(x, jax.Array) and x.ndim:
+        with pytest.raises((ValueError, TypeError), match=said):
+            jax.vmap(u)(jnp.stack([x, x]))
+
+
+@pytest.mark.parametrize("name", THREE_COORDINATES)
+def test_a_grid_under_vmap_is_its_points_one_by_one(name):
+    u, grid = THREE_COORDINATES[name](), jax.random.uniform(jax.random.key(0), (4, 3))
+    one_by_one = jnp.stack([u(x) for x in np.asarray(grid)])
+    chex.assert_trees_all_close(jax.jit(jax.vmap(u))(grid), one_by_one, rtol=2e-5, atol=2e-6)
+    slopes = jax.jit(jax.vmap(pj.grad(u)))(grid)
+    chex.assert_shape(slopes, (*one_by_one.shape, 3))
+    chex.assert_tree_all_finite(slopes)
+
+
+@pytest.mark.parametrize("name", THREE_COORDINATES)
+def test_without_a_word_networks_have_the_precision_that_is_switched_on(name, dtype):
+    u = THREE_COORDINATES[name]()
+    assert {p.dtype for p in jax.tree.leaves(nnx.state(u))} <= {dtype}
+    value = u(jnp.linspace(0.1, 0.7, 3, dtype=dtype))
+    assert value.dtype == dtype
+
+
+@pytest.mark.parametrize("name", sorted(THREE_COORDINATES))
+def test_a_float32_point_costs_a_float64_network_nothing(name, x64):
+    u, x = THREE_COORDINATES[name](param_dtype=jnp.float64), jnp.array([0.1, 0.4, -7.3], jnp.float32)
+    promoted = name in ("MLP", "ModifiedMLP", "FourierFeatures", "MLP of FourierFeatures", "Constrained")
+    rounding = 1e-14 if promoted else 5e-6  # the others calculate with the point alone, in its own precision
+    chex.assert_trees_all_close(np.float64(u(x)), u(x.astype(jnp.float64)), rtol=rounding, atol=rounding)
+    mixed = THREE_COORDINATES[name](param_dtype=jnp.float32)(x.astype(jnp.float64))
+    assert mixed.dtype == jnp.float64  # a float64 point is not rounded
+
+
+def test_a_lift_or_a_factor_of_another_shape_is_refused():
+    scalar, vector = (pj.nn.MLP(2, m, **small, rngs=rngs()) for m in ("scalar", 2))
+    x, zero, one = jnp.ones(2), lambda x: 0.0, lambda x: x[0]
+    for network, lift, factor, said in [
+        (scalar, lambda x: x[:1], one, r"the lift has shape \(1,\) at a point; expected \(\) or the network's \(\)"),
+        (scalar, lambda x: x, one, r"the lift has shape \(2,\)"),
+        (scalar, zero, lambda x: x[:1], r"the factor has shape \(1,\)"),
+        (vector, lambda x: x[:1], one, r"the lift has shape \(1,\) at a point; expected \(\) or the network's \(2,\)"),
+        (vector, zero, lambda x: jnp.ones(3), r"the factor has shape \(3,\)"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            pj.nn.Constrained(network, lift, factor)(x)
+    for lift, factor in [(zero, one), (lambda x: x, one), (zero, lambda x: x)]:
+        chex.assert_shape(pj.nn.Constrained(vector, lift, factor)(x), (2,))
+
+
+def test_seeds_may_be_traced_and_give_what_they_give_as_integers():
+    start = lambda seed: bridge.split(pj.nn.MLP(2, "scalar", **small, rngs=pj.nn.Rngs(seed)))[1]
+    stacked = jax.vmap(start)(jnp.arange(3))
+    for seed in range(3):
+        alone = start(seed)
+        chex.assert_trees_all_equal(jax.tree.map(lambda p, i=seed: p[i], stacked), alone, strict=True)
+        chex.assert_trees_all_equal(start(np.int64(seed)), alone)
+        chex.assert_trees_all_equal(start(jax.random.key(seed)), alone)
+    named = pj.nn.MLP(2, "scalar", **small, rngs=pj.nn.Rngs(params=jnp.uint32(2)))
+    chex.assert_trees_all_equal(bridge.split(named)[1], start(pj.nn.Rngs(2).params.key[...]))
+
+
+class Layered(pj.nn.Module):
+    """A network with a layer that does not only read, and random numbers that it merely keeps."""
+
+    def __init__(self, layer):
+        self.network = pj.nn.MLP(1, 3, **small, rngs=rngs())
+        self.layer = layer
+        self.rngs = rngs()
+
+    def __call__(self, x):
+        return self.layer(self.network(x)).sum()
+
+
+class Noise(pj.nn.Module):
+    """Random numbers drawn by hand."""
+
+    def __init__(self):
+        self.rngs = rngs()
+
+    def __call__(self, x):
+        return x + self.rngs.normal(x.shape)
+
+
+IMPURE = {
+    "dropout": lambda: nnx.Dropout(0.5, rngs=rngs()),
+    "batch statistics": lambda: nnx.BatchNorm(3, rngs=rngs()),
+    "noise": Noise,
+}
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("layer", IMPURE)
+def test_a_model_that_changes_in_its_call_is_refused(layer, order):
+    train = pj.train_step({"pde": lambda u, x: pj.diff(u, *[0] * order)(x)}, optax.sgd(0.1))
+    with pytest.raises(ValueError, match=r"a call of the model changes .* expected a model that only reads"):
+        train.init(Layered(IMPURE[layer]()), {"pde": jnp.ones((2, 1))})
+
+
+@pytest.mark.parametrize("layer", ["dropout", "batch statistics"])
+def test_a_model_that_only_keeps_random_numbers_or_statistics_trains(layer):
+    model = Layered(IMPURE[layer]())
+    model.eval()
+    batch = {"pde": jnp.ones((2, 1))}
+    train = pj.train_step({"pde": lambda u, x: pj.diff(u, 0)(x) + u(x)}, optax.sgd(1e-3))
+    state = train.init(model, batch)
+    state, before = train.update(state, batch)
+    state, after = train.update(state, batch)
+    assert after["loss"] < before["loss"]
 
 
 @pytest.mark.parametrize("network", [pj.nn.MLP, pj.nn.ModifiedMLP])

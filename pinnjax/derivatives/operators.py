@@ -6,18 +6,45 @@ each axis is cheaper than reverse mode. What several derivatives of one field sh
 `pinnjax.sharing`, which every residual function goes through.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from pinnjax import checks
+
 Field = Callable[[Float[Array, " d"]], Float[Array, "*m"]]
+Factory = TypeVar("Factory", bound=Callable[..., Field])
 
 # Up to here the axes are unrolled in the program, beyond it vmapped: a 100-dimensional Laplacian still compiles.
 UNROLLED_AXES = 8
 
 
+def _of_fields(factory: Factory) -> Factory:
+    """Say what to write where an operator is given a point, `grad(u, x)`, or a field's value, `grad(u(x))`."""
+    name = factory.__name__
+    takes = {"diff": ", 0", "component": ", 0", "directional": ", v"}.get(name, "")
+
+    @functools.wraps(factory)
+    def checked(u: Field, *arguments: Any, **options: Any) -> Field:
+        if not callable(u) or isinstance(u, type):
+            raise TypeError(
+                f"{name}: the field is {checks.described(u)}; expected a function, as in pj.{name}(u{takes})(x)"
+            )
+        arrays = [a for a in arguments if isinstance(a, jax.Array | np.ndarray)]
+        if len(arrays) > (name == "directional") and jnp.issubdtype(arrays[-1].dtype, jnp.floating):
+            raise TypeError(f"{name}: a point is no argument; expected pj.{name}(u{takes})(x)")
+        return factory(u, *arguments, **options)
+
+    return checked  # type: ignore[return-value]
+
+
+@_of_fields
 def directional(u: Field, direction: ArrayLike) -> Field:
     """Derivative of a field along a constant vector, (v · ∇) u.
 
@@ -39,15 +66,18 @@ def directional(u: Field, direction: ArrayLike) -> Field:
     """
 
     def derivative(x: Float[Array, " d"]) -> Float[Array, "*m"]:
-        _check_point("directional", x)
+        x = checks.point("directional", x)
         v = jnp.asarray(direction, x.dtype)
         if v.shape != x.shape:
             raise ValueError(f"directional: the direction has shape {v.shape}; expected the point's shape {x.shape}")
-        return jax.jvp(u, (x,), (v,))[1]
+        return _slope("directional", u, x, v)
 
+    if callable(direction):
+        raise TypeError("directional: the direction is a function; expected a vector, as in directional(u, v(x))(x)")
     return derivative
 
 
+@_of_fields
 def diff(u: Field, *axes: int) -> Field:
     """Partial derivative of any mixed order: `diff(u, 0, 1)` is u_xy.
 
@@ -67,11 +97,12 @@ def diff(u: Field, *axes: int) -> Field:
         >>> print(diff(u, 0, 0)(jnp.array([2.0, 5.0])))  # 6·2·5
         60.0
     """
-    for axis in axes:
+    for axis in _integers("diff", axes):
         u = _partial(u, axis)
     return u
 
 
+@_of_fields
 def grad(u: Field) -> Field:
     """Gradient ∇u of a scalar field `(d,)`, or Jacobian ∂u_i/∂x_j of a vector field `(m, d)`.
 
@@ -82,12 +113,13 @@ def grad(u: Field) -> Field:
     """
 
     def gradient(x: Float[Array, " d"]) -> Float[Array, "*m d"]:
-        _check_point("grad", x)
-        return _along_axes(lambda v: jax.jvp(u, (x,), (v,))[1], x, range(x.size))
+        x = checks.point("grad", x)
+        return _along_axes(lambda v: _slope("grad", u, x, v), x, range(x.size))
 
     return gradient
 
 
+@_of_fields
 def hessian(u: Field) -> Field:
     """Second derivatives ∂²u/∂x_i∂x_j: `(d, d)` of a scalar field, `(m, d, d)` of a vector field.
 
@@ -100,6 +132,7 @@ def hessian(u: Field) -> Field:
     return grad(grad(u))
 
 
+@_of_fields
 def laplacian(u: Field, axes: Sequence[int] | None = None) -> Field:
     """Laplacian Δu = Σ_i ∂²u/∂x_i², of each component.
 
@@ -123,16 +156,18 @@ def laplacian(u: Field, axes: Sequence[int] | None = None) -> Field:
     """
 
     def laplace(x: Float[Array, " d"]) -> Float[Array, "*m"]:
-        _check_point("laplacian", x)
+        x = checks.point("laplacian", x)
 
         def second(v: Array) -> Array:
-            return jax.jvp(lambda y: jax.jvp(u, (y,), (v,))[1], (x,), (v,))[1]
+            return _slope("laplacian", lambda y: _slope("laplacian", u, y, v), x, v)
 
-        return _along_axes(second, x, range(x.size) if axes is None else axes).sum(-1)
+        return _along_axes(second, x, _coordinates("laplacian", chosen, x)).sum(-1)
 
+    chosen = None if axes is None else _integers("laplacian", axes)
     return laplace
 
 
+@_of_fields
 def divergence(u: Field, axes: Sequence[int] | None = None) -> Field:
     """Divergence ∇·u = Σ_i ∂u_i/∂x_i of a vector field.
 
@@ -153,15 +188,17 @@ def divergence(u: Field, axes: Sequence[int] | None = None) -> Field:
     """
 
     def div(x: Float[Array, " d"]) -> Float[Array, ""]:
-        _check_point("divergence", x)
-        chosen = tuple(range(x.size)) if axes is None else tuple(axes)
-        jacobian = _along_axes(lambda v: jax.jvp(u, (x,), (v,))[1], x, chosen)
-        _check_components("divergence", jacobian.shape[:-1], (len(chosen),))
+        x = checks.point("divergence", x)
+        along = _coordinates("divergence", chosen, x)
+        jacobian = _along_axes(lambda v: _slope("divergence", u, x, v), x, along)
+        _check_components("divergence", jacobian.shape[:-1], (len(along),))
         return jnp.trace(jacobian)
 
+    chosen = None if axes is None else _integers("divergence", axes)
     return div
 
 
+@_of_fields
 def curl(u: Field, axes: Sequence[int] | None = None) -> Field:
     """Curl ∇×u: the scalar ∂v/∂x - ∂u/∂y in two dimensions, a vector `(3,)` in three.
 
@@ -182,19 +219,21 @@ def curl(u: Field, axes: Sequence[int] | None = None) -> Field:
     """
 
     def rotation(x: Float[Array, " d"]) -> Float[Array, "*m"]:
-        _check_point("curl", x)
-        chosen = tuple(range(x.size)) if axes is None else tuple(axes)
-        if len(chosen) not in (2, 3):
-            raise ValueError(f"curl: {len(chosen)} axes; expected 2 or 3, chosen with `axes`")
-        j = _along_axes(lambda v: jax.jvp(u, (x,), (v,))[1], x, chosen)
-        _check_components("curl", j.shape[:-1], (len(chosen),))
-        if len(chosen) == 2:
+        x = checks.point("curl", x)
+        along = _coordinates("curl", chosen, x)
+        if len(along) not in (2, 3):
+            raise ValueError(f"curl: {len(along)} axes; expected 2 or 3, chosen with `axes`")
+        j = _along_axes(lambda v: _slope("curl", u, x, v), x, along)
+        _check_components("curl", j.shape[:-1], (len(along),))
+        if len(along) == 2:
             return j[1, 0] - j[0, 1]
         return jnp.stack([j[2, 1] - j[1, 2], j[0, 2] - j[2, 0], j[1, 0] - j[0, 1]])
 
+    chosen = None if axes is None else _integers("curl", axes)
     return rotation
 
 
+@_of_fields
 def component(u: Field, index: int) -> Field:
     """One component of a vector field as a scalar field: `diff(component(u, 1), 0)` is ∂v/∂x.
 
@@ -208,18 +247,20 @@ def component(u: Field, index: int) -> Field:
     """
 
     def scalar(x: Float[Array, " d"]) -> Float[Array, ""]:
-        value = u(x)
+        value = jnp.asarray(u(x))
         if value.ndim != 1 or not -value.size <= index < value.size:
             raise ValueError(f"component: the field has shape {value.shape}; expected (m,) with a component {index}")
         return value[index]
 
+    (index,) = _integers("component", (index,))
     return scalar
 
 
 def _partial(u: Field, axis: int) -> Field:
     def derivative(x: Float[Array, " d"]) -> Float[Array, "*m"]:
-        _check_point("diff", x)
-        return jax.jvp(u, (x,), (_basis(x, axis),))[1]
+        x = checks.point("diff", x)
+        (along,) = _coordinates("diff", (axis,), x)
+        return _slope("diff", u, x, _basis(x, along))
 
     return derivative
 
@@ -233,20 +274,41 @@ def _along_axes(derivative: Callable[[Array], Array], x: Array, axes: Sequence[i
 
 
 def _basis(x: Array, axis: int) -> Array:
-    if not -x.size <= axis < x.size:
-        raise ValueError(f"axis {axis} is not a coordinate of a point with {x.size} coordinates")
     return jnp.zeros_like(x).at[axis].set(1)
 
 
-def _check_point(operator: str, x: Array) -> None:
-    if x.ndim != 1:
-        raise ValueError(f"{operator}: a point has shape {x.shape}; expected one point (d,), so vmap over many points")
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"{operator}: a point has dtype {x.dtype}; expected a floating dtype")
+def _slope(name: str, u: Field, x: Array, v: Array) -> Array:
+    """The derivative along v of a field that is one."""
+    value, slope = jax.jvp(u, (x,), (v,))
+    # An integer has a slope of no number type, a dict a dict of slopes.
+    if not isinstance(slope, jax.Array) or not jnp.issubdtype(slope.dtype, jnp.inexact):
+        raise TypeError(f"{name}: the field is {checks.described(value)} at a point; expected floating () or (m,)")
+    return slope
 
 
-def _check_components(operator: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+def _integers(name: str, axes: Sequence[int]) -> tuple[int, ...]:
+    """Axes as integers; True would be taken for a mask of all coordinates."""
+    try:
+        found = tuple(operator.index(axis) for axis in axes)
+    except TypeError:
+        found = None
+    if found is None or any(isinstance(axis, bool | np.bool_) for axis in axes):
+        raise TypeError(f"{name}: coordinates or components {axes!r}; expected integers, such as (0, 1)")
+    return found
+
+
+def _coordinates(name: str, axes: tuple[int, ...] | None, x: Array) -> tuple[int, ...]:
+    """Distinct coordinates of the point, at least one; all when None."""
+    if axes is None:
+        return tuple(range(x.size))
+    for axis in axes:
+        if not -x.size <= axis < x.size:
+            raise ValueError(f"{name}: axis {axis} is not a coordinate of a point with {x.size} coordinates")
+    if not axes or len({axis % x.size for axis in axes}) < len(axes):
+        raise ValueError(f"{name}: axes are {axes}; expected different coordinates, at least one")
+    return axes
+
+
+def _check_components(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     if shape != expected:
-        raise ValueError(
-            f"{operator}: the field has shape {shape} at a point; expected {expected}, a component per axis"
-        )
+        raise ValueError(f"{name}: the field has shape {shape} at a point; expected {expected}, a component per axis")

@@ -1,10 +1,11 @@
 """Networks for fields: `nnx` modules that see one point and return `()` or `(m,)`."""
 
-from flax.nnx import Module, Param, Rngs
+from flax.nnx import Module, Param
 
 from pinnjax.nn.constrained import Constrained
 from pinnjax.nn.inputs import FourierFeatures, Periodic, Standardize
 from pinnjax.nn.mlp import MLP
 from pinnjax.nn.modified_mlp import ModifiedMLP
+from pinnjax.nn.rngs import Rngs
 
 __all__ = ["MLP", "Constrained", "FourierFeatures", "ModifiedMLP", "Module", "Param", "Periodic", "Rngs", "Standardize"]

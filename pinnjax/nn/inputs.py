@@ -9,6 +9,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from pinnjax import checks
+from pinnjax.nn import mlp
+
 
 class Standardize(nnx.Module):
     """Inputs to zero mean and unit variance, (x - mean) / deviation; the numbers are part of the network's definition.
@@ -17,6 +20,9 @@ class Standardize(nnx.Module):
         mean: `(d,)`, in the units of x.
         deviation: `(d,)`, standard deviation of the points, positive, in the units of x.
 
+    Raises:
+        ValueError: when the numbers are not as above; when called, for anything but one point `(d,)`.
+
     Example:
         >>> import jax.numpy as jnp
         >>> print(Standardize([1.0, 0.0], [2.0, 0.5])(jnp.array([3.0, 1.0])))
@@ -24,24 +30,29 @@ class Standardize(nnx.Module):
     """
 
     def __init__(self, mean: Sequence[float], deviation: Sequence[float]):
-        self.mean = tuple(map(float, mean))
-        self.deviation = tuple(map(float, deviation))
-        if len(self.mean) != len(self.deviation) or min(self.deviation, default=0.0) <= 0:
+        self.mean, self.deviation = _numbers("mean", mean), _numbers("deviation", deviation)
+        if len(self.mean) != len(self.deviation) or min(self.deviation) <= 0:
             raise ValueError(f"mean {self.mean} and deviation {self.deviation}; expected equal lengths, deviations > 0")
 
     @classmethod
     def box(cls, lower: Sequence[float], upper: Sequence[float]) -> "Standardize":
         """For points uniform in a box: the mean is its centre, the deviation its side over √12.
 
+        Raises:
+            ValueError: when the corners do not span a box.
+
         Example:
             >>> print(Standardize.box([-1.0], [1.0]).deviation[0] ** 2)
             0.333...
         """
-        low, high = np.asarray(lower, float), np.asarray(upper, float)
+        low, high = np.array(_numbers("lower", lower)), np.array(_numbers("upper", upper))
+        if low.shape != high.shape or np.any(low >= high):
+            raise ValueError(f"lower {low.tolist()} and upper {high.tolist()}; expected equal lengths, lower < upper")
         return cls(tuple((low + high) / 2), tuple((high - low) / np.sqrt(12)))
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, " d"]:
         """Map one point."""
+        x = checks.point("Standardize", x, len(self.mean))
         return (x - jnp.asarray(self.mean, x.dtype)) / jnp.asarray(self.deviation, x.dtype)
 
 
@@ -56,7 +67,7 @@ class Periodic(nnx.Module):
         harmonics: k goes from 1 to this, >= 1.
 
     Raises:
-        ValueError: when a period is not positive, or `harmonics` is not.
+        ValueError: when a period or `harmonics` is not positive; when called, for anything but one point `(d,)`.
 
     References:
       Dong, Ni, `A method for representing periodic functions and enforcing exactly periodic boundary conditions with
@@ -70,10 +81,12 @@ class Periodic(nnx.Module):
     """
 
     def __init__(self, periods: Sequence[float | None], harmonics: int = 1):
-        self.periods = tuple(None if p is None else float(p) for p in periods)
+        numbers = _numbers("periods", [1.0 if p is None else p for p in periods] if np.iterable(periods) else periods)
+        self.periods = tuple(None if p is None else number for p, number in zip(periods, numbers, strict=True))
         self.harmonics = harmonics
-        if min((p for p in self.periods if p is not None), default=1.0) <= 0 or harmonics < 1:
-            raise ValueError(f"periods {self.periods}, harmonics {harmonics}; expected positive numbers, or None")
+        checks.count("harmonics", harmonics)
+        if min(numbers) <= 0:
+            raise ValueError(f"periods {self.periods}; expected positive numbers, or None")
 
     @property
     def features(self) -> int:
@@ -82,6 +95,7 @@ class Periodic(nnx.Module):
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, " features"]:
         """Map one point."""
+        x = checks.point("Periodic", x, len(self.periods))
         parts = []
         for value, period in zip(x, self.periods, strict=True):
             if period is None:
@@ -102,11 +116,11 @@ class FourierFeatures(nnx.Module):
         in_features: d, the coordinates of a point.
         waves: number of rows of B; `features`, what the network behind takes, is twice that.
         scale: standard deviation of the frequencies, in waves per unit of x; one number, or one for each coordinate.
-        param_dtype: of B.
+        param_dtype: of B; when None JAX's default, float64 where `jax_enable_x64` is on.
         rngs: random numbers for B.
 
     Raises:
-        ValueError: when a number is not positive.
+        ValueError: when a number is not positive; when called, for anything but one point `(d,)`.
 
     References:
       Tancik et al., `Fourier features let networks learn high frequency functions in low dimensional domains
@@ -129,12 +143,17 @@ class FourierFeatures(nnx.Module):
         waves: int,
         *,
         scale: float | Sequence[float],
-        param_dtype: Any = jnp.float32,
+        param_dtype: Any = None,
         rngs: nnx.Rngs,
     ):
-        if in_features < 1 or waves < 1 or np.min(scale) <= 0:
-            raise ValueError(f"in_features {in_features}, waves {waves}, scale {scale}; expected positive numbers")
-        deviations = jnp.broadcast_to(jnp.asarray(scale, param_dtype), (in_features,))
+        checks.count("in_features", in_features)
+        checks.count("waves", waves)
+        mlp.check_rngs(rngs)
+        param_dtype = checks.floating("param_dtype", param_dtype)
+        scales = _numbers("scale", np.broadcast_to(scale, in_features) if np.ndim(scale) == 0 else scale)
+        if len(scales) != in_features or min(scales) <= 0:
+            raise ValueError(f"scale is {scales}; expected a positive number, or {in_features} of them")
+        deviations = jnp.asarray(scales, param_dtype)
         self.frequencies = nnx.Variable(
             jax.random.normal(rngs.params(), (waves, in_features), param_dtype) * deviations[None, :]
         )
@@ -142,5 +161,17 @@ class FourierFeatures(nnx.Module):
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, " features"]:
         """Map one point."""
-        angles = 2 * np.pi * (self.frequencies[...].astype(x.dtype) @ x)
+        x = checks.point("FourierFeatures", x, self.frequencies.shape[1])
+        angles = 2 * np.pi * (self.frequencies[...] @ x)
         return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)])
+
+
+def _numbers(what: str, given: Any) -> tuple[float, ...]:
+    """Finite numbers, at least one."""
+    try:
+        numbers = tuple(map(float, given))
+    except (TypeError, ValueError):
+        numbers = ()
+    if not numbers or not np.all(np.isfinite(numbers)):
+        raise ValueError(f"{what} is {given!r}; expected finite numbers, one for each coordinate")
+    return numbers

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from pinnjax import checks
+
 Activation = Callable[[Array], Array]
 OutFeatures = int | Literal["scalar"]
 
@@ -23,11 +25,12 @@ class MLP(nnx.Module):
         depth: number of hidden layers.
         activation: applied after each hidden layer; smooth, since residuals differentiate it.
         inputs: map applied to the point first, e.g. `Standardize`.
-        param_dtype: dtype of the parameters.
+        param_dtype: dtype of the parameters; when None JAX's default, float64 where `jax_enable_x64` is on.
         rngs: random numbers for the Glorot normal kernels; biases start at zero.
 
     Raises:
-        ValueError: when a size is not positive.
+        ValueError: when a size is not positive; when called, for anything but one point.
+        TypeError: when another argument is of the wrong kind.
 
     Example:
         >>> import jax.numpy as jnp
@@ -46,10 +49,16 @@ class MLP(nnx.Module):
         depth: int = 3,
         activation: Activation = jnp.tanh,
         inputs: Callable[[Array], Array] | None = None,
-        param_dtype: Any = jnp.float32,
+        param_dtype: Any = None,
         rngs: nnx.Rngs,
     ):
-        check_sizes(in_features, out_features, width, depth)
+        for name, size in [("in_features", in_features), ("width", width), ("depth", depth)]:
+            checks.count(name, size)
+        if out_features != "scalar":
+            checks.count("out_features", out_features, otherwise='"scalar"')
+        if not callable(activation):
+            raise TypeError(f"activation is {checks.described(activation)}; expected a function such as jnp.tanh")
+        check_inputs(inputs)
         sizes = [in_features, *[width] * depth]
         self.hidden = nnx.List([linear(i, o, param_dtype, rngs) for i, o in itertools.pairwise(sizes)])
         self.out = linear(sizes[-1], 1 if out_features == "scalar" else out_features, param_dtype, rngs)
@@ -59,7 +68,7 @@ class MLP(nnx.Module):
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
         """The field at one point."""
-        h = x if self.inputs is None else self.inputs(x)
+        h = encoded("MLP", x, self.inputs, self.hidden[0].in_features)
         for layer in self.hidden:
             h = self.activation(layer(h))
         return outputs(self.out(h), self.out_features)
@@ -74,6 +83,8 @@ def linear(
 ) -> nnx.Linear:
     """A linear layer with a Glorot normal kernel and, unless said otherwise, zero bias."""
     kernel = jax.nn.initializers.glorot_normal()
+    param_dtype = checks.floating("param_dtype", param_dtype)
+    check_rngs(rngs)
     return nnx.Linear(in_features, out_features, kernel_init=kernel, bias_init=bias, param_dtype=param_dtype, rngs=rngs)
 
 
@@ -82,10 +93,25 @@ def outputs(values: Float[Array, " m"], out_features: OutFeatures) -> Float[Arra
     return values[0] if out_features == "scalar" else values
 
 
-def check_sizes(in_features: int, out_features: OutFeatures, width: int, depth: int) -> None:
-    """Sizes are positive integers, `out_features` may be "scalar"."""
-    for name, size in [("in_features", in_features), ("width", width), ("depth", depth)]:
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f"{name} is {size!r}; expected an integer >= 1")
-    if out_features != "scalar" and (not isinstance(out_features, int) or out_features < 1):
-        raise ValueError(f'out_features is {out_features!r}; expected an integer >= 1 or "scalar"')
+def encoded(
+    name: str, x: Float[Array, " d"], inputs: Callable[[Array], Array] | None, in_features: int
+) -> Float[Array, " in_features"]:
+    """One point as the first layer takes it: through the input map, and of the length that was promised."""
+    if inputs is None:
+        return checks.point(name, x, in_features)
+    h = inputs(checks.point(name, x))
+    if jnp.shape(h) != (in_features,):
+        raise ValueError(f"{name}: inputs gives the shape {jnp.shape(h)}; expected (in_features,) = ({in_features},)")
+    return h
+
+
+def check_inputs(inputs: Any) -> None:
+    """The input map is a function of a point, an instance where it is a class."""
+    if inputs is not None and (not callable(inputs) or isinstance(inputs, type)):
+        raise TypeError(f"inputs is {checks.described(inputs)}; expected a function of a point, or None")
+
+
+def check_rngs(rngs: Any) -> None:
+    """Random numbers are flax's."""
+    if not isinstance(rngs, nnx.Rngs):
+        raise TypeError(f"rngs is {checks.described(rngs)}; expected pinnjax.nn.Rngs(0)")

@@ -28,13 +28,14 @@ class ModifiedMLP(nnx.Module):
         depth: number of hidden layers.
         activation: φ; smooth, since residuals differentiate it.
         inputs: map applied to the point first, e.g. `Standardize`.
-        param_dtype: dtype of the parameters.
+        param_dtype: dtype of the parameters; when None JAX's default, float64 where `jax_enable_x64` is on.
         encoder_bias: how the encoders' biases start, a `jax.nn.initializers`; at zero when None. The authors draw them
             like a kernel of one row, `normal(√(2 / (1 + width)))`: without biases both encoders are odd in their input.
         rngs: random numbers for the Glorot normal kernels; the other biases start at zero.
 
     Raises:
-        ValueError: when a size is not positive.
+        ValueError: when a size is not positive; when called, for anything but one point.
+        TypeError: when another argument is of the wrong kind.
 
     Example:
         >>> import jax.numpy as jnp
@@ -54,7 +55,7 @@ class ModifiedMLP(nnx.Module):
         activation: mlp.Activation = jnp.tanh,
         inputs: Callable[[Array], Array] | None = None,
         encoder_bias: jax.nn.initializers.Initializer | None = None,
-        param_dtype: Any = jnp.float32,
+        param_dtype: Any = None,
         rngs: nnx.Rngs,
     ):
         self.mlp = mlp.MLP(
@@ -66,6 +67,7 @@ class ModifiedMLP(nnx.Module):
             param_dtype=param_dtype,
             rngs=rngs,
         )
+        mlp.check_inputs(inputs)
         bias = jax.nn.initializers.zeros if encoder_bias is None else encoder_bias
         self.encoder_u = mlp.linear(in_features, width, param_dtype, rngs, bias)
         self.encoder_v = mlp.linear(in_features, width, param_dtype, rngs, bias)
@@ -73,7 +75,7 @@ class ModifiedMLP(nnx.Module):
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
         """The field at one point."""
-        net, h = self.mlp, x if self.inputs is None else self.inputs(x)
+        net, h = self.mlp, mlp.encoded("ModifiedMLP", x, self.inputs, self.encoder_u.in_features)
         u, v = net.activation(self.encoder_u(h)), net.activation(self.encoder_v(h))
         for layer in net.hidden:
             z = net.activation(layer(h))

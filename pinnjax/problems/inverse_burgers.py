@@ -37,7 +37,7 @@ class WithViscosity(nn.Module):
         out_features: as in the network.
         network: the network's class.
         first_guess: ν at the start, in the units of x² / t, > 0.
-        param_dtype: dtype of the parameters.
+        param_dtype: dtype of the parameters; JAX's default when None.
         rngs: random numbers for the network.
         options: the network's other arguments.
 
@@ -54,12 +54,12 @@ class WithViscosity(nn.Module):
         *,
         network: Callable[..., Any] = nn.MLP,
         first_guess: float = FIRST_GUESS,
-        param_dtype: Any = jnp.float32,
+        param_dtype: Any = None,
         rngs: nn.Rngs,
         **options: Any,
     ):
         self.network = network(in_features, out_features, param_dtype=param_dtype, rngs=rngs, **options)
-        self.log_nu = nn.Param(jnp.log(jnp.asarray(first_guess, param_dtype)))
+        self.log_nu = nn.Param(jnp.log(jnp.asarray(first_guess, param_dtype or jnp.result_type(float))))
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
         """The field at one point."""
