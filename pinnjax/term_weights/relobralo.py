@@ -80,7 +80,8 @@ def relobralo(
         losses = scaling.needs_losses("relobralo", seen)
         initial = scaling.first_losses(losses, memory.initial_losses)
         previous = {name: jnp.where(seen.steps == 0, losses[name], memory.previous_losses[name]) for name in losses}
-        keep = jax.random.bernoulli(jax.random.fold_in(jax.random.key(seed), seen.steps), saudade)
+        chance = jnp.asarray(saudade, jnp.float32)  # the draws are the same in every precision
+        keep = jax.random.bernoulli(jax.random.fold_in(jax.random.key(seed), seen.steps), chance)
         since_first, since_last = balance(losses, initial), balance(losses, previous)
         kept = {name: jnp.where(keep, weight, since_first[name]) for name, weight in seen.weights.items()}
         targets = {name: jnp.asarray(alpha * kept[name] + (1 - alpha) * since_last[name]) for name in losses}
