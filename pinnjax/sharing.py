@@ -16,6 +16,7 @@ from jax.extend import core
 
 PyTree = Any
 LARGE = 1024  # constants with more numbers are compared by identity
+DRAWS = "rng_uniform"  # draws from the device's own generator, anew at every call, and has no effect that would say so
 
 
 def shared(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
@@ -42,7 +43,7 @@ def _merged(program: core.ClosedJaxpr) -> core.Jaxpr:
     same_as: dict[core.Var, core.Var] = {}  # a variable and an earlier one of the same value
     seen: dict[Hashable, list[core.Var]] = {}
     for variable, value in zip(jaxpr.constvars, program.consts, strict=True):
-        same_as[variable] = seen.setdefault(_constant(value), [variable])[0]
+        same_as[variable] = seen.setdefault(_value(value, variable.aval), [variable])[0]
     kept = []
     for equation in jaxpr.eqns:
         equation = equation.replace(invars=[_first(v, same_as) for v in equation.invars])
@@ -60,22 +61,45 @@ def _first(variable: core.Var | core.Literal, same_as: dict[core.Var, core.Var])
     return variable if isinstance(variable, core.Literal) else same_as.get(variable, variable)
 
 
-def _constant(value: Any) -> Hashable:
-    """Small arrays are compared by value: a function that makes one anew each time it is called makes many."""
-    if isinstance(value, jax.core.Tracer) or np.size(value) > LARGE:
+def _value(value: Any, aval: Any) -> Hashable:
+    """A key of a constant or a literal. Neither == (0.0 is -0.0, 1 is True) nor repr (rounded) tells numbers apart.
+
+    Small arrays are compared by value: a function that makes one anew each time it is called makes many. What has no
+    value yet, or one that is not numbers (random keys, mutable references), is compared by identity; the program keeps
+    it alive, so an identity is not used twice.
+    """
+    numbers = isinstance(aval, jax.core.ShapedArray) and not jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended)
+    if not numbers or isinstance(value, jax.core.Tracer) or aval.size > LARGE:
         return id(value)
     array = np.asarray(value)
-    return array.shape, str(array.dtype), array.tobytes()
+    return aval, str(array.dtype), array.tobytes()
+
+
+def _parameter(value: Any) -> Hashable:
+    """A key of a parameter: other than ==, it tells 1 from 1.0 and True, and 0.0 from -0.0."""
+    if isinstance(value, tuple | list):
+        return type(value), tuple(_parameter(part) for part in value)
+    if isinstance(value, float | complex | np.generic):
+        return type(value), np.asarray(value).tobytes()
+    return type(value), value
 
 
 def _key(equation: core.JaxprEqn) -> Hashable | None:
     """What an equation computes, or None when that cannot be said (side effects, parameters that do not hash)."""
-    if equation.effects:
+    if equation.effects or _draws(equation):
         return None
-    operands = tuple((str(v.aval), repr(v.val)) if isinstance(v, core.Literal) else v for v in equation.invars)
-    key = (equation.primitive, operands, tuple(sorted(equation.params.items(), key=lambda item: item[0])))
+    operands = tuple(_value(v.val, v.aval) if isinstance(v, core.Literal) else v for v in equation.invars)
+    parameters = tuple((name, _parameter(value)) for name, value in sorted(equation.params.items()))
+    settings = (equation.ctx.compute_type, equation.ctx.threefry_partitionable)  # of the `with` around it
+    key = (equation.primitive, operands, parameters, settings, tuple(v.aval for v in equation.outvars))
     try:
         hash(key)
     except TypeError:
         return None
     return key
+
+
+def _draws(equation: core.JaxprEqn) -> bool:
+    inner = [p for p in jax.tree.leaves(list(equation.params.values())) if isinstance(p, core.ClosedJaxpr | core.Jaxpr)]
+    programs = [getattr(p, "jaxpr", p) for p in inner]
+    return equation.primitive.name == DRAWS or any(_draws(e) for program in programs for e in program.eqns)

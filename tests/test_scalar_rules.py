@@ -1,13 +1,16 @@
 """Formulas by hand, on two terms and two parameters."""
 
+import chex
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from hypothesis import strategies as st
 
 import pinnjax as pj
-from pinnjax.term_weights import gradnorm_loss, inverse_training_rates
+from pinnjax.term_weights import gradnorm_loss, inverse_training_rates, scaling
 
 GRADS = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([0.6, 0.8])}  # norms 5 and 1
 
@@ -67,23 +70,60 @@ def test_gradnorm_loss_and_its_slope_by_hand():
     np.testing.assert_allclose([slope["pde"], slope["bc"]], [5, -1])  # ± norm, since the target is a constant
 
 
-def test_gradnorm_two_steps_by_hand():
-    found = run(pj.gradnorm(alpha=1.0, learning_rate=optax.sgd(0.1)), (1, 1), (1, 1))
-    np.testing.assert_allclose(found[0], np.array([0.5, 1.1]) * 2 / 1.6, rtol=1e-6)
+def test_gradnorm_weighs_a_step_with_the_weights_that_the_steps_before_it_made():
+    """Algorithm 1: the network moves with w(t), while the same gradients make w(t + 1)."""
+    balancer = pj.gradnorm(alpha=1.0, learning_rate=optax.sgd(0.1))
+    found = run(balancer, (1, 1), (1, 1), (1, 1))
+    np.testing.assert_array_equal(found[0], [1, 1])
+    np.testing.assert_allclose(found[1], np.array([0.5, 1.1]) * 2 / 1.6, rtol=1e-6)
     # then G = (3.125, 1.375) about 2.25: the same signs
-    moved = found[0] + 0.1 * np.array([-5, 1])
-    np.testing.assert_allclose(found[1], moved * 2 / moved.sum(), rtol=1e-5)
+    moved = found[1] + 0.1 * np.array([-5, 1])
+    np.testing.assert_allclose(found[2], moved * 2 / moved.sum(), rtol=1e-5)
+
+
+def test_gradnorm_in_a_step_of_training_is_algorithm_1_in_numpy(x64):
+    """Two parameters, r = θ c - 1: losses (θ c - 1)², gradients 2 c (θ c - 1); α = 1, both by gradient descent."""
+    c, theta, w, first = np.array([1.0, 3.0]), np.array([2.0, -1.0]), np.ones(2), None
+    residual = lambda k: lambda u, x: u(x)[k] * c[k] - 1.0
+    balancer = pj.gradnorm(alpha=1.0, learning_rate=optax.sgd(0.01), every=2)
+    train = pj.train_step({"a": residual(0), "b": residual(1)}, optax.sgd(0.02), term_weights=balancer)
+    batch = {"a": jnp.zeros((1, 1)), "b": jnp.zeros((1, 1))}
+    state = train.init((lambda p, x: p, jnp.asarray(theta)), batch)
+    for k in range(6):
+        state, metrics = train.update(state, batch)
+        np.testing.assert_allclose([metrics["weight/a"], metrics["weight/b"]], w, rtol=1e-12)
+        losses_now, slopes = (theta * c - 1) ** 2, 2 * c * (theta * c - 1)
+        first = losses_now if first is None else first
+        rates = losses_now / first / np.mean(losses_now / first)
+        size = w * np.abs(slopes)
+        theta = theta - 0.02 * w * slopes  # with w(t)
+        if k % 2 == 0:
+            w = w - 0.01 * np.sign(size - size.mean() * rates) * np.abs(slopes)
+            w = 2 * w / w.sum()
+        np.testing.assert_allclose(state.params, theta, rtol=1e-12)
+
+
+def test_gradnorm_goes_on_from_weights_that_a_tool_has_edited():
+    balancer = pj.bounded(pj.gradnorm(learning_rate=optax.sgd(0.1)), lower=0.9)
+    state, found = balancer.init(GRADS), []
+    for _ in range(3):
+        _, state = balancer.update(GRADS, state, losses=losses(1, 1))
+        found.append([state.rule.weights["pde"], state.rule.weights["bc"]])
+    np.testing.assert_allclose(found[1], [0.9, 1.375], rtol=1e-6)
+    # G = (4.5, 1.375): the same signs as before, and the bound again
+    np.testing.assert_allclose(found[2], [0.9, 1.475 * 2 / (0.4 + 1.475)], rtol=1e-6)
 
 
 def test_gradnorm_variants():
     descent = optax.sgd(0.01)
-    free = run(pj.gradnorm(alpha=0.0, learning_rate=descent, renormalize=False), (1, 1))
-    np.testing.assert_allclose(free[0], [1 - 0.05, 1 + 0.01], rtol=1e-6)
-    part = run(pj.gradnorm(alpha=0.0, learning_rate=descent, renormalize=False, layers=lambda g: g[:1]), (1, 1))
-    np.testing.assert_allclose(part[0], [1 - 0.03, 1 + 0.006], rtol=1e-6)
+    free = run(pj.gradnorm(alpha=0.0, learning_rate=descent, renormalize=False), (1, 1), (1, 1))
+    np.testing.assert_allclose(free[1], [1 - 0.05, 1 + 0.01], rtol=1e-6)
+    part = run(pj.gradnorm(alpha=0.0, learning_rate=descent, renormalize=False, layers=lambda g: g[:1]), (1, 1), (1, 1))
+    np.testing.assert_allclose(part[1], [1 - 0.03, 1 + 0.006], rtol=1e-6)
     # Without the mean rate, r = (4, 4): both targets are 4 · 3 = 12, above both norms, so both weights grow.
-    grown = run(pj.gradnorm(alpha=1.0, learning_rate=descent, renormalize=False, mean_rate=False), (1, 1), (4, 4))
-    np.testing.assert_allclose(grown[1] - grown[0], [0.05, 0.01], rtol=1e-4)
+    rule = pj.gradnorm(alpha=1.0, learning_rate=descent, renormalize=False, mean_rate=False)
+    grown = run(rule, (1, 1), (4, 4), (4, 4))
+    np.testing.assert_allclose(grown[2] - grown[1], [0.05, 0.01], rtol=1e-4)
 
 
 def test_gradnorm_keeps_its_sum_for_10_000_steps_of_unequal_rates_and_a_bound_lets_go():
@@ -279,3 +319,42 @@ def test_magnitude_normalisation_is_the_quotient_of_two_losses_and_so_is_its_gra
 def test_van_der_meer_weighs_by_measures():
     found = run(pj.van_der_meer("pde", {"pde": 4.0, "bc": 8.0}, balance=0.25), (1, 1))
     np.testing.assert_allclose(found[0], [2 * 0.25 * 4, 2 * 0.75 * 8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+@pytest.mark.parametrize("new", [2.0, 1e-30, 3.3e9, 0.1])
+def test_a_move_at_rate_0_is_none_and_at_rate_1_arrives(rate, new):
+    old = jnp.float32(1e9)
+    chex.assert_trees_all_equal(scaling.between(old, jnp.float32(new), rate), jnp.float32(new) if rate else old)
+
+
+@hypothesis.settings(deadline=None, max_examples=100)
+@hypothesis.given(*[st.floats(0, 2.0**90, width=32, allow_subnormal=False)] * 2, st.floats(0, 1, allow_subnormal=False))
+def test_a_move_is_the_convex_combination_to_rounding(old, new, rate):
+    found = float(scaling.between(jnp.float32(old), jnp.float32(new), rate))
+    expected = (1 - rate) * old + rate * new  # in float64
+    assert min(old, new) <= found <= max(old, new)
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-37)
+
+
+def test_a_loss_that_starts_at_zero_is_measured_by_the_first_that_does_not():
+    """A network of zeros meets homogeneous boundary values exactly; L(0) = 0 is no measure of what follows."""
+    grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([4.0, 3.0])}
+    for rule in (pj.gradnorm(), pj.relobralo(saudade=0.0)):
+        found = run(rule, (1.0, 0.0), (1.0, 10.0), (1.0, 10.0), (1.0, 10.0), grads=grads)
+        np.testing.assert_allclose(found[-1], [1.0, 1.0], atol=0.02)
+
+
+def test_an_epoch_of_dwa_has_as_many_losses_when_one_is_broken():
+    whole = [(4.0, 1.0), (2.0, 1.0), (1.0, 1.0), (1.0, 0.0), (7.0, 7.0)]
+    with_one_broken = [*whole[:3], (np.nan, 1.0), *whole[3:]]
+    np.testing.assert_array_equal(run(pj.dwa(every=2), *with_one_broken)[-1], run(pj.dwa(every=2), *whole)[-1])
+
+
+def test_db_pinn_means_of_losses_of_other_magnitudes():
+    grads = {name: jnp.array([1.0, 2.0]) for name in ("pde", "bc")}
+    balancer = pj.db_pinn("pde", every=1)
+    state, seen = balancer.init(grads), [1e9, 2.0, 1e-6, 5.0]
+    for k, value in enumerate(seen):
+        _, state = balancer.update(grads, state, losses=losses(1.0, value))
+        np.testing.assert_allclose(state.memory.mean_losses["bc"], np.mean(seen[: k + 1]), rtol=1e-6)

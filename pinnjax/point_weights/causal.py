@@ -89,17 +89,20 @@ def causal(
     for value in schedule:
         checks.number("causal: epsilon", value, 0.0)
 
+    def before_each(values: Array) -> Array:
+        return jnp.concatenate([jnp.zeros(1, values.dtype), jnp.cumsum(values)[:-1]])
+
     def earlier(t: Array, squares: Array) -> Array:
-        """Σ L over the slices before each point's."""
+        """Σ L over the slices before each point's; a large or broken one does not touch the sums before it."""
         if chunks is None:
             order = jnp.argsort(t)
-            before = jnp.concatenate([jnp.zeros(1, squares.dtype), jnp.cumsum(squares[order])])
+            before = before_each(squares[order])
             return before[jnp.searchsorted(t[order], t, side="left")] * (32 / t.size)
         slices = jnp.clip(((t - first) / (last - first) * chunks).astype(jnp.int32), 0, chunks - 1)
         sums = jax.ops.segment_sum(squares, slices, chunks)
         counts = jax.ops.segment_sum(jnp.ones_like(squares), slices, chunks)
         means = sums / jnp.maximum(counts, 1)
-        return (jnp.cumsum(means) - means)[slices]
+        return before_each(means)[slices]
 
     def init(residuals: Residuals) -> CausalState:
         magnitudes.chosen("causal", residuals, terms)

@@ -23,11 +23,15 @@ class GradNormMemory(NamedTuple):
     """Memory of `gradnorm`.
 
     Attributes:
-        initial_losses: L_t(0), `{term: ()}`.
+        initial_losses: L_t(0), `{term: ()}`; zero before it is known.
+        norms: ‖g_t‖ in the last step, `{term: ()}`.
+        rates: r_t in the last step, `{term: ()}`.
         descent: state of the weights' own optimiser.
     """
 
     initial_losses: dict[str, Float[Array, ""]]
+    norms: dict[str, Float[Array, ""]]
+    rates: dict[str, Float[Array, ""]]
     descent: PyTree
 
 
@@ -78,13 +82,15 @@ def gradnorm(
 ) -> optax.GradientTransformationExtraArgs:
     """Descend L_grad(λ) = Σ_t |λ_t ‖g_t‖ - Ḡ r_t^α| by one step of the weights' own optimiser (Algorithm 1).
 
-    Then the weights are clipped into [min_weight, max_weight] and, with `renormalize`, scaled to Σ_t λ_t = T. The clip
-    bounds the weight and not its gradient, so a weight at its bound comes back as soon as L_grad says so.
+    As in the paper, step k weighs with λ(k), and what it sees moves the weights to λ(k+1), which the next step applies:
+    in the first step all are 1. (Much code in use applies λ(k+1) in step k.) After a move the weights are clipped into
+    [min_weight, max_weight] and, with `renormalize`, scaled to Σ_t λ_t = T. The clip bounds the weight and not its
+    gradient, so a weight at its bound comes back as soon as L_grad says so.
 
     Args:
         alpha: strength of the restoring force, dimensionless; 0 makes all weighted norms equal.
         learning_rate: of Adam, the default descent, or any optax optimiser.
-        every: steps between two moves, >= 1.
+        every: steps between two moves, >= 1; a move shows in the step after.
         min_weight: lower bound, > 0.
         max_weight: upper bound.
         renormalize: whether the weights sum to the number of terms; the unnormalised variant leaves them where L_grad
@@ -93,7 +99,7 @@ def gradnorm(
         layers: picks the part of a gradient whose norm counts, e.g. the last shared layer as in the paper.
 
     Returns:
-        A term-space transform. It reads the extra arg `losses`, `{term: ()}`; those of the first step are L(0).
+        A term-space transform. It reads the extra arg `losses`, `{term: ()}`; the first that is not 0 is L_t(0).
 
     Raises:
         ValueError: when a number is out of range, or `losses` are missing.
@@ -105,7 +111,10 @@ def gradnorm(
         >>> balancer = gradnorm(learning_rate=optax.sgd(0.1))
         >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([0.6, 0.8])}
         >>> losses = {"pde": jnp.float32(1.0), "bc": jnp.float32(1.0)}
-        >>> balanced, state = balancer.update(grads, balancer.init(grads), losses=losses)
+        >>> _, state = balancer.update(grads, balancer.init(grads), losses=losses)
+        >>> print(state.weights["pde"], state.weights["bc"])
+        1.0 1.0
+        >>> _, state = balancer.update(grads, state, losses=losses)
         >>> print(state.weights["pde"], state.weights["bc"])  # (1 - 0.1 · 5, 1 + 0.1 · 1) scaled to sum 2
         0.625 1.375
     """
@@ -116,17 +125,18 @@ def gradnorm(
 
     def start(term_params: dict[str, PyTree]) -> GradNormMemory:
         weights = scaling.ones(term_params)
-        return GradNormMemory(weights, descent.init(weights))
+        zeros = {name: 0 * one for name, one in weights.items()}
+        return GradNormMemory(zeros, zeros, weights, descent.init(weights))
 
     def propose(seen: scaling.Seen, memory: GradNormMemory) -> tuple[scaling.Weights, GradNormMemory]:
         losses = scaling.needs_losses("gradnorm", seen)
-        first = seen.steps == 0
-        initial = {name: jnp.where(first, losses[name], memory.initial_losses[name]) for name in losses}
+        initial = scaling.first_losses(losses, memory.initial_losses)
         rates = inverse_training_rates(losses, initial)
         if not mean_rate:
             rates = {name: scaling.ratio(losses[name], initial[name]) for name in losses}
         norms = gradient_norms({name: layers(grads) for name, grads in seen.grads.items()})
-        slope = jax.grad(gradnorm_loss)(seen.weights, norms, rates, alpha)
+        # By what the step before saw. Its weights are those of the state, where a tool may have edited them.
+        slope = jax.grad(gradnorm_loss)(seen.weights, memory.norms, memory.rates, alpha)
         step, descent_state = descent.update(slope, memory.descent, seen.weights)
         moved = {
             name: jnp.clip(w, min_weight, max_weight) for name, w in optax.apply_updates(seen.weights, step).items()
@@ -134,6 +144,10 @@ def gradnorm(
         if renormalize:
             mean = scaling.mean(moved)
             moved = {name: w / mean for name, w in moved.items()}
-        return moved, GradNormMemory(initial, descent_state)
+        due = (seen.steps > 0) & ((seen.steps - 1) % every == 0)
+        moved, descent_state = jax.tree.map(
+            lambda new, old: jnp.where(due, new, old), (moved, descent_state), (seen.weights, memory.descent)
+        )
+        return moved, GradNormMemory(initial, norms, rates, descent_state)
 
-    return scaling.scalar_rule(propose, start=start, every=every)
+    return scaling.scalar_rule(propose, start=start)

@@ -21,7 +21,7 @@ class ReLoBRaLoMemory(NamedTuple):
     """Memory of `relobralo`.
 
     Attributes:
-        initial_losses: L(0), `{term: ()}`.
+        initial_losses: L(0), `{term: ()}`; zero before it is known.
         previous_losses: L(k-1), `{term: ()}`.
     """
 
@@ -46,7 +46,7 @@ def relobralo(
         seed: of the Bernoulli draws, which depend on it and on the step.
 
     Returns:
-        A term-space transform. It reads the extra arg `losses`, `{term: ()}`.
+        A term-space transform. It reads the extra arg `losses`, `{term: ()}`; the first that is not 0 is L_t(0).
 
     Raises:
         ValueError: when a number is out of range, or `losses` are missing.
@@ -73,15 +73,15 @@ def relobralo(
         return {name: len(now) * share for name, share in shares.items()}
 
     def start(term_params: dict[str, Any]) -> ReLoBRaLoMemory:
-        ones = scaling.ones(term_params)
-        return ReLoBRaLoMemory(ones, ones)
+        zeros = {name: 0 * one for name, one in scaling.ones(term_params).items()}
+        return ReLoBRaLoMemory(zeros, zeros)
 
     def propose(seen: scaling.Seen, memory: ReLoBRaLoMemory) -> tuple[scaling.Weights, ReLoBRaLoMemory]:
         losses = scaling.needs_losses("relobralo", seen)
-        first = seen.steps == 0
-        initial = {name: jnp.where(first, losses[name], memory.initial_losses[name]) for name in losses}
-        previous = {name: jnp.where(first, losses[name], memory.previous_losses[name]) for name in losses}
-        keep = jax.random.bernoulli(jax.random.fold_in(jax.random.key(seed), seen.steps), saudade)
+        initial = scaling.first_losses(losses, memory.initial_losses)
+        previous = {name: jnp.where(seen.steps == 0, losses[name], memory.previous_losses[name]) for name in losses}
+        chance = jnp.asarray(saudade, jnp.float32)  # the draws are the same in every precision
+        keep = jax.random.bernoulli(jax.random.fold_in(jax.random.key(seed), seen.steps), chance)
         since_first, since_last = balance(losses, initial), balance(losses, previous)
         kept = {name: jnp.where(keep, weight, since_first[name]) for name, weight in seen.weights.items()}
         targets = {name: jnp.asarray(alpha * kept[name] + (1 - alpha) * since_last[name]) for name in losses}

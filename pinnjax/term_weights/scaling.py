@@ -46,7 +46,7 @@ class ScalarWeightsState(NamedTuple):
     Attributes:
         weights: λ, `{term: ()}`, as applied in the last step.
         held: `{term: ()}`, how often a weight was kept since its proposal was not finite or negative.
-        steps: `()`, updates so far.
+        steps: `()`, updates so far, those of broken steps not among them.
         memory: what the rule itself remembers.
     """
 
@@ -93,8 +93,9 @@ def scalar_rule(
     """The machinery that scalar rules share: λ ← (1 - rate) λ + rate λ̂ every `every` steps, and events counted.
 
     Terms reach the rule in the order of their names, so the order in which a user writes them changes nothing, not even
-    a rounding. A proposal that is not finite, or negative, is not taken: the weight is kept and the event counted. When
-    the memory would not be finite, it is kept as it was, with all weights, so one NaN does not poison it for ever.
+    a rounding. A proposal that is not finite, or negative, is not taken: the weight is kept and the event counted. A
+    step with a loss or a gradient that is not finite, or after which the memory would not be, is no step: weights,
+    memory and count stay as they are, so one NaN neither poisons a memory nor becomes the first loss L(0).
 
     Args:
         propose: `propose(seen, memory) -> ({term: λ̂}, memory)`.
@@ -130,22 +131,36 @@ def scalar_rule(
             extra=extra,
         )
         targets, memory = propose(seen, state.memory)
-        floats = [m for m in jax.tree.leaves(memory) if jnp.issubdtype(m.dtype, jnp.floating)]
-        sound = functools.reduce(jnp.logical_and, [jnp.all(jnp.isfinite(m)) for m in floats], jnp.array(True))
+        sound = finite((seen.grads, seen.losses, memory))
         weights, held = {}, {}
         for name in names:
             old = state.weights[name]
             usable = sound & jnp.isfinite(targets[name]) & (signed | (targets[name] >= 0))
-            moved = (old + rate * (targets[name] - old)).astype(old.dtype)
+            moved = between(old, targets[name], rate).astype(old.dtype)
             weights[name] = jnp.where(due & usable, moved, old)
             held[name] = state.held[name] + (due & ~usable)
         kept = sound & (due | remember)
         memory = jax.tree.map(lambda new, old: jnp.where(kept, new, old).astype(old.dtype), memory, state.memory)
-        next_state = ScalarWeightsState(weights, held, optax.safe_increment(state.steps), memory)
+        steps = jnp.where(sound, optax.safe_increment(state.steps), state.steps)
+        next_state = ScalarWeightsState(weights, held, steps, memory)
         return scale(weights, term_grads), next_state
 
     update.__module__ = propose.__module__  # the rule's, so that errors can name it
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def finite(tree: PyTree) -> Array:
+    """Whether all its floating-point numbers are."""
+    floats = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
+    return functools.reduce(jnp.logical_and, [jnp.all(jnp.isfinite(x)) for x in floats], jnp.array(True))
+
+
+def between(old: Array, new: Array, rate: ScalarLike) -> Array:
+    """(1 - rate) old + rate new: exactly `old` at rate 0, `new` at rate 1, and both where they are equal.
+
+    The shorter old + rate (new - old) loses a `new` that is small against `old`.
+    """
+    return jnp.clip((1 - rate) * old + rate * new, jnp.minimum(old, new), jnp.maximum(old, new))
 
 
 def needs_losses(rule: str, seen: Seen) -> dict[str, Array]:
@@ -161,6 +176,11 @@ def ratio(loss: ArrayLike, earlier: ArrayLike) -> Array:
     """A loss over an earlier one; 0 / 0 is 0, so that a term that was never violated does not stop the others."""
     below = jnp.asarray(earlier)
     return jnp.asarray(loss) / jnp.maximum(below, jnp.finfo(below.dtype).tiny)
+
+
+def first_losses(losses: Mapping[str, Array], known: Mapping[str, Array]) -> dict[str, Array]:
+    """L_t(0): the first loss of each term that is not zero, which is no measure; `known` is zero before."""
+    return {name: jnp.where(known[name] > 0, known[name], loss) for name, loss in losses.items()}
 
 
 def norms(grads: Mapping[str, PyTree]) -> Weights:
