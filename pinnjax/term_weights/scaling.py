@@ -136,7 +136,7 @@ def scalar_rule(
         for name in names:
             old = state.weights[name]
             usable = sound & jnp.isfinite(targets[name]) & (signed | (targets[name] >= 0))
-            moved = (old + rate * (targets[name] - old)).astype(old.dtype)
+            moved = ((1 - rate) * old + rate * targets[name]).astype(old.dtype)  # exact at rate 1
             weights[name] = jnp.where(due & usable, moved, old)
             held[name] = state.held[name] + (due & ~usable)
         kept = sound & (due | remember)
@@ -164,7 +164,15 @@ def ratio(loss: ArrayLike, earlier: ArrayLike) -> Array:
 
 def norms(grads: Mapping[str, PyTree]) -> Weights:
     """‖g_t‖ of each term."""
-    return {name: optax.tree.norm(g) for name, g in grads.items()}
+    return {name: norm(g) for name, g in grads.items()}
+
+
+def norm(tree: PyTree) -> Array:
+    """‖g‖ of a tree, without squares that leave the range of the precision: in single precision 1e19² is infinite."""
+    largest = optax.tree.norm(tree, ord=jnp.inf)
+    usable = (largest > 0) & jnp.isfinite(largest)
+    unit = jnp.where(usable, largest, 1)
+    return largest * jnp.where(usable, optax.tree.norm(jax.tree.map(lambda g: g / unit.astype(g.dtype), tree)), 1)
 
 
 def mean(values: Mapping[str, Array]) -> Array:
@@ -179,6 +187,6 @@ def softmax(values: Mapping[str, Array]) -> Weights:
 
 def counted(term_grads: Mapping[str, PyTree], held: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
     """Whether all gradients are finite, and the count of those that were not, for rules without scalar weights."""
-    broken = {name: ~jnp.isfinite(optax.tree.norm(term_grads[name])) for name in held}
+    broken = {name: ~jnp.isfinite(norm(term_grads[name])) for name in held}
     sound = ~functools.reduce(jnp.logical_or, broken.values())
     return sound, {name: count + broken[name] for name, count in held.items()}
