@@ -28,7 +28,7 @@ def config() -> optax.GradientTransformationExtraArgs:
         >>> surgery = config()
         >>> grads = {"pde": jnp.array([3.0, 0.0]), "bc": jnp.array([0.0, 1.0])}
         >>> balanced, state = surgery.update(grads, surgery.init(grads))
-        >>> print(balanced["pde"] + balanced["bc"])  # (3 + 1) / √2 along (1, 1) / √2
+        >>> print((balanced["pde"] + balanced["bc"]).round(5))  # (3 + 1) / √2 along (1, 1) / √2
         [2. 2.]
     """
     return span.surgery(coefficients)

@@ -175,6 +175,11 @@ def norm(tree: PyTree) -> Array:
     return largest * jnp.where(usable, optax.tree.norm(jax.tree.map(lambda g: g / unit.astype(g.dtype), tree)), 1)
 
 
+def mean_square_root(new: PyTree, old: PyTree, decay: ScalarLike) -> PyTree:
+    """√(decay old² + (1 - decay) new²), without the squares: the root of Adam's second moment, at any scale."""
+    return jax.tree.map(lambda n, o: jnp.hypot(jnp.sqrt(decay) * o, jnp.sqrt(1 - decay) * n).astype(o.dtype), new, old)
+
+
 def mean(values: Mapping[str, Array]) -> Array:
     """Mean over the terms."""
     return jnp.mean(jnp.stack(list(values.values())))
