@@ -131,7 +131,20 @@ def equal_projections(seen: Span) -> tuple[Float[Array, " T"], Float[Array, " T"
     ones = jnp.where(kept, vt @ jnp.ones_like(values), 0)  # what of the right side can be had
     possible = length(ones) > rounding(vt)
     along = jnp.where(kept & possible, ones / jnp.where(kept, values, 1), 0)
-    return vt.T @ (along / jnp.where(kept, values, 1)), u @ along
+    x = vt.T @ (along / jnp.where(kept, values, 1))
+    return jnp.where(jnp.all(kept), _independent(seen.directions), x), u @ along
+
+
+def _independent(directions: Float[Array, "T T"]) -> Float[Array, " T"]:
+    """x with Rᵀ R x = 1. The first of the equations is taken from the others, with 1 - cosine from the sine.
+
+    So nearly parallel gradients, for which all equations are nearly the same, keep their differences.
+    """
+    below = directions[1:, 1:]
+    cosine = directions[0, 0] * directions[0, 1:]
+    difference = jnp.where(cosine > 0, jnp.sum(below**2, axis=0) / (1 + cosine), 1 - cosine)
+    others = solve(below, solve(below, difference, transposed=True))
+    return jnp.concatenate([1 - cosine @ others[:, None], others])
 
 
 def subsets(terms: int) -> Bool[np.ndarray, "S T"]:
@@ -152,8 +165,8 @@ def factors(
     return jnp.where(masks[:, None, :], q[:, : matrix.shape[0]], 0), r, sound
 
 
-def solve(r: Float[Array, "S T T"], right: Float[Array, "S T"], *, transposed: bool = False) -> Float[Array, "S T"]:
-    """R⁻¹ b or R⁻ᵀ b for each subset."""
+def solve(r: Float[Array, "*S T T"], right: Float[Array, "*S T"], *, transposed: bool = False) -> Float[Array, "*S T"]:
+    """R⁻¹ b or R⁻ᵀ b, for each subset."""
     return jax.scipy.linalg.solve_triangular(r, right[..., None], trans=int(transposed))[..., 0]
 
 
@@ -166,7 +179,10 @@ def nonnegative(matrix: Float[Array, "m T"], right: Float[Array, " m"]) -> Float
     masks = subsets(matrix.shape[1])
     q, r, sound = factors(masks, matrix)
     z = jnp.where(masks, solve(r, right @ q), 0)
-    slopes = (right[None] - z @ matrix.T) @ matrix
+    rest = jnp.broadcast_to(right, (len(masks), len(right)))
+    for _ in range(2):  # twice, so that a short rest is at right angles to its own precision
+        rest = rest - jnp.einsum("sij,sj->si", q, jnp.einsum("sij,si->sj", q, rest))
+    slopes = rest @ matrix
     violation = jnp.maximum(jnp.max(-z, axis=1), jnp.max(slopes, axis=1))
     return jnp.maximum(z[best(violation, sound)], 0)
 
