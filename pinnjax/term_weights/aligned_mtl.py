@@ -73,5 +73,6 @@ def _components(columns: Float[Array, "T T"]) -> tuple[Float[Array, " T"], Float
         return both.at[:, i].set(cos * x - sin * y).at[:, j].set(sin * x + cos * y)
 
     both = jnp.concatenate([columns, jnp.eye(terms, dtype=columns.dtype)])
-    both = jax.lax.fori_loop(0, SWEEPS * len(first), turn, both)
+    if terms > 1:
+        both = jax.lax.fori_loop(0, SWEEPS * len(first), turn, both)
     return span.length(both[:terms].T), both[terms:]

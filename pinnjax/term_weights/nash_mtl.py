@@ -63,7 +63,9 @@ def nash_mtl() -> optax.GradientTransformationExtraArgs:
             return (decrement > 10 * eps) & (steps < NEWTON_STEPS)
 
         start = jnp.full_like(seen.norms, 1 / jnp.sqrt(terms))
-        y, _, _ = jax.lax.while_loop(going, newton, (start, jnp.full((), jnp.inf, start.dtype), 0))
+        y, _, _ = jax.lax.while_loop(
+            going, newton, (start, jnp.full((), jnp.inf, start.dtype), jnp.zeros((), jnp.int32))
+        )
         agreed = span.length(seen.directions @ y) > 0.5  # 0 when all cancel, and otherwise 1 at least
         return jnp.where(agreed, span.divide(y, seen.norms), 0)
 

@@ -4,9 +4,9 @@ Every rule that combines g = Σ_t a_t g_t needs of the gradients only how they l
 with the same lengths and angles, the columns of R in the QR factorisation of the gradients. A surgery is a function
 from R to the coefficients a, and they are its weights: `optax.tree.get(state, "weights")`.
 
-The Gram matrix K_st = g_s · g_t says the same in exact arithmetic. In floating point it does not: an angle θ is 1 - θ²/2
-in it, and lost below √eps, 3e-4 in single precision, where the columns of R keep it down to eps. And squares of lengths
-leave the range of single precision at 1e19. So R has columns of length one, and the lengths are kept apart.
+The Gram matrix K_st = g_s · g_t says the same in exact arithmetic. In floating point it does not: there an angle θ is
+1 - θ²/2, and lost below √eps, 3e-4 in single precision, where the columns of R keep it down to eps. And squares of
+lengths leave the range of single precision at 1e19. So R has columns of length one, and the lengths are kept apart.
 """
 
 import itertools
@@ -136,7 +136,7 @@ def equal_projections(seen: Span) -> tuple[Float[Array, " T"], Float[Array, " T"
 
 
 def _independent(directions: Float[Array, "T T"]) -> Float[Array, " T"]:
-    """x with Rᵀ R x = 1. The first of the equations is taken from the others, with 1 - cosine from the sine.
+    """The x with Rᵀ R x = 1. The first of the equations is taken from the others, with 1 - cosine from the sine.
 
     So nearly parallel gradients, for which all equations are nearly the same, keep their differences.
     """
@@ -171,7 +171,7 @@ def solve(r: Float[Array, "*S T T"], right: Float[Array, "*S T"], *, transposed:
 
 
 def nonnegative(matrix: Float[Array, "m T"], right: Float[Array, " m"]) -> Float[Array, " T"]:
-    """argmin ‖A z - b‖ over z >= 0, for columns of A and b of size one: the subset that meets the conditions best.
+    """The z >= 0 of least ‖A z - b‖, for columns of A and b of size one: the subset that meets the conditions best.
 
     Those of Karush, Kuhn and Tucker: z >= 0 and Aᵀ (b - A z) <= 0. Lengths would not tell subsets apart: they differ in
     second order only, so half of the digits would be lost.
