@@ -109,10 +109,11 @@ def lanczos(product: Product, size: int, *, key: Array, steps: int = 50, dtype: 
     def step(carry: tuple, i: Array) -> tuple[tuple, tuple]:
         basis, largest = carry
         w = product(basis[i])
-        along = jnp.vdot(basis[i], w)
+        along = jnp.vdot(basis[i], w, precision="highest")
         largest = jnp.maximum(largest, jnp.linalg.norm(w))
         for _ in range(2):  # twice is enough
-            w = w - basis.T @ (basis @ w)
+            inside = jnp.matmul(basis, w, precision="highest")  # accelerators take ten bits by default
+            w = w - jnp.matmul(inside, basis, precision="highest")
         beta = jnp.linalg.norm(w)
         # An invariant subspace: what is left is rounding, and the rest of the matrix is not seen from this start.
         ended = beta <= 100 * eps * largest

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import gram
+from pinnjax.term_weights import scaling, span
 
 PyTree = Any
 
@@ -51,7 +51,8 @@ def sizes(term_grads: Mapping[str, PyTree]) -> dict[str, Size]:
     found = {}
     for term, grads in term_grads.items():
         g = _vector(grads)
-        found[term] = Size(jnp.linalg.norm(g), jnp.max(jnp.abs(g)), jnp.mean(jnp.abs(g)), jnp.std(g))
+        deviation = scaling.norm(g - jnp.mean(g)) / jnp.sqrt(g.size)
+        found[term] = Size(scaling.norm(g), jnp.max(jnp.abs(g)), jnp.mean(jnp.abs(g)), deviation)
     return found
 
 
@@ -74,13 +75,13 @@ def cosines(term_grads: Mapping[str, PyTree]) -> Float[Array, "T T"]:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> print(cosines({"pde": jnp.array([1.0, 0.0]), "bc": jnp.array([-3.0, 4.0])}))
+        >>> print(cosines({"pde": jnp.array([1.0, 0.0]), "bc": jnp.array([-3.0, 4.0])}).round(6))
         [[ 1.  -0.6]
          [-0.6  1. ]]
     """
-    products = gram.gram(dict(term_grads))
-    norms = jnp.sqrt(jnp.diagonal(products))
-    return gram.divide(products, jnp.outer(norms, norms))
+    directions, norms = span.span(dict(term_grads))
+    alive = directions * (norms > 0)[None, :]
+    return jnp.clip(jnp.matmul(alive.T, alive, precision="highest"), -1, 1)
 
 
 def alignment(term_grads: Mapping[str, PyTree]) -> Float[Array, ""]:
@@ -91,7 +92,7 @@ def alignment(term_grads: Mapping[str, PyTree]) -> Float[Array, ""]:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> print(alignment({"pde": jnp.array([1.0, 0.0]), "bc": jnp.array([-3.0, 4.0])}))
+        >>> print(alignment({"pde": jnp.array([1.0, 0.0]), "bc": jnp.array([-3.0, 4.0])}).round(6))
         -0.6
     """
     return 2 * jnp.mean(cosines(term_grads)) - 1

@@ -10,15 +10,17 @@ import optax
 from jaxtyping import Array, Float, ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import gram
+from pinnjax.term_weights import span
 
 
 def cagrad(radius: ScalarLike = 0.5) -> optax.GradientTransformationExtraArgs:
     r"""max_d min_t d · g_t subject to ‖d - g_0‖ <= c ‖g_0‖, with g_0 the mean of the gradients.
 
     Its solution is d = g_0 + c ‖g_0‖ g_w / ‖g_w‖ with g_w = Σ_t w_t g_t and w on the simplex, the minimiser of
-    g_w · g_0 + c ‖g_0‖ ‖g_w‖. The minimum is exact: on each subset of the terms stationarity is one quadratic equation,
-    and the best admissible solution is taken. Where g_w vanishes no direction helps all terms, and the update is zero.
+    g_w · g_0 + c ‖g_0‖ ‖g_w‖. The minimum is exact: each subset of the terms that may bind has its own closed form, and
+    the one that meets the conditions of a minimum is taken. Where g_w vanishes (opposite gradients) the second form
+    says nothing and the first leaves a choice; then d is the g_0 less its components along the terms in conflict. The
+    update is zero only when the mean is.
 
     Args:
         radius: c, dimensionless, in [0, 1): 0 gives the mean of the gradients; near 1 it approaches MGDA.
@@ -30,7 +32,7 @@ def cagrad(radius: ScalarLike = 0.5) -> optax.GradientTransformationExtraArgs:
     Raises:
         ValueError: when c is out of range, or there are more than ten terms.
 
-    Cost: the Gram matrix, and 2^T - 1 systems of T equations.
+    Cost: a QR factorisation of the gradients, and 2^T systems of T equations.
 
     Example:
         >>> import jax.numpy as jnp
@@ -43,33 +45,41 @@ def cagrad(radius: ScalarLike = 0.5) -> optax.GradientTransformationExtraArgs:
     """
     checks.number("cagrad: radius", radius, 0.0, 1.0)
 
-    def coefficients(seen: gram.Gram) -> Float[Array, " T"]:
+    def coefficients(seen: span.Span) -> Float[Array, " T"]:
         terms = len(seen.norms)
-        masks = gram.subsets(terms, empty=False)
-        largest = jnp.maximum(jnp.max(seen.norms), jnp.finfo(seen.norms.dtype).tiny)
-        n = jnp.maximum(seen.norms / largest, 1e-12)  # in units of the largest gradient
-        cosines = seen.cosines + jnp.diag(1 - jnp.diagonal(seen.cosines))
-        b = (cosines @ n) * n / terms  # g_t · g_0
-        mean = jnp.sqrt(jnp.maximum(n @ cosines @ n, 0)) / terms  # ‖g_0‖
-        radius_ = radius * mean
-        # On a subset S stationarity reads K w = (q / s)(ν 1 - b), q = ‖g_w‖, s = c ‖g_0‖. With a = K⁻¹ 1 and h = K⁻¹ b
-        # ‖g_w‖ = q says A ν² - 2 B ν + D = s², and Σ w = 1 gives q; the larger root has q > 0.
-        a = gram.solve_on(masks, cosines, 1 / n) / n[None]
-        h = gram.solve_on(masks, cosines, b / n) / n[None]
-        ones = masks.astype(n.dtype)
-        a_sum, b_sum, d_sum = jnp.sum(ones * a, axis=1), jnp.sum(ones * h, axis=1), jnp.sum(ones * h * b[None], axis=1)
-        root = b_sum**2 - a_sum * (d_sum - radius_**2)
-        nu = (b_sum + jnp.sqrt(jnp.maximum(root, 0))) / a_sum
-        along = nu[:, None] * a - h
-        w = along / jnp.sum(along, axis=1, keepdims=True)
-        length = jnp.sqrt(jnp.maximum(jnp.einsum("si,ij,sj->s", w * n[None], cosines, w * n[None]), 0))
-        tolerance = 10 * jnp.finfo(n.dtype).eps
-        # Σ along = 0 at a doubled root, where only g_w = 0 is stationary; that is judged by its length below.
-        admissible = jnp.all(w >= -tolerance, axis=1) & jnp.all(jnp.isfinite(w), axis=1) & (root >= 0)
-        cost = jnp.where(admissible, w @ b + radius_ * length, jnp.inf)
-        best = jnp.argmin(cost)
-        helps = jnp.isfinite(cost[best]) & (length[best] > jnp.sqrt(tolerance) * mean)
-        step = 1 / terms + radius_ / jnp.where(helps, length[best], 1) * w[best]
-        return jnp.where(helps, step, 0)
+        masks = span.subsets(terms)
+        n = jnp.maximum(seen.sizes, 1e-30)
+        mean = seen.alive @ seen.sizes / terms  # g_0, in units of the largest gradient
+        mean_length = jnp.maximum(span.length(mean), jnp.finfo(n.dtype).tiny)
+        far = radius * mean_length
+        q, r, sound = span.factors(masks, seen.directions)
 
-    return gram.surgery(coefficients)
+        # Where the terms of a subset bind, d · g_t = ν for them. So d is g_0 without its part along differences of
+        # those gradients, and as far as the ball allows along p, the direction in their span with one p · g_t.
+        shortest = jnp.min(jnp.where(masks, n[None], jnp.inf), axis=1)
+        p = span.solve(r, jnp.where(masks, shortest[:, None] / n[None], 0), transposed=True)
+        size = span.length(p)
+        p = span.divide(p, size[:, None])
+        part = mean @ q  # of g_0 in the span
+        along = jnp.sum(part * p, axis=1)
+        across = part - along[:, None] * p
+        reach = span.length(across)
+        left = jnp.sqrt(jnp.maximum((far - reach) * (far + reach), 0))
+        step = left[:, None] * p - across
+        y = jnp.where(masks, span.solve(r, step), 0)
+        d = mean[None] + jnp.einsum("sij,sj->si", q, step)
+        rates = d @ seen.directions  # d · g_t / ‖g_t‖
+        common = span.divide((along + left) * shortest, size)[:, None] / n[None]
+        wrong = [jnp.max(-y, axis=1), jnp.max(common - rates, axis=1), reach - far]
+        binding = span.best(jnp.max(jnp.stack(wrong), axis=0), sound & jnp.any(masks, axis=1))
+
+        # With opposite gradients no loss can fall at the common rate. Then none shall rise: d · g_t = 0 for a subset.
+        rest = mean[None] - jnp.einsum("sij,sj->si", q, part)
+        rising = jnp.maximum(jnp.max(-(rest @ seen.directions), axis=1), span.length(part) - far)
+        still = span.best(rising, sound)
+        tolerance = span.rounding(n) * mean_length
+        falls_back = (jnp.min(rates[binding]) < -tolerance) & (rising[still] <= tolerance)
+        y = jnp.where(falls_back, -jnp.where(masks, span.solve(r, part), 0)[still], y[binding])
+        return 1 / terms + span.divide(y, seen.sizes)
+
+    return span.surgery(coefficients)

@@ -37,16 +37,20 @@ def _max_over_mean(reference: Array, term: Array, weight: Array) -> Array:
 
 def _deviations(reference: Array, term: Array, weight: Array) -> Array:
     del weight
-    return jnp.std(reference, ddof=1) / jnp.std(term, ddof=1)
+    return _deviation(reference) / _deviation(term)
 
 
 def _deviations_over_kurtoses(reference: Array, term: Array, weight: Array) -> Array:
     def spread(g: Array) -> Array:
-        deviation = jnp.std(g, ddof=1)
+        deviation = _deviation(g)
         return deviation / jnp.mean(((g - jnp.mean(g)) / deviation) ** 4)
 
     del weight
     return spread(reference) / spread(term)
+
+
+def _deviation(g: Array) -> Array:
+    return scaling.norm(g - jnp.mean(g)) / jnp.sqrt(jnp.size(g) - 1)
 
 
 VARIANTS: dict[str, Callable[[Array, Array, Array], Array]] = {

@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Float
 
 from pinnjax import checks
-from pinnjax.term_weights import gram
+from pinnjax.term_weights import span
 
 PyTree = Any
 
@@ -22,41 +22,42 @@ class Pair(NamedTuple):
     """The two gradients of the paper, r of the equation and b of all conditions together.
 
     Attributes:
-        r: ‖g_r‖², `()`.
-        b: ‖g_b‖², `()`.
-        rb: g_r · g_b, `()`.
+        r: ‖g_r‖, `()`.
+        b: ‖g_b‖, `()`.
+        cosine: of the angle between them, `()`; zero when one of them is.
     """
 
     r: Array
     b: Array
-    rb: Array
+    cosine: Array
 
 
 def _projection(p: Pair) -> tuple[Array, Array]:
     """The total gradient, projected on the face of the cone that it left."""
-    against_b, against_r = p.b + p.rb < 0, p.r + p.rb < 0
-    of_r = jnp.where(against_b, 1.0, jnp.where(against_r, -gram.divide(p.rb, p.r), 1.0))
-    of_b = jnp.where(against_b, -gram.divide(p.rb, p.b), 1.0)
+    against_b, against_r = p.b + p.r * p.cosine < 0, p.r + p.b * p.cosine < 0
+    of_r = jnp.where(against_b, 1.0, jnp.where(against_r, -p.cosine * span.divide(p.b, p.r), 1.0))
+    of_b = jnp.where(against_b, -p.cosine * span.divide(p.r, p.b), 1.0)
     return of_r, of_b
 
 
 def _average(p: Pair) -> tuple[Array, Array]:
     """Outside the cone, the mean of the two projections."""
-    outside = (p.b + p.rb < 0) | (p.r + p.rb < 0)
-    of_r = jnp.where(outside, (1 - gram.divide(p.rb, p.r)) / 2, 1.0)
-    of_b = jnp.where(outside, (1 - gram.divide(p.rb, p.b)) / 2, 1.0)
+    outside = (p.b + p.r * p.cosine < 0) | (p.r + p.b * p.cosine < 0)
+    of_r = jnp.where(outside, (1 - p.cosine * span.divide(p.b, p.r)) / 2, 1.0)
+    of_b = jnp.where(outside, (1 - p.cosine * span.divide(p.r, p.b)) / 2, 1.0)
     return of_r, of_b
 
 
 def _center(p: Pair) -> tuple[Array, Array]:
-    """The total gradient, projected on the bisector c of the cone, c = g_r / ‖g_r‖ + g_b / ‖g_b‖."""
-    r, b = jnp.sqrt(p.r), jnp.sqrt(p.b)
-    cosine = gram.divide(p.rb, r * b)
-    square = jnp.sign(r) + jnp.sign(b) + 2 * cosine  # ‖c‖², 2 (1 + cosine) unless a gradient vanishes
-    product = r + b + gram.divide(p.rb, r) + gram.divide(p.rb, b)  # c · (g_r + g_b)
-    there = square > 10 * jnp.finfo(p.r.dtype).eps
-    along = jnp.where(there, product / jnp.where(there, square, 1), 0)
-    return gram.divide(along, r), gram.divide(along, b)
+    """The total gradient, projected on the bisector c of the cone, c = g_r / ‖g_r‖ + g_b / ‖g_b‖.
+
+    Both unit gradients have the same product with c, ‖c‖² / 2, so the projection is (‖g_r‖ + ‖g_b‖) c / 2. When one of
+    the gradients vanishes, c is the other.
+    """
+    both = (p.r > 0) & (p.b > 0)
+    of_r = jnp.where(both, (1 + span.divide(p.b, p.r)) / 2, 1.0)
+    of_b = jnp.where(both, (1 + span.divide(p.r, p.b)) / 2, 1.0)
+    return of_r, of_b
 
 
 VARIANTS: dict[str, Callable[[Pair], tuple[Array, Array]]] = {
@@ -85,28 +86,31 @@ def dcgd(pde: str, *, variant: str = "center") -> optax.GradientTransformationEx
     Raises:
         ValueError: when the variant or the term is unknown.
 
-    Cost: the Gram matrix.
+    Cost: a QR factorisation of the gradients.
 
     Example:
         >>> import jax.numpy as jnp
         >>> surgery = dcgd("pde", variant="projection")
         >>> grads = {"pde": jnp.array([4.0, 0.0]), "bc": jnp.array([-1.0, 1.0])}
         >>> balanced, state = surgery.update(grads, surgery.init(grads))
-        >>> print(balanced["pde"] + balanced["bc"])  # (3, 1) rises bc; what is left of (4, 0) across (-1, 1)
+        >>> print((balanced["pde"] + balanced["bc"]).round(5))  # (3, 1) rises bc; what is left of (4, 0) across (-1, 1)
         [2. 2.]
     """
     if variant not in VARIANTS:
         raise ValueError(f"dcgd: variant is {variant!r}; expected one of {list(VARIANTS)}")
 
-    def coefficients(seen: gram.Gram) -> Float[Array, " T"]:
+    def coefficients(seen: span.Span) -> Float[Array, " T"]:
         inside = jnp.array([name == pde for name in seen.names])
-        r, b = inside.astype(seen.products.dtype), 1 - inside.astype(seen.products.dtype)
-        k = seen.products
-        of_r, of_b = VARIANTS[variant](Pair(r @ k @ r, b @ k @ b, r @ k @ b))
-        return of_r * r + of_b * b
+        g_r = seen.alive @ jnp.where(inside, seen.sizes, 0)
+        g_b = seen.alive @ jnp.where(inside, 0, seen.sizes)
+        r, b = span.length(g_r), span.length(g_b)
+        largest = jnp.max(jnp.where(inside, 0, seen.sizes))
+        b = jnp.where(b > span.rounding(seen.directions) * largest, b, 0)  # conditions that cancel have no direction
+        of_r, of_b = VARIANTS[variant](Pair(r, b, span.divide(g_r, r) @ span.divide(g_b, b)))
+        return jnp.where(inside, of_r, of_b)
 
     def start(term_params: dict[str, PyTree]) -> PyTree:
         checks.known_names("dcgd: pde", term_params, [pde])
         return ()
 
-    return gram.surgery(coefficients, start=start)
+    return span.surgery(coefficients, start=start)

@@ -9,20 +9,21 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import gram
+from pinnjax.term_weights import span
 
 
 def imtl_g() -> optax.GradientTransformationExtraArgs:
     """G = Σ_t a_t g_t with Σ_t a_t = 1 and the same g · g_t / ‖g_t‖ for all t.
 
     In closed form a ∝ D⁻¹ C⁺ 1, with C the cosines and D the norms. Coefficients may be negative. Where the gradients
-    are linearly dependent the pseudo-inverse of C is taken, so that the result does not depend on scales.
+    are linearly dependent the pseudo-inverse of C is taken, so that the result does not depend on scales; where only
+    zero projects equally (opposite gradients) the update is zero. A zero gradient does not count.
 
     Returns:
         A term-space transform; it reads no extra args. Where the coefficients of the solution sum to zero there is no
         such combination, and the last coefficients are kept and counted.
 
-    Cost: the Gram matrix and its pseudo-inverse.
+    Cost: a QR factorisation of the gradients, and a singular value decomposition of T x T numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -34,8 +35,9 @@ def imtl_g() -> optax.GradientTransformationExtraArgs:
         0.800 0.800
     """
 
-    def coefficients(seen: gram.Gram) -> Float[Array, " T"]:
-        along = gram.divide(gram.least_squares(seen.cosines, jnp.ones_like(seen.norms)), seen.norms)
-        return along / jnp.sum(along)
+    def coefficients(seen: span.Span) -> Float[Array, " T"]:
+        x, _ = span.equal_projections(seen)
+        along = span.divide(span.divide(x, jnp.max(jnp.abs(x))), seen.sizes)
+        return jnp.where(jnp.any(x != 0), along / jnp.sum(along), 0)
 
-    return gram.surgery(coefficients)
+    return span.surgery(coefficients)

@@ -55,4 +55,4 @@ def inverse_dirichlet(*, rate: ScalarLike = 0.5, every: int = 5) -> optax.Gradie
 def _deviation(grads: Any) -> Array:
     size = optax.tree.size(grads)
     mean = optax.tree.sum(grads) / size
-    return optax.tree.norm(jax.tree.map(lambda g: g - mean, grads)) / jnp.sqrt(size)
+    return scaling.norm(jax.tree.map(lambda g: g - mean, grads)) / jnp.sqrt(size)

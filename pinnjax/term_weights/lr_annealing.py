@@ -70,7 +70,7 @@ def _mean_over_mean(reference: Leaves, term: Leaves) -> Array:
 
 
 def _norm_over_norm(reference: Leaves, term: Leaves) -> Array:
-    return optax.tree.norm(reference) / optax.tree.norm(term)
+    return scaling.norm(reference) / scaling.norm(term)
 
 
 VARIANTS = {
@@ -150,7 +150,7 @@ def lr_annealing(
             ratio = rule.ratio(chosen(above), chosen(grads))
             if rule.weighted:  # every ratio is homogeneous of degree -1 in g_t
                 ratio = ratio / seen.weights[name]
-            alive = (optax.tree.norm(grads) > 0) & (ratio > 0)
+            alive = (scaling.norm(grads) > 0) & (ratio > 0)
             targets[name] = jnp.ones_like(ratio) if name in references else jnp.where(alive, ratio, jnp.nan)
         return targets, memory
 

@@ -14,9 +14,9 @@ import optax
 from jaxtyping import Array, Int, ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import gram
+from pinnjax.term_weights import span
 from pinnjax.term_weights.config import coefficients
-from pinnjax.term_weights.scaling import counted
+from pinnjax.term_weights.scaling import counted, mean_square_root
 
 PyTree = Any
 
@@ -27,14 +27,14 @@ class MConFIGState(NamedTuple):
     Attributes:
         momenta: m_t, `{term: like params}`, without bias correction.
         direction: the last conflict-free direction, times its bias correction; like params.
-        second_moment: s, like params.
+        root: √s, like params: the squares themselves leave single precision at 1e19.
         held: `{term: ()}`, how often nothing moved since this term's gradient was not finite.
         steps: `()`, updates so far.
     """
 
     momenta: dict[str, PyTree]
     direction: PyTree
-    second_moment: PyTree
+    root: PyTree
     held: dict[str, Int[Array, ""]]
     steps: Int[Array, ""]
 
@@ -63,7 +63,7 @@ def m_config(
     Raises:
         ValueError: when a number is out of range.
 
-    Cost: the Gram matrix and its pseudo-inverse; a momentum a term and two more trees like the parameters in memory.
+    Cost: ConFIG's; a momentum a term and two more trees like the parameters in memory.
 
     Example:
         >>> import jax.numpy as jnp
@@ -91,16 +91,16 @@ def m_config(
         steps = state.steps + 1
         momenta = optax.tree.update_moment({name: term_grads[name] for name in held}, state.momenta, b1, 1)
         corrected = optax.tree.bias_correction(momenta, b1, steps)
-        numbers, _ = gram.combine(coefficients, corrected, steps)
+        numbers, _ = span.combine(coefficients, corrected, steps)
         parts = {name: optax.tree.scale(numbers[i], m) for i, (name, m) in enumerate(corrected.items())}
         total = jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *parts.values())
         direction = optax.tree.scale(1 - b1**steps, total)
         pseudo = jax.tree.map(lambda new, old: (new - b1 * old) / (1 - b1), direction, state.direction)
-        second = optax.tree.update_moment_per_elem_norm(pseudo, state.second_moment, b2, 2)
-        scale = jax.tree.map(lambda s: 1 / (jnp.sqrt(s) + eps), optax.tree.bias_correction(second, b2, steps))
+        root = mean_square_root(pseudo, state.root, b2)
+        scale = jax.tree.map(lambda s: 1 / (s / jnp.sqrt(1 - b2**steps) + eps), root)
         scaled = {name: optax.tree.mul(part, scale) for name, part in parts.items()}
         updates = jax.tree.map(lambda u, m: u.astype(m.dtype), scaled, momenta)
-        moved = MConFIGState(momenta, direction, second, held, steps)
+        moved = MConFIGState(momenta, direction, root, held, steps)
         kept = state._replace(held=held)
         return updates, jax.tree.map(lambda new, old: jnp.where(sound, new, old).astype(old.dtype), moved, kept)
 

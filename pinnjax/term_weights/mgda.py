@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import gram
+from pinnjax.term_weights import span
 
 
 def mgda() -> optax.GradientTransformationExtraArgs:
@@ -28,7 +28,7 @@ def mgda() -> optax.GradientTransformationExtraArgs:
     Raises:
         ValueError: when there are more than ten terms.
 
-    Cost: the Gram matrix, and 2^T - 1 systems of T equations.
+    Cost: a QR factorisation of the gradients, and 2^T systems of T equations.
 
     Example:
         >>> import jax.numpy as jnp
@@ -39,16 +39,16 @@ def mgda() -> optax.GradientTransformationExtraArgs:
         0.200 0.800
     """
 
-    def coefficients(seen: gram.Gram) -> Float[Array, " T"]:
-        terms = len(seen.norms)
-        masks = gram.subsets(terms, empty=False)
-        # In y_t = a_t ‖g_t‖ the problem is min yᵀ C y with Σ y_t b_t = 1 and b = 1 / ‖g_t‖, up to a common factor.
-        b = 1 / jnp.maximum(seen.norms / jnp.max(seen.norms), 1e-12)
-        cosines = seen.cosines + jnp.diag(1 - jnp.diagonal(seen.cosines))  # a zero gradient as one at right angles
-        y = gram.solve_on(masks, cosines, b)
-        size = y @ b
-        admissible = jnp.all(y >= 0, axis=1) & (size > 0)
-        best = jnp.argmin(jnp.where(admissible, 1 / size, jnp.inf))  # min yᵀ C y = 1 / bᵀ C_SS⁻¹ b
-        return (y[best] * b) / size[best]
+    def coefficients(seen: span.Span) -> Float[Array, " T"]:
+        # With one more number b_t ∝ 1 / ‖g_t‖ below each unit gradient this is a problem without the sum: the point of
+        # their cone next to (0, 1) is along the shortest vector. Where the hull holds zero, that point is (0, 1).
+        dead = seen.norms == 0
+        shortest = jnp.min(jnp.where(dead, jnp.inf, seen.norms))
+        b = jnp.where(dead, 0, shortest / jnp.where(dead, 1, seen.norms))
+        lifted = jnp.concatenate([seen.directions, b[None]])
+        z = b * span.nonnegative(lifted, jnp.zeros_like(lifted[:, 0]).at[-1].set(1))
+        stopped = jnp.any(dead)
+        a = jnp.where(stopped, dead, z)
+        return a / jnp.sum(a)
 
-    return gram.surgery(coefficients)
+    return span.surgery(coefficients)

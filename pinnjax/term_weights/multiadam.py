@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, Int, ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights.scaling import counted
+from pinnjax.term_weights.scaling import counted, mean_square_root
 
 PyTree = Any
 
@@ -23,12 +23,16 @@ class MultiAdamState(NamedTuple):
     """State of `multiadam`.
 
     Attributes:
-        moments: of `optax.scale_by_adam`, for each term apart.
+        momenta: m_t, `{term: like params}`, without bias correction.
+        roots: √v_t, likewise: the squares themselves leave single precision at 1e19.
         held: `{term: ()}`, how often nothing moved since this term's gradient was not finite.
+        steps: `()`, updates so far in which all were.
     """
 
-    moments: PyTree
+    momenta: dict[str, PyTree]
+    roots: dict[str, PyTree]
     held: dict[str, Int[Array, ""]]
+    steps: Int[Array, ""]
 
 
 def multiadam(
@@ -61,19 +65,27 @@ def multiadam(
     """
     checks.number("multiadam: b1", b1, 0.0, 1.0)
     checks.number("multiadam: b2", b2, 0.0, 1.0)
-    adam = optax.scale_by_adam(b1, b2, eps)
 
     def init(term_params: Mapping[str, PyTree]) -> MultiAdamState:
-        held = dict.fromkeys(sorted(term_params), jnp.zeros((), jnp.int32))
-        return MultiAdamState(adam.init(dict(term_params)), held)
+        zeros = {name: optax.tree.zeros_like(params) for name, params in sorted(term_params.items())}
+        zero = jnp.zeros((), jnp.int32)
+        return MultiAdamState(zeros, zeros, dict.fromkeys(zeros, zero), zero)
 
     def update(
         term_grads: dict[str, PyTree], state: MultiAdamState, params: PyTree = None, **extra: Any
     ) -> tuple[dict[str, PyTree], MultiAdamState]:
         del params, extra
         sound, held = counted(term_grads, state.held)
-        steps, moments = adam.update(term_grads, state.moments)
-        moments = jax.tree.map(lambda new, old: jnp.where(sound, new, old).astype(old.dtype), moments, state.moments)
-        return optax.tree.scale(1 / len(term_grads), steps), MultiAdamState(moments, held)
+        grads = {name: term_grads[name] for name in held}
+        steps = state.steps + 1
+        momenta = optax.tree.update_moment(grads, state.momenta, b1, 1)
+        roots = mean_square_root(grads, state.roots, b2)
+
+        def step(momentum: Array, root: Array) -> Array:
+            return momentum / (1 - b1**steps) / (root / jnp.sqrt(1 - b2**steps) + eps) / len(held)
+
+        updates = jax.tree.map(lambda m, r: step(m, r).astype(m.dtype), momenta, roots)
+        moved, kept = MultiAdamState(momenta, roots, held, steps), state._replace(held=held)
+        return updates, jax.tree.map(lambda new, old: jnp.where(sound, new, old).astype(old.dtype), moved, kept)
 
     return optax.GradientTransformationExtraArgs(init, update)

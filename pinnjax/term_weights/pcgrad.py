@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import gram
+from pinnjax.term_weights import span
 
 
 def pcgrad(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
@@ -24,7 +24,7 @@ def pcgrad(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
     Returns:
         A term-space transform; it reads no extra args.
 
-    Cost: the Gram matrix, and T² operations on T numbers.
+    Cost: a QR factorisation of the gradients, and T² operations on T numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -35,21 +35,20 @@ def pcgrad(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
         [0.5 1.5]
     """
 
-    def coefficients(seen: gram.Gram) -> Float[Array, " T"]:
+    def coefficients(seen: span.Span) -> Float[Array, " T"]:
         terms = len(seen.norms)
         key = jax.random.fold_in(jax.random.key(seed), seen.steps)
         orders = jax.vmap(lambda k: jax.random.permutation(k, terms))(jax.random.split(key, terms))
-        squares = jnp.diagonal(seen.products)
+        units = seen.alive.T
 
         def project(i: Array, order: Array) -> Array:
-            own = jnp.zeros(terms, squares.dtype).at[i].set(1)
+            own, vector = jnp.zeros(terms, units.dtype).at[i].set(1), units[i]  # in units of ‖g_i‖
             for k in range(terms):
                 j = order[k]
-                product = seen.products[j] @ own
-                conflict = (j != i) & (product < 0) & (squares[j] > 0)
-                own = own.at[j].add(jnp.where(conflict, -product / jnp.where(conflict, squares[j], 1), 0))
-            return own
+                against = jnp.where(j == i, 0, jnp.minimum(units[j] @ vector, 0))
+                own, vector = own.at[j].add(-against), vector - against * units[j]
+            return jnp.where(jnp.arange(terms) == i, own, span.divide(seen.norms[i] * own, seen.norms))
 
         return jax.vmap(project)(jnp.arange(terms), orders).sum(axis=0)
 
-    return gram.surgery(coefficients)
+    return span.surgery(coefficients)

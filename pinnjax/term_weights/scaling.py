@@ -185,7 +185,20 @@ def first_losses(losses: Mapping[str, Array], known: Mapping[str, Array]) -> dic
 
 def norms(grads: Mapping[str, PyTree]) -> Weights:
     """‖g_t‖ of each term."""
-    return {name: optax.tree.norm(g) for name, g in grads.items()}
+    return {name: norm(g) for name, g in grads.items()}
+
+
+def norm(tree: PyTree) -> Array:
+    """‖g‖ of a tree, without squares that leave the range of the precision: in single precision 1e19² is infinite."""
+    largest = optax.tree.norm(tree, ord=jnp.inf)
+    usable = (largest > 0) & jnp.isfinite(largest)
+    unit = jnp.where(usable, largest, 1)
+    return largest * jnp.where(usable, optax.tree.norm(jax.tree.map(lambda g: g / unit.astype(g.dtype), tree)), 1)
+
+
+def mean_square_root(new: PyTree, old: PyTree, decay: ScalarLike) -> PyTree:
+    """√(decay old² + (1 - decay) new²), without the squares: the root of Adam's second moment, at any scale."""
+    return jax.tree.map(lambda n, o: jnp.hypot(jnp.sqrt(decay) * o, jnp.sqrt(1 - decay) * n).astype(o.dtype), new, old)
 
 
 def mean(values: Mapping[str, Array]) -> Array:
@@ -200,6 +213,6 @@ def softmax(values: Mapping[str, Array]) -> Weights:
 
 def counted(term_grads: Mapping[str, PyTree], held: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
     """Whether all gradients are finite, and the count of those that were not, for rules without scalar weights."""
-    broken = {name: ~jnp.isfinite(optax.tree.norm(term_grads[name])) for name in held}
+    broken = {name: ~jnp.isfinite(norm(term_grads[name])) for name in held}
     sound = ~functools.reduce(jnp.logical_or, broken.values())
     return sound, {name: count + broken[name] for name, count in held.items()}

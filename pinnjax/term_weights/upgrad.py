@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import gram
+from pinnjax.term_weights import span
 
 
 def upgrad() -> optax.GradientTransformationExtraArgs:
     """G = mean_i π(g_i), with π the projection onto the dual cone {d : d · g_t >= 0 for all t}.
 
     By Proposition 1, π(g_i) = Σ_t v_t g_t with v = argmin vᵀ K v subject to v >= e_i. The minimum is exact: each subset
-    of the terms has its own closed form, and the best admissible one is taken.
+    of the terms has its own closed form, and the one that is a minimum is taken.
 
     Returns:
         A term-space transform; it reads no extra args.
@@ -25,7 +25,7 @@ def upgrad() -> optax.GradientTransformationExtraArgs:
     Raises:
         ValueError: when there are more than ten terms.
 
-    Cost: the Gram matrix, and T 2^T systems of T equations.
+    Cost: a QR factorisation of the gradients, and T 2^T systems of T equations.
 
     Example:
         >>> import jax.numpy as jnp
@@ -37,19 +37,12 @@ def upgrad() -> optax.GradientTransformationExtraArgs:
         0.250 0.750
     """
 
-    def coefficients(seen: gram.Gram) -> Float[Array, " T"]:
-        terms = len(seen.norms)
-        masks = gram.subsets(terms, empty=True)
-        cosines = seen.cosines + jnp.diag(1 - jnp.diagonal(seen.cosines))
-
+    def coefficients(seen: span.Span) -> Float[Array, " T"]:
         def projected(i: Array) -> Array:
-            # v_t ‖g_t‖ = ‖g_i‖ (e_i + z)_t with z >= 0, and C_SS z_S = -C_Si where z is not at its bound.
-            z = gram.solve_on(masks, cosines, -cosines[i])
-            y = z.at[:, i].add(1)
-            cost = jnp.einsum("si,ij,sj->s", y, cosines, y)
-            best = jnp.argmin(jnp.where(jnp.all(z >= 0, axis=1), cost, jnp.inf))
-            return gram.divide(seen.norms[i] * z[best], seen.norms).at[i].add(1)
+            # In units of lengths v_t ‖g_t‖ = ‖g_i‖ (e_i + z)_t, with z >= 0.
+            z = span.nonnegative(seen.directions, -seen.directions[:, i])
+            return span.divide(seen.norms[i] * z, seen.norms).at[i].add(1)
 
-        return jax.vmap(projected)(jnp.arange(terms)).mean(axis=0)
+        return jax.vmap(projected)(jnp.arange(len(seen.norms))).mean(axis=0)
 
-    return gram.surgery(coefficients)
+    return span.surgery(coefficients)
