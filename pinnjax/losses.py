@@ -81,6 +81,18 @@ def ones(residuals: Mapping[str, Array]) -> dict[str, Array]:
     return {name: jnp.ones(r.shape[:1], r.dtype) for name, r in residuals.items()}
 
 
+def sampling_weights(
+    given: Mapping[str, Array] | None, residual: str, values: Float[Array, " n"]
+) -> Float[Array, " n"]:
+    """How the points of a residual count, from the extra arg `sampling_weights`; ones where a sampler gave none."""
+    return jnp.ones_like(values) if given is None or residual not in given else given[residual].astype(values.dtype)
+
+
+def sum_over_points(values: Float[Array, " n"], counts: Float[Array, " n"]) -> Float[Array, ""]:
+    """The mean over the domain, mean_i μ_i v_i, times the number of points in use (those with μ_i > 0)."""
+    return jnp.sum(counts > 0) * jnp.mean(counts * values)
+
+
 def total(term_grads: Mapping[str, PyTree]) -> PyTree:
     """Sum of the terms' gradients, the gradient that an optimiser sees."""
     return jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *term_grads.values())

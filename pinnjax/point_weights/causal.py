@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, ScalarLike
 
-from pinnjax import checks, losses
+from pinnjax import checks, losses, names
 from pinnjax.point_weights import magnitudes
 
 PyTree = Any
@@ -62,7 +62,8 @@ def causal(
         advance: smallest weight at which the next ε is taken, dimensionless, in (0, 1].
 
     Returns:
-        A point-space transform. It reads the extra args `residuals` and `points`.
+        A point-space transform. It reads the extra args `residuals`, `points` and `sampling_weights`, `{term: (n,)}`,
+        how the points count in the mean of a slice; ones when missing.
 
     Raises:
         ValueError: when a number is out of range or a name is not a term.
@@ -92,17 +93,16 @@ def causal(
     def before_each(values: Array) -> Array:
         return jnp.concatenate([jnp.zeros(1, values.dtype), jnp.cumsum(values)[:-1]])
 
-    def earlier(t: Array, squares: Array) -> Array:
+    def earlier(t: Array, squares: Array, counts: Array) -> Array:
         """Σ L over the slices before each point's; a large or broken one does not touch the sums before it."""
         if chunks is None:
             order = jnp.argsort(t)
-            before = before_each(squares[order])
-            return before[jnp.searchsorted(t[order], t, side="left")] * (32 / t.size)
+            before = before_each((counts * squares)[order])
+            return before[jnp.searchsorted(t[order], t, side="left")] * (32 / jnp.sum(counts))
         slices = jnp.clip(((t - first) / (last - first) * chunks).astype(jnp.int32), 0, chunks - 1)
-        sums = jax.ops.segment_sum(squares, slices, chunks)
-        counts = jax.ops.segment_sum(jnp.ones_like(squares), slices, chunks)
-        means = sums / jnp.maximum(counts, 1)
-        return before_each(means)[slices]
+        sums = jax.ops.segment_sum(counts * squares, slices, chunks)
+        totals = jax.ops.segment_sum(counts, slices, chunks)
+        return before_each(sums / jnp.where(totals > 0, totals, 1))[slices]
 
     def init(residuals: Residuals) -> CausalState:
         magnitudes.chosen("causal", residuals, terms)
@@ -115,14 +115,16 @@ def causal(
         *,
         residuals: Residuals,
         points: dict[str, PyTree],
+        sampling_weights: dict[str, Array] | None = None,
         **extra: Any,
     ) -> tuple[dict[str, Array], CausalState]:
         del params, extra
         rate = jnp.stack([jnp.asarray(value, state.least.dtype) for value in schedule])[state.stage]
         found = {}
-        for name in terms:
-            place = name if name in points else name.split("/")[0]  # equations that share their points
-            found[name] = jnp.exp(-rate * earlier(time(points[place]), losses.squared(residuals[name])))
+        for name in magnitudes.chosen("causal", residuals, terms):
+            squares, times = losses.squared(residuals[name]), time(points[names.term_of(name, points)])
+            counts = losses.sampling_weights(sampling_weights, name, squares)
+            found[name] = jnp.exp(-rate * earlier(times, squares, counts))
         least = jnp.min(jnp.stack([jnp.min(w) for w in found.values()]))
         stage = jnp.minimum(state.stage + (least > advance), len(schedule) - 1)
         weighted = {name: weights[name] * w.astype(weights[name].dtype) for name, w in found.items()}

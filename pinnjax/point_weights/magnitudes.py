@@ -28,11 +28,6 @@ def chosen(rule: str, residuals: Residuals, terms: Sequence[str] | None) -> list
     return list(residuals) if terms is None else list(names.meant(f"{rule}: terms", terms, residuals))
 
 
-def counts(given: Mapping[str, Array] | None, name: str, like: Float[Array, " n"]) -> Float[Array, " n"]:
-    """The extra arg `sampling_weights` at the points of a residual; ones where a sampler gave none."""
-    return jnp.ones_like(like) if given is None or name not in given else given[name].astype(like.dtype)
-
-
 def full(residuals: Residuals, chosen: Iterable[str], value: ScalarLike) -> dict[str, Array]:
     """One number at every point of each of these terms."""
     return {

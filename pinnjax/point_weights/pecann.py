@@ -100,7 +100,11 @@ def pecann(
     ) -> tuple[dict[str, Array], PECANNState]:
         del params, extra
         c = {name: losses.squared(residuals[name]) for name in state.multipliers}
-        norm = optax.tree.norm({t: jnp.sqrt(magnitudes.counts(sampling_weights, t, v)) * v for t, v in c.items()})
+        norm = jnp.sqrt(
+            optax.tree.sum(
+                {t: losses.sum_over_points(v**2, losses.sampling_weights(sampling_weights, t, v)) for t, v in c.items()}
+            )
+        )
         due = state.moves % every == 0
         move = due & (norm >= progress * state.violation) & (norm > tolerance)
         penalty = jnp.where(move, jnp.minimum(growth * state.penalty, max_penalty), state.penalty)

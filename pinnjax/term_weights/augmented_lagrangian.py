@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, ScalarLike
 
-from pinnjax import checks
+from pinnjax import checks, names
 from pinnjax.term_weights import scaling
 
 PyTree = Any
@@ -79,9 +79,9 @@ def augmented_lagrangian(
     checks.number("augmented_lagrangian: zeta", zeta, 0.0, 1.0)
 
     def start(term_params: dict[str, PyTree]) -> AugmentedLagrangianMemory:
-        checks.known_names("augmented_lagrangian: objective", term_params, [objective])
-        ones = {name: one for name, one in scaling.ones(term_params).items() if name != objective}
-        zero = 0 * scaling.ones(term_params)[objective]
+        minimised = names.meant("augmented_lagrangian: objective", [objective], term_params)
+        ones = {name: one for name, one in scaling.ones(term_params).items() if name not in minimised}
+        zero = 0 * scaling.ones(term_params)[next(iter(minimised))]
         largest = jnp.full_like(zero, jnp.finfo(zero.dtype).max)  # the first step has none before it
         return AugmentedLagrangianMemory(ones, ones, {name: 0 * one for name, one in ones.items()}, largest)
 
@@ -90,7 +90,8 @@ def augmented_lagrangian(
     ) -> tuple[scaling.Weights, AugmentedLagrangianMemory]:
         losses = scaling.needs_losses("augmented_lagrangian", seen)
         multipliers, penalties = memory.multipliers, memory.penalties
-        value = losses[objective]
+        minimised = names.meant("augmented_lagrangian: objective", [objective], seen.grads)
+        value = optax.tree.sum({name: losses[name] for name in minimised})
         for t, multiplier in multipliers.items():
             value = value + multiplier * losses[t] + 0.5 * penalties[t] * losses[t] ** 2
         stalled = value >= omega * memory.previous
@@ -100,7 +101,7 @@ def augmented_lagrangian(
         multipliers = {t: m + jnp.where(stalled, penalties[t] * losses[t], 0) for t, m in multipliers.items()}
         penalties = {t: jnp.where(stalled, raised[t], m) for t, m in penalties.items()}
         weights = {t: m + penalties[t] * losses[t] for t, m in multipliers.items()}
-        weights[objective] = jnp.ones_like(seen.weights[objective])
+        weights |= {name: jnp.ones_like(seen.weights[name]) for name in minimised}
         return weights, AugmentedLagrangianMemory(multipliers, penalties, squares, value)
 
     return scaling.scalar_rule(propose, start=start)

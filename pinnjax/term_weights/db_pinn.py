@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from pinnjax import checks
+from pinnjax import checks, names
+from pinnjax import losses as losses_
 from pinnjax.term_weights import scaling
 
 PyTree = Any
@@ -100,24 +101,26 @@ def db_pinn(reference: str, *, variant: str = "mean", every: int = 100) -> optax
     checks.number("db_pinn: every", every, 1)
 
     def start(term_params: dict[str, PyTree]) -> DBPINNMemory:
-        checks.known_names("db_pinn: reference", term_params, [reference])
-        zeros = {name: 0 * one for name, one in scaling.ones(term_params).items() if name != reference}
+        references = names.meant("db_pinn: reference", [reference], term_params)
+        zeros = {name: 0 * one for name, one in scaling.ones(term_params).items() if name not in references}
         return DBPINNMemory(zeros, jnp.zeros((), jnp.int32))
 
     def propose(seen: scaling.Seen, memory: DBPINNMemory) -> tuple[scaling.Weights, DBPINNMemory]:
         losses = scaling.needs_losses("db_pinn", seen)
         flat = {name: _flat(grads) for name, grads in seen.grads.items()}
+        references = names.meant("db_pinn: reference", [reference], seen.grads)
+        above = losses_.total({name: flat[name] for name in references})
         moves = memory.moves + 1
         means = {t: m + (losses[t] - m) / moves for t, m in memory.mean_losses.items()}
         difficulties = {t: scaling.ratio(losses[t], m) for t, m in means.items()}
-        ratios = {t: VARIANTS[variant](flat[reference], flat[t], seen.weights[t]) for t in means}
+        ratios = {t: VARIANTS[variant](above, flat[t], seen.weights[t]) for t in means}
         # The mean of the λ̂ starts with the first of them: the 1 that the weights start with is not counted.
         share = jnp.asarray(optax.tree.sum(ratios) / optax.tree.sum(difficulties) if means else 1.0)
         counted = {t: jnp.where(moves == 1, 0, seen.weights[t]) for t in means}
         weights = {t: w + (share * difficulties[t] - w) / moves for t, w in counted.items()}
         alive = jnp.isfinite(share) & (share > 0)
         weights = {t: jnp.where(alive, w, jnp.nan) for t, w in weights.items()}
-        weights[reference] = jnp.ones_like(seen.weights[reference])
+        weights |= {name: jnp.ones_like(seen.weights[name]) for name in references}
         memory = jax.tree.map(lambda new, old: jnp.where(alive, new, old), DBPINNMemory(means, moves), memory)
         return weights, memory
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax import checks
+from pinnjax import names
 from pinnjax.term_weights import span
 
 PyTree = Any
@@ -100,7 +100,8 @@ def dcgd(pde: str, *, variant: str = "center") -> optax.GradientTransformationEx
         raise ValueError(f"dcgd: variant is {variant!r}; expected one of {list(VARIANTS)}")
 
     def coefficients(seen: span.Span) -> Float[Array, " T"]:
-        inside = jnp.array([name == pde for name in seen.names])
+        equations = names.meant("dcgd: pde", [pde], seen.names)
+        inside = jnp.array([name in equations for name in seen.names])
         g_r = seen.alive @ jnp.where(inside, seen.sizes, 0)
         g_b = seen.alive @ jnp.where(inside, 0, seen.sizes)
         r, b = span.length(g_r), span.length(g_b)
@@ -110,7 +111,7 @@ def dcgd(pde: str, *, variant: str = "center") -> optax.GradientTransformationEx
         return jnp.where(inside, of_r, of_b)
 
     def start(term_params: dict[str, PyTree]) -> PyTree:
-        checks.known_names("dcgd: pde", term_params, [pde])
+        names.meant("dcgd: pde", [pde], term_params)
         return ()
 
     return span.surgery(coefficients, start=start)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ScalarLike
 
-from pinnjax import checks
+from pinnjax import checks, losses
 from pinnjax.term_weights import scaling
 
 PyTree = Any
@@ -71,8 +71,11 @@ def ntk(*, trace: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> opt
 
         def move() -> scaling.Weights:
             norms = point_grad_norms()
-            reduce = jnp.sum if trace else jnp.mean
-            traces: dict[str, Array] = {name: reduce(jnp.square(norms[name])) for name in seen.grads}
+            traces: dict[str, Array] = {}
+            for name in seen.grads:
+                squares = jnp.square(norms[name])
+                counts = losses.sampling_weights(seen.extra.get("sampling_weights"), name, squares)
+                traces[name] = losses.sum_over_points(squares, counts) if trace else jnp.mean(counts * squares)
             total = optax.tree.sum(traces)
             return {name: (total / traces[name]).astype(seen.weights[name].dtype) for name in traces}
 

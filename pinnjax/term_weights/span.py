@@ -91,6 +91,7 @@ def surgery(
         found, sound = combine(coefficients, seen.grads, seen.steps)
         return {name: jnp.where(sound, found[i], jnp.nan) for i, name in enumerate(seen.grads)}, memory
 
+    propose.__module__ = coefficients.__module__  # the rule's, so that errors can name it
     return scaling.scalar_rule(propose, start=start, signed=True)
 
 
