@@ -5,7 +5,7 @@
 The same two lines, with `wandb.log(metrics, step=step)`, `mlflow.log_metrics(metrics, step)` or `run.track(...)` in the
 second, write to Weights & Biases, MLflow or Aim.
 
-Run `python examples/logged.py [STEPS [FOLDER]]`, and `tensorboard --logdir FOLDER`. It needs `pip install tensorboardX`.
+Run `python examples/logged.py [STEPS [FOLDER]]`, then `tensorboard --logdir FOLDER`; `pip install tensorboardX` first.
 Training ends early, when the relative L2 error is at most 1e-3.
 """
 
