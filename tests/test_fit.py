@@ -328,7 +328,7 @@ def test_a_loss_balance_crisis_is_said_once(capsys, progress):
     assert "crisis" not in capsys.readouterr().err
 
 
-SEEDS = 3
+SEEDS = 2
 
 
 def seeds(train, batch=BATCH):

@@ -37,12 +37,12 @@ def bc(u, x):
     return u(x)
 
 
-def train_step(source=SOURCE, rate=1e-2, term_weights=2.0, clip=3.0, **options):
+def train_step(source=SOURCE, rate=1e-2, weight=2.0, clip=3.0, optimizer=None, **options):
     settings = {
-        "term_weights": pj.fixed({"bc": term_weights}),
+        "term_weights": pj.fixed({"bc": weight}),
         "point_weights": optax.chain(pj.self_adaptive(optax.sgd(1e-2)), optax.clip(clip)),
     } | options
-    return pj.train_step({"pde": pde(source), "bc": bc}, optax.adam(rate), **settings)
+    return pj.train_step({"pde": pde(source), "bc": bc}, optimizer or optax.adam(rate), **settings)
 
 
 def run(folder, train=None, batch=BATCH, model=apply, seed=0, **options):
@@ -64,7 +64,7 @@ OTHERS = {
     "another source by eight decimals": (lambda: {"train": train_step(source=0.000318306)}, "loss of 'pde'"),
     "a learning rate": (lambda: {"train": train_step(rate=1.0000001e-2)}, "update"),
     "a schedule": (lambda: {"train": train_step(rate=optax.cosine_decay_schedule(1e-2, 100))}, "arrays|update"),
-    "a fixed weight": (lambda: {"train": train_step(term_weights=2.000001)}, "point or term weights"),
+    "a fixed weight": (lambda: {"train": train_step(weight=2.000001)}, "point or term weights"),
     "a point rule's bound": (lambda: {"train": train_step(clip=3.000001)}, "point or term weights"),
     "an activation": (lambda: {"model": wider}, "loss of 'bc'.*loss of 'pde'"),
     "a point's last bit": (
@@ -151,7 +151,7 @@ from tests import test_resume as t
 from pinnjax import fingerprint
 print(*[0] * int(sys.argv[1]), file=sys.stderr)
 unrelated = [object() for _ in range(1000 * int(sys.argv[1]))]
-train = t.train_step(term_weights=2.0)
+train = t.train_step(weight=2.0)
 state = train.init((t.apply, t.params()), t.BATCH)
 print(fingerprint.whole(fingerprint.of(train.update, state, t.BATCH)))
 """
@@ -310,3 +310,28 @@ def test_a_fingerprint_sees_signs_of_zero_and_dtypes():
     digest = fingerprint._value
     values = [0.0, -0.0, np.float32(0.0), np.nan, np.zeros(1), np.zeros((1, 1)), np.int64(0), jax.random.key(3)]
     assert len({digest(value) for value in values}) == len(values)
+
+
+def digests(**options):
+    train = train_step(**options)
+    return fingerprint.of(train.update, train.init((apply, params()), BATCH, key=jax.random.key(0)), BATCH)
+
+
+RULES = {
+    "conditions": lambda a: {"term_weights": pj.scheduled(pj.lr_annealing("pde", rate=a), every=5)},
+    "per-point gradients": lambda a: {"term_weights": pj.ntk(every=7), "point_weights": pj.residual_attention(eta=a)},
+    "a line search": lambda a: {
+        "optimizer": optax.lbfgs(linesearch=optax.scale_by_backtracking_linesearch(9, slope_rtol=a))
+    },
+    "chunks": lambda a: {"chunk": 2, "point_weights": optax.scale(a)},
+}
+
+
+@pytest.mark.parametrize("case", RULES)
+def test_a_fingerprint_sees_numbers_inside_every_construct_and_no_monitor(case):
+    watch = [pj.monitors.gradients(every=3), pj.monitors.signal_to_noise(every=3)]
+    options = RULES[case]
+    plain, watched, other = digests(**options(0.5)), digests(**options(0.5), monitors=watch), digests(**options(0.25))
+    assert fingerprint.differing(plain, watched) == []
+    assert fingerprint.whole(plain) == fingerprint.whole(watched)
+    assert fingerprint.differing(plain, other) != []
