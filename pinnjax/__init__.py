@@ -1,6 +1,6 @@
 """pinnjax: diagnose and cure the gradient pathologies of physics-informed neural networks, inside one XLA program."""
 
-from pinnjax import diagnostics, monitors, nn, sampling
+from pinnjax import checkpoint, diagnostics, monitors, nn, sampling
 from pinnjax.balanced import balanced
 from pinnjax.derivatives import component, curl, diff, directional, divergence, grad, hessian, laplacian
 from pinnjax.doctor import Diagnosis, diagnose
@@ -75,6 +75,7 @@ __all__ = [
     "by_position",
     "cagrad",
     "causal",
+    "checkpoint",
     "component",
     "config",
     "curl",

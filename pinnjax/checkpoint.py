@@ -1,33 +1,88 @@
-"""Save and restore a run: every leaf of the state and the history so far, through orbax."""
+"""Save and restore a run through orbax: every leaf of the state, the history so far, and what the run is."""
 
+import dataclasses
 import pathlib
+import re
+import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 PyTree = Any
 History = dict[str, np.ndarray]
+KEPT = 3
+BEST = "best"  # the folder, in that of the run, of the model with the least error
 
 
-def save(directory: str | pathlib.Path, step: int, state: PyTree, history: Mapping[str, np.ndarray]) -> None:
-    """Write a checkpoint; the newest three are kept, and an interrupted write leaves the older ones valid.
+class Model(NamedTuple):
+    """The part of a state that is the field, under the names that it has there."""
+
+    params: PyTree
+    constants: PyTree
+
+
+class Saved(NamedTuple):
+    """What `restore` finds.
+
+    Attributes:
+        step: number of steps done.
+        state: as it was saved.
+        history: `{metric: array}`.
+        about: what else was said of the run, as JSON holds it.
+    """
+
+    step: int
+    state: PyTree
+    history: History
+    about: dict[str, Any]
+
+
+def save(
+    directory: str | pathlib.Path,
+    step: int,
+    state: PyTree,
+    history: Mapping[str, np.ndarray] | None = None,
+    about: Mapping[str, Any] | None = None,
+    *,
+    keep: int = KEPT,
+) -> None:
+    """Write a checkpoint; an interrupted write leaves the older ones valid.
 
     Args:
         directory: folder of this run's checkpoints; made when missing.
         step: number of steps done.
         state: any pytree of arrays and random keys.
         history: `{metric: array}`.
+        about: anything else that JSON can hold.
+        keep: number of checkpoints that stay, the newest.
     """
     import orbax.checkpoint as ocp  # slow to import, and only runs that save need it
 
     leaves = {name: np.asarray(_data(leaf)) for name, leaf in _named(state).items()}
-    with _manager(directory) as manager:
-        manager.save(step, args=ocp.args.StandardSave({"state": leaves, "history": dict(history)}))
+    history = {name: np.asarray(values) for name, values in (history or {}).items()}
+    # Names are written apart from the arrays, so that any name will do; orbax refuses arrays without elements.
+    arrays = {f"state {i}": leaf for i, leaf in enumerate(leaves.values())}
+    arrays |= {f"history {i}": values for i, values in enumerate(history.values())}
+    names = {
+        "state": [[name, list(leaf.shape), leaf.dtype.name] for name, leaf in leaves.items()],
+        "history": [[name, list(values.shape), values.dtype.name] for name, values in history.items()],
+        "about": dict(about or {}),
+    }
+    with _manager(directory, keep) as manager:
+        if step in manager.all_steps():  # a replayed run may come by the same step again
+            manager.delete(step)
+        manager.save(
+            step,
+            args=ocp.args.Composite(
+                arrays=ocp.args.StandardSave({name: array for name, array in arrays.items() if array.size}),
+                names=ocp.args.JsonSave(names),
+            ),
+        )
 
 
-def restore(directory: str | pathlib.Path, like: PyTree) -> tuple[PyTree, History] | None:
+def restore(directory: str | pathlib.Path, like: PyTree) -> Saved | None:
     """Read the newest checkpoint of a run.
 
     Args:
@@ -35,39 +90,114 @@ def restore(directory: str | pathlib.Path, like: PyTree) -> tuple[PyTree, Histor
         like: a state of the same structure, shapes and dtypes, such as `train.init` gives.
 
     Returns:
-        `(state, history)`, or None when there is no checkpoint yet.
+        What was saved, or None when there is no checkpoint yet.
 
     Raises:
         ValueError: when the checkpoint belongs to another structure (another model, optimiser or balancer).
     """
+    read = _read(directory)
+    if read is None:
+        return None
+    step, leaves, history, about = read
+    return Saved(step, _filled(directory, like, leaves), history, about)
+
+
+def restore_params(directory: str | pathlib.Path, state: Any, *, best: bool = False) -> Any:
+    """A state with the model of a checkpoint, its parameters and constants, and all else as it is in `state`.
+
+    So a run goes on with another optimiser or other rules, from where one with the same network stopped. The
+    optimiser's and the rules' memory are those of `state`, as is its count of steps.
+
+    Args:
+        directory: folder of the run's checkpoints, as given to `pinnjax.fit`.
+        state: from `train.init`, with a model of the same structure.
+        best: take the model with the least evaluation error, not the newest; `fit` keeps it where it evaluates.
+
+    Returns:
+        The state.
+
+    Raises:
+        ValueError: when there is no such checkpoint, or its model has another structure.
+
+    Example:
+        >>> import tempfile, jax.numpy as jnp, optax, pinnjax as pj
+        >>> batch = {"data": jnp.array([[2.0]])}
+        >>> first = pj.train_step({"data": lambda u, x: u(x) - 6.0}, optax.sgd(0.1))
+        >>> start = first.init((lambda a, x: a * x[0], jnp.float32(0.0)), batch)
+        >>> second = pj.train_step({"data": lambda u, x: u(x) - 6.0}, optax.adam(0.1))
+        >>> fresh = second.init((lambda a, x: a * x[0], jnp.float32(0.0)), batch)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     state, _ = pj.fit(first, start, batch, steps=50, checkpoint=folder)
+        ...     print(fresh.params, restore_params(folder, fresh).params)
+        0.0 3.0
+    """
+    read = _read(pathlib.Path(directory) / BEST if best else directory)
+    if read is None:
+        what = "a best model (fit keeps one where it has `evaluate` and `checkpoint`)" if best else "a checkpoint"
+        raise ValueError(f"there is no checkpoint in {directory}; expected {what}")
+    leaves = {name: leaf for name, leaf in read[1].items() if re.match(r"\.(params|constants)\b", name)}
+    model = _filled(directory, Model(state.params, state.constants), leaves)
+    return dataclasses.replace(state, params=model.params, constants=model.constants)
+
+
+def writable(directory: str | pathlib.Path) -> None:
+    """The folder can be made and written to, or an OSError says why not."""
+    try:
+        pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise OSError(f"cannot write checkpoints to {directory}: {error}; expected a folder to write to") from error
+
+
+def _read(directory: str | pathlib.Path) -> tuple[int, dict[str, np.ndarray], History, dict[str, Any]] | None:
+    """The newest checkpoint: its step, the state's leaves by name, history, and what was said of it."""
     import orbax.checkpoint as ocp
 
     if not pathlib.Path(directory).exists():
         return None
-    with _manager(directory) as manager:
+    with _manager(directory, None) as manager:
         step = manager.latest_step()
         if step is None:
             return None
-        saved = manager.restore(step, args=ocp.args.StandardRestore())
-    expected, found = _named(like), saved["state"]
+        if not (pathlib.Path(directory) / str(step) / "names").exists():
+            raise ValueError(f"the checkpoint in {directory} was not written by this version; choose another folder")
+        saved = manager.restore(
+            step, args=ocp.args.Composite(arrays=ocp.args.StandardRestore(), names=ocp.args.JsonRestore())
+        )
+    found = {}
+    for kind in ("state", "history"):
+        found[kind] = {
+            name: np.asarray(saved.arrays[f"{kind} {i}"]) if 0 not in shape else np.zeros(shape, dtype)
+            for i, (name, shape, dtype) in enumerate(saved.names[kind])
+        }
+    return step, found["state"], found["history"], saved.names["about"]
+
+
+def _filled(directory: str | pathlib.Path, like: PyTree, found: Mapping[str, np.ndarray]) -> PyTree:
+    """A pytree of the structure of `like` with the arrays that were found."""
+    expected = _named(like)
     differing = sorted(
         set(expected) ^ set(found)
         | {k for k in set(expected) & set(found) if _kind(_data(expected[k])) != _kind(found[k])}
     )
     if differing:
         raise ValueError(
-            f"the checkpoint in {directory} differs from this run in {len(differing)} arrays, first {differing[0]!r}; "
+            f"the checkpoint in {directory} differs from this run in {len(differing)} arrays, first {differing[0]!r}: "
+            f"{_words(found.get(differing[0]))} there, {_words(expected.get(differing[0]))} here; "
             "expected one of the same model, optimiser and balancers (choose another folder to start anew)"
         )
-    leaves = [_like(expected[name], found[name]) for name in expected]
-    state = jax.tree.unflatten(jax.tree.structure(like), leaves)
-    return state, {name: np.asarray(value) for name, value in (saved.get("history") or {}).items()}
+    return jax.tree.unflatten(jax.tree.structure(like), [_like(expected[name], found[name]) for name in expected])
 
 
-def _manager(directory: str | pathlib.Path) -> Any:
+def _words(leaf: Any) -> str:
+    return "none" if leaf is None else "{1}{0}".format(*_kind(_data(leaf)))
+
+
+def _manager(directory: str | pathlib.Path, keep: int | None) -> Any:
     import orbax.checkpoint as ocp
 
-    options = ocp.CheckpointManagerOptions(max_to_keep=3, create=True, enable_async_checkpointing=False)
+    options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, enable_async_checkpointing=False)
     return ocp.CheckpointManager(pathlib.Path(directory).absolute(), options=options)
 
 

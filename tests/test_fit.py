@@ -1,8 +1,11 @@
 import _thread
 import importlib
 import signal
+import subprocess
+import sys
 import threading
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,7 +78,7 @@ def test_a_second_fit_goes_on_where_the_first_stopped():
     start = train.init(poisson.model(), BATCH)
     whole, _ = pj.fit(train, start, BATCH, steps=40, chunk=10)
     half, _ = pj.fit(train, start, BATCH, steps=20, chunk=10)
-    rest, history = pj.fit(train, half, BATCH, steps=40, chunk=10)
+    rest, history = pj.fit(train, half, BATCH, steps=20, chunk=10)
     equal(whole, rest)
     np.testing.assert_array_equal(history["step"], np.arange(21, 41))
 
@@ -162,11 +165,11 @@ def test_a_run_that_cannot_move_stops_and_says_why():
     broken = lambda u, x: u(x) / (x[0] - x[0])
     train = pj.train_step({"pde": poisson.pde, "bc": broken}, optax.adam(1e-2))
     start = train.init(poisson.model(), BATCH)
-    with pytest.warns(UserWarning, match=r"stopped after 10 of 1000 steps: .*\(terms \['bc'\]\)"):
+    with pytest.warns(UserWarning, match=r"stopped after 100 of 1000 steps: .*\(terms \['bc'\]\)"):
         state, history = pj.fit(train, start, BATCH, steps=1000, chunk=10)
-    assert int(state.skipped) == 10
+    assert int(state.skipped) == 100
     equal(state.params, start.params)
-    assert history["skipped"][-1] == 10
+    assert history["skipped"][-1] == 100
 
 
 def test_the_progress_bar_shows_loss_error_and_weights(capsys):
@@ -174,5 +177,228 @@ def test_the_progress_bar_shows_loss_error_and_weights(capsys):
     state = train.init(poisson.model(), BATCH)
     pj.fit(train, state, BATCH, steps=100, chunk=50, evaluate=error, progress=True)
     shown = capsys.readouterr().err
-    for word in ("loss=", "error=", "λ_bc=", "100/100", "step/s"):
+    for word in ("loss=", "error=", "λ_bc=", "|∇L_pde|=", "100/100", "step/s"):
         assert word in shown
+
+
+def broken_at(part, every):
+    """A sampler of one point whose residual is NaN in `part` of every `every` draws."""
+    init = lambda key: jnp.zeros((), jnp.int32)
+    pool = lambda count: {"data": jnp.where(count % every < part, jnp.nan, 1.0).reshape(1, 1)}
+    return pj.sampling.Sampler(init, lambda count, **extra: (pj.sampling.Draw(pool(count)), count + 1), lambda c: POOL)
+
+
+POOL = {"data": jnp.ones((1, 1))}
+line = lambda a, x: a * x[0]
+
+
+def data_step(**options):
+    return pj.train_step({"data": lambda u, x: u(x) - 2.0}, options.pop("optimizer", optax.sgd(0.1)), **options)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100])
+def test_minibatches_that_are_not_finite_do_not_stop_a_run(chunk):
+    train = data_step(sampler=broken_at(9, 10))  # nine of ten
+    start = train.init((line, jnp.float32(0.0)), key=jax.random.key(0))
+    state, history = pj.fit(train, start, steps=300, chunk=chunk)
+    assert int(state.step) == 300 and int(state.skipped) == 270
+    np.testing.assert_allclose(state.params, 2 * (1 - 0.8**30), rtol=1e-5)  # 2 - a falls by 1 - 2 · 0.1 in each of 30
+
+
+@pytest.mark.parametrize("chunk", [1, 30, 1000])
+def test_a_run_is_stuck_after_a_hundred_steps_in_a_row_whatever_the_chunk(chunk):
+    train = data_step(sampler=broken_at(150, 200))
+    start = train.init((line, jnp.float32(0.0)), key=jax.random.key(0))
+    if chunk == 1000:  # what came back within a chunk is not stuck
+        state, _ = pj.fit(train, start, steps=200, chunk=200)
+        assert int(state.skipped) == 150
+        return
+    with pytest.warns(UserWarning, match=r"none of the last \d+ steps was taken: .*\(terms \['data'\]\)"):
+        state, _ = pj.fit(train, start, steps=1000, chunk=chunk)
+    assert int(state.step) == -(-100 // chunk) * chunk
+
+
+def test_a_run_that_stops_with_finite_terms_is_not_said_to_have_others():
+    never = optax.GradientTransformation(lambda p: (), lambda g, s, p=None: (jax.tree.map(lambda a: a * jnp.nan, g), s))
+    train = data_step(optimizer=never)
+    with pytest.warns(UserWarning, match="every term was finite, but no step lowered the loss") as found:
+        pj.fit(train, train.init((line, jnp.float32(0.0)), POOL), POOL, steps=1000)
+    assert "(terms" not in str(found[0].message)
+
+
+def test_a_callback_gets_the_metrics_of_the_last_step_and_the_state():
+    train = train_step()
+    seen = []
+    take = lambda step, metrics, state: seen.append((step, metrics, state))
+    options = {"chunk": 10, "evaluate": error, "evaluate_every": 20}
+    state, history = pj.fit(train, train.init(poisson.model(), BATCH), BATCH, steps=45, callback=take, **options)
+    assert [step for step, _, _ in seen] == [10, 20, 30, 40, 45] == [int(s.step) for _, _, s in seen]
+    for step, metrics, _ in seen:
+        assert set(metrics) == set(history) - {"step", "evaluation/step", "evaluation/seconds"}
+        assert all(isinstance(value, float) for value in metrics.values())
+        assert metrics["loss/pde"] == history["loss/pde"][step - 1]
+    np.testing.assert_array_equal(
+        np.isnan([m["evaluation/error"] for _, m, _ in seen]), [True, False, True, False, False]
+    )
+    assert seen[-1][1]["evaluation/error"] == history["evaluation/error"][-1]
+    equal(seen[-1][2], state)
+
+
+def test_training_ends_early_where_it_was_told_to(tmp_path):
+    train = data_step()
+    start = train.init((line, jnp.float32(0.0)), POOL)
+    # 2 - a = 2 · 0.8^n, first below 0.1 at n = 14, so after the chunk that ends at 15; the loss is 4 · 0.64^(n - 1)
+    gap = lambda u: {"z": 2.0 - u(jnp.ones(1)), "a": 0.0}  # the first that is returned decides, not the first in order
+    state, history = pj.fit(train, start, POOL, steps=1000, chunk=5, evaluate=gap, evaluate_every=5, until=0.1)
+    assert int(state.step) == 15 == history["evaluation/step"][-1]
+    below = lambda metrics: metrics["loss"] < 1.0
+    state, history = pj.fit(
+        train, start, POOL, steps=1000, chunk=5, until=below, evaluate=gap, checkpoint=tmp_path, progress=False
+    )
+    assert int(state.step) == 5 and history["evaluation/z"].shape == (1,)
+    again, _ = pj.fit(train, state, POOL, steps=10, chunk=5, checkpoint=tmp_path)  # a call that ended is not resumed
+    assert int(again.step) == 15
+
+
+BAD = {
+    "a vector": (
+        lambda u: jnp.ones(3),
+        ValueError,
+        r"evaluate returns float32\[3\] for 'error'; expected a real number",
+    ),
+    "a vector by name": (lambda u: {"l2": jnp.ones((1,))}, ValueError, r"float32\[1\] for 'l2'"),
+    "a complex number": (lambda u: 1j * u(jnp.ones(1)), ValueError, r"complex64\[\] for 'error'"),
+    "nothing": (lambda u: None, TypeError, "evaluate returns a NoneType for 'error'"),
+    "an empty dict": (lambda u: {}, ValueError, "evaluate returns an empty dict"),
+    "words": (lambda u: "small", TypeError, "evaluate returns a str"),
+    "a pair": (lambda u: (1.0, 2.0), TypeError, "evaluate returns a tuple"),
+    "a name that is taken": (lambda u: {"step": 1.0}, ValueError, "a number named 'step'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_evaluate_may_not_return_is_said_before_training(case):
+    evaluate, kind, words = BAD[case]
+    train = data_step()
+    start = train.init((line, jnp.float32(0.0)), POOL)
+    with pytest.raises(kind, match=words):
+        pj.fit(train, start, POOL, steps=5, evaluate=evaluate, callback=lambda *_: pytest.fail("it trained"))
+
+
+@pytest.mark.parametrize(
+    "value", [3, True, 0.5, np.float64(0.5), jnp.int32(3), jnp.float16(0.5), np.array(2)], ids=repr
+)
+def test_evaluate_may_return_any_real_number(value):
+    train = data_step()
+    start = train.init((line, jnp.float32(0.0)), POOL)
+    _, history = pj.fit(train, start, POOL, steps=5, evaluate=lambda u: {"a": value, "b": jnp.nan})
+    assert history["evaluation/a"].tolist() == [float(value)] and np.isnan(history["evaluation/b"][0])
+
+
+def test_bad_arguments_are_named():
+    train = data_step()
+    start = train.init((line, jnp.float32(0.0)), POOL)
+    with pytest.raises(ValueError, match=r"until is 0\.1, an error to reach, but evaluate is None"):
+        pj.fit(train, start, POOL, steps=5, until=0.1)
+    with pytest.raises(TypeError, match="until is 'loss'"):
+        pj.fit(train, start, POOL, steps=5, until="loss")
+    with pytest.raises(TypeError, match=r"the state is a tuple; expected one of train\.init"):
+        pj.fit(train, (start, {}), POOL, steps=5)
+    named = data_step(monitors=[pj.Monitor(lambda seen: {"step": jnp.ones(())})])
+    with pytest.raises(ValueError, match=r"the metrics have the names \['step'\]"):
+        pj.fit(named, named.init((line, jnp.float32(0.0)), POOL), POOL, steps=5)
+
+
+@pytest.mark.parametrize("progress", [None, True, False])
+def test_a_loss_balance_crisis_is_said_once(capsys, progress):
+    """Gradients of a² 10^6 and a: r = 1e3 (a - 1), 1 (a + 1), so that |∇L| = 2e6 |a - 1|, 2 |a + 1|."""
+    terms = {"hard": lambda u, x: 1e3 * (u(x) - 1.0), "soft": lambda u, x: u(x) + 1.0}
+    batch = {"hard": jnp.ones((1, 1)), "soft": jnp.ones((1, 1))}
+    train = pj.train_step(terms, optax.sgd(1e-12))
+    pj.fit(train, train.init((line, jnp.float32(0.0)), batch), batch, steps=20, chunk=5, progress=progress)
+    said = capsys.readouterr().err
+    assert said.count("loss-balance crisis") == (progress is not False)
+    if progress is not False:
+        assert (
+            "step 5: loss-balance crisis: the gradient of 'hard' (λ |∇L| = 2.0e+06) is 1.0e+06 times that of 'soft'"
+            in said
+        )
+    even = pj.train_step(terms, optax.sgd(1e-12), term_weights=pj.fixed({"soft": 5e4}))  # 20 times is none
+    pj.fit(even, even.init((line, jnp.float32(0.0)), batch), batch, steps=20, chunk=5, progress=progress)
+    assert "crisis" not in capsys.readouterr().err
+
+
+SEEDS = 2
+
+
+def seeds(train, batch=BATCH):
+    keys = jax.random.split(jax.random.key(0), SEEDS)
+    begin = lambda key: train.init(pj.nn.MLP(1, "scalar", width=8, depth=2, rngs=pj.nn.Rngs(key)), batch, key=key)
+    return jax.vmap(begin)(keys), [begin(key) for key in keys]
+
+
+@pytest.mark.parametrize("make", [train_step, sampled])
+def test_stacked_states_train_as_each_alone(make, tmp_path):
+    train = make()
+    batch = None if make is sampled else BATCH
+    states, each = seeds(train, batch)
+    options = {"chunk": 10, "evaluate": error, "evaluate_every": 10, "progress": True}
+    whole, history = pj.fit(train, states, batch, steps=30, **options)
+    chex.assert_shape(history["loss/pde"], (30, SEEDS))
+    chex.assert_shape(history["evaluation/error"], (3, SEEDS))
+    chex.assert_shape(history["evaluation/seconds"], (3,))
+    for i, start in enumerate(each):
+        alone, own = pj.fit(train, start, batch, steps=30, **options)
+        one = jax.tree.map(lambda leaf, i=i: leaf[i], whole)
+        chex.assert_trees_all_close(one.params, alone.params, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(history["loss"][:, i], own["loss"], rtol=1e-2)
+        np.testing.assert_allclose(history["evaluation/error"][:, i], own["evaluation/error"], rtol=1e-2)
+    pj.fit(train, states, batch, steps=10, checkpoint=tmp_path, **options)
+    resumed, after = pj.fit(train, states, batch, steps=30, checkpoint=tmp_path, **options)
+    equal(whole, resumed)
+    np.testing.assert_array_equal(after["loss"], history["loss"])
+    best = pj.checkpoint.restore_params(tmp_path, states, best=True)  # each seed's own
+    found = jax.vmap(lambda state: error(train.model(state)))(best)
+    np.testing.assert_allclose(found, history["evaluation/error"].min(axis=0), rtol=1e-3)
+
+
+def test_each_seed_may_have_its_own_points():
+    train = pj.train_step({"data": lambda u, xy: u(xy[0]) - xy[1], "bc": poisson.bc}, optax.sgd(0.01))
+    own = (jnp.array([[[1.0]], [[2.0]], [[1.0]]]), jnp.array([[2.0], [2.0], [4.0]]))
+    shared = jnp.zeros((2, 1))
+    begin = lambda x, y: train.init((line, jnp.float32(0.0)), {"data": (x, y), "bc": shared})
+    states, _ = pj.fit(train, jax.vmap(begin)(*own), {"data": own, "bc": shared}, steps=1000)
+    np.testing.assert_allclose(states.params, [2.0, 1.0, 4.0], rtol=1e-4)
+    each, _ = pj.fit(train, jax.vmap(begin)(*own), {"data": own, "bc": jnp.zeros((3, 2, 1))}, steps=1000)
+    equal(states, each)
+    with pytest.raises(ValueError, match=r"'bc' has points \[\(2, 2, 1\)\] for 3 seeds"):
+        pj.fit(train, states, {"data": own, "bc": jnp.zeros((2, 2, 1))}, steps=1)
+
+
+def test_seeds_stop_early_only_where_all_would():
+    train = data_step()
+    starts = jax.vmap(lambda a: train.init((line, a), POOL))(jnp.array([0.0, 1.9]))
+    gap = lambda u: 2.0 - u(jnp.ones(1))
+    states, _ = pj.fit(train, starts, POOL, steps=1000, chunk=1, evaluate=gap, evaluate_every=1, until=0.1)
+    assert states.step.tolist() == [14, 14]  # 2 · 0.8^14 < 0.1, and the other one was there at once
+    lost = jax.vmap(lambda a: train.init((line, a), POOL))(jnp.array([0.0, jnp.nan]))
+    states, history = pj.fit(train, lost, POOL, steps=150, chunk=50)
+    assert states.skipped.tolist() == [0, 150]
+    both = jax.vmap(lambda a: train.init((line, a), POOL))(jnp.array([jnp.nan, jnp.inf]))
+    with pytest.warns(UserWarning, match="stopped after 100 of 1000 steps"):
+        pj.fit(train, both, POOL, steps=1000, chunk=50)
+
+
+def test_a_run_is_compiled_once_however_often_fit_is_called():
+    counted = chex.assert_max_traces(lambda u, x: u(x) - 2.0, n=3)  # init, update, and the names of its metrics
+    train = pj.train_step({"data": counted}, optax.sgd(0.1))
+    state = train.init((line, jnp.float32(0.0)), POOL)
+    for _ in range(3):
+        state, _ = pj.fit(train, state, POOL, steps=20, chunk=10)
+    assert int(state.step) == 60
+
+
+def test_importing_pinnjax_brings_neither_orbax_nor_a_bar():
+    program = "import sys, pinnjax; assert not {'orbax.checkpoint', 'tqdm'} & (set(sys.modules) - before), sys.modules"
+    before = "import sys, jax, flax.nnx, optax; before = set(sys.modules); "
+    subprocess.run([sys.executable, "-c", before + program], check=True)
