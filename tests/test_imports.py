@@ -9,8 +9,8 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "pinnjax"
 
 # A module may import from its own layer and from those above it in this list.
 LAYERS = [
-    ["derivatives", "chunks", "checks", "bridge", "metrics", "sharing"],
-    ["terms", "losses", "point_gradients", "monitoring"],
+    ["derivatives", "chunks", "checks", "names", "spaces", "bridge", "metrics", "sharing"],
+    ["terms", "losses", "frozen", "point_gradients", "monitoring"],
     ["point_weights", "term_weights", "nn", "sampling"],
     ["balanced", "step"],
     ["checkpoint", "fingerprint", "history", "progress"],
