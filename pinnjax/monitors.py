@@ -33,7 +33,7 @@ def gradients(*, every: int = 1) -> Monitor:
     Args:
         every: steps between two measurements.
 
-    Cost: a few passes over the gradients, and their Gram matrix.
+    Cost: a few passes over the gradients, and their QR factorisation.
 
     Example:
         >>> import jax.numpy as jnp, optax, pinnjax as pj

@@ -494,3 +494,13 @@ def test_lengths_whose_ratio_is_the_weight_hold_at_every_scale():
             _, state = rule.update(grads, rule.init(grads), losses={"pde": jnp.float32(1), "bc": jnp.float32(1)})
             np.testing.assert_allclose(state.weights["bc"], weight, rtol=1e-6)
             assert sum(state.held.values()) == 0
+
+
+def test_gradients_sharded_over_devices_are_balanced_as_whole_ones():
+    mesh = jax.make_mesh((4,), ("parameters",), axis_types=(jax.sharding.AxisType.Auto,))
+    rng = np.random.default_rng(1)
+    grads = {name: jnp.asarray(10.0**k * rng.normal(size=(64, 3)), jnp.float32) for name, k in (("a", 0), ("b", -9))}
+    split = jax.device_put(grads, jax.NamedSharding(mesh, jax.P("parameters")))
+    for rule in (pj.cagrad(), pj.config()):
+        update = jax.jit(rule.update)
+        chex.assert_trees_all_close(update(split, rule.init(grads))[0], update(grads, rule.init(grads))[0], rtol=1e-5)

@@ -94,7 +94,7 @@ MODELS: dict[str, Callable[..., Any]] = {"mlp": nn.MLP, "modified_mlp": nn.Modif
 SCALARS = "a few scalars"
 NORM = "a norm a term"
 REDUCTIONS = "two reductions over the parameters a term"
-GRAM = "a Gram matrix"
+QR = "a QR factorisation"
 
 
 TERM_WEIGHTS: dict[str, Entry] = {
@@ -172,41 +172,37 @@ TERM_WEIGHTS: dict[str, Entry] = {
         _alone(term_weights.pcgrad),
         "surgery: gradients projected off those they conflict with",
         "Yu et al. 2020",
-        GRAM,
+        QR,
     ),
-    "mgda": Entry(_alone(term_weights.mgda), "surgery: the shortest vector in the convex hull", "Désidéri 2012", GRAM),
+    "mgda": Entry(_alone(term_weights.mgda), "surgery: the shortest vector in the convex hull", "Désidéri 2012", QR),
     "cagrad": Entry(
         _alone(term_weights.cagrad),
         "surgery: near the mean, the direction that helps the worst",
         "Liu, Liu, Jin, Stone, Liu 2021",
-        GRAM,
+        QR,
     ),
-    "imtl_g": Entry(
-        _alone(term_weights.imtl_g), "surgery: equal projections on every gradient", "Liu et al. 2021", GRAM
-    ),
-    "nash_mtl": Entry(
-        _alone(term_weights.nash_mtl), "surgery: the bargain between the terms", "Navon et al. 2022", GRAM
-    ),
+    "imtl_g": Entry(_alone(term_weights.imtl_g), "surgery: equal projections on every gradient", "Liu et al. 2021", QR),
+    "nash_mtl": Entry(_alone(term_weights.nash_mtl), "surgery: the bargain between the terms", "Navon et al. 2022", QR),
     "aligned_mtl": Entry(
-        _alone(term_weights.aligned_mtl), "surgery: principal components of one length", "Senushkin et al. 2023", GRAM
+        _alone(term_weights.aligned_mtl), "surgery: principal components of one length", "Senushkin et al. 2023", QR
     ),
     "upgrad": Entry(
-        _alone(term_weights.upgrad), "surgery: mean of projections onto the dual cone", "Quinton, Rey 2024", GRAM
+        _alone(term_weights.upgrad), "surgery: mean of projections onto the dual cone", "Quinton, Rey 2024", QR
     ),
     "dcgd": Entry(
-        _against(term_weights.dcgd), "surgery: the total gradient kept in the dual cone", "Hwang, Lim 2024", GRAM
+        _against(term_weights.dcgd), "surgery: the total gradient kept in the dual cone", "Hwang, Lim 2024", QR
     ),
     "config": Entry(
         _alone(term_weights.config),
         "surgery: equal positive cosines to every gradient",
         "Liu, Chu, Thuerey 2025",
-        GRAM,
+        QR,
     ),
     "m_config": Entry(
         _alone(term_weights.m_config),
         "surgery: the same of the terms' momenta, in place of Adam",
         "Liu, Chu, Thuerey 2025",
-        "a Gram matrix, a momentum a term",
+        "a QR factorisation, a momentum a term",
         optax.sgd,
     ),
     "multiadam": Entry(
