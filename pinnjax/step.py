@@ -240,9 +240,9 @@ def train_step(
         new_params = optax.apply_updates(params, updates)
         moved = (new_params, point_state, term_state, optimizer_state)
         stayed = (params, before, state.term_weights, state.optimizer)
-        grad_norms = {name: optax.tree.norm(g) for name, g in term_grads.items()}
+        grad_norms = scaling.norms(term_grads)
         sick = {name: ~jnp.isfinite(term_losses[name] + grad_norms[name]) for name in residuals}
-        refused = {name: ~jnp.isfinite(optax.tree.norm(balanced[name])) for name in residuals}
+        refused = {name: ~jnp.isfinite(scaling.norm(balanced[name])) for name in residuals}
         any_sick = functools.reduce(jnp.logical_or, sick.values())
         # A rule may spread one term's NaN over all, so what it made of the gradients counts only where they were sound.
         broken = {name: jnp.where(any_sick, sick[name], refused[name]) for name in residuals}
