@@ -1,10 +1,12 @@
 """Formulas by hand, and loops in NumPy, for the rules of point space."""
 
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from hypothesis import strategies as st
 
 import pinnjax as pj
 
@@ -67,7 +69,7 @@ def test_brdr_in_numpy_over_two_terms():
     for k in range(4):
         residuals = {t: rng.normal(size=n) * 0.5**k for t, n in shapes.items()}
         fourth = {t: 0.9 * f + 0.1 * residuals[t] ** 4 for t, f in fourth.items()}
-        rates = {t: residuals[t] ** 2 / np.sqrt(f + 1e-14) for t, f in fourth.items()}
+        rates = {t: residuals[t] ** 2 / np.sqrt(f / (1 - 0.9 ** (k + 1)) + 1e-14) for t, f in fourth.items()}
         mean = np.mean(np.concatenate(list(rates.values())))
         smoothed = {t: 0.8 * s + 0.2 * rates[t] / mean for t, s in smoothed.items()}
         ones = {t: jnp.ones(n) for t, n in shapes.items()}
@@ -76,6 +78,30 @@ def test_brdr_in_numpy_over_two_terms():
         for name in shapes:
             np.testing.assert_allclose(weights[name], smoothed[name], rtol=2e-4)
         np.testing.assert_allclose(np.mean(np.concatenate([*weights.values()])), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("decay", [0.9, 0.999])
+def test_brdr_a_new_point_weighs_as_the_others_whose_residual_does_not_decay(decay):
+    """Residuals that stand still have c = 1, old or new; without bias correction a new one has c = 1 / √(1 - β_c)."""
+    rule = pj.travelling(pj.brdr(decay=decay, smoothing=0.0))
+    residuals, ones = {"pde": jnp.array([1.0, 3.0, 0.2, 2.0])}, {"pde": jnp.ones(4)}
+    update = jax.jit(rule.update)
+    state = rule.init(residuals)
+    for _ in range(50):
+        _, state = update(ones, state, residuals=residuals, origin={"pde": jnp.arange(4)})
+    for _ in range(3):
+        weights, state = update(ones, state, residuals=residuals, origin={"pde": jnp.array([0, -1, 2, 3])})
+        np.testing.assert_allclose(weights["pde"], np.ones(4), rtol=1e-4)
+
+
+@hypothesis.settings(deadline=None, max_examples=20)
+@hypothesis.given(st.lists(st.floats(0.01, 100.0), min_size=1, max_size=12), st.sampled_from([0.5, 0.999]))
+def test_brdr_average_of_a_point_is_the_weighted_mean_of_what_it_has_seen(sizes, decay):
+    """Σ β^(k-j) r_j⁴ / Σ β^(k-j), in float64: whatever came before the point, which is nothing, has no weight."""
+    _, state = run(pj.brdr(decay=decay), [np.array([size, 1.0], np.float32) for size in sizes])
+    powers = decay ** np.arange(len(sizes))[::-1]
+    expected = np.sum(powers * np.array(sizes) ** 4) / powers.sum()
+    np.testing.assert_allclose(state.fourth["pde"][0] / state.mass["pde"][0], expected, rtol=1e-4)
 
 
 def test_gradient_norms_at_points_are_inverted_capped_and_kept_in_between():
@@ -121,6 +147,33 @@ def test_causal_by_sorted_times_gives_one_time_one_weight():
     rule = pj.causal(["pde"], interval=(0.0, 1.0), chunks=None, epsilon=0.01)
     found, _ = run(rule, [residuals], points=points)
     np.testing.assert_allclose(-np.log(found[0]) / 0.01 * 4 / 32, [4, 0, 4, 4 + 1 + 9], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("later", [1e5, 1e7, 1e30, np.inf, np.nan])
+@pytest.mark.parametrize("chunks", [3, None])
+def test_a_large_or_broken_later_slice_does_not_touch_the_weights_of_earlier_ones(chunks, later):
+    """L = (0.01, later, 1): the second weight is exp(-0.01 ε), not that of a difference of large sums."""
+    points = times(0.1, 0.5, 0.9)
+    residuals = np.sqrt(np.array([0.01, later, 1.0], np.float32))
+    epsilon = 1.0 if chunks else 3 / 32  # every point a slice: the sum is over n / 32
+    rule = pj.causal(["pde"], interval=(0.0, 1.0), chunks=chunks, epsilon=epsilon)
+    found, _ = run(rule, [residuals], points=points)
+    np.testing.assert_allclose(found[0][:2], [1.0, np.exp(-0.01)], rtol=1e-6)
+
+
+@hypothesis.settings(deadline=None, max_examples=25)
+@hypothesis.given(st.lists(st.floats(-12, 8), min_size=2, max_size=40), st.sampled_from([2, 7, None]))
+def test_causal_weights_are_those_of_float64_sums_whatever_the_magnitudes(exponents, chunks):
+    squares = 10.0 ** np.array(exponents)
+    t = (np.arange(len(squares)) + 0.5) / len(squares)
+    slices = np.arange(len(t)) if chunks is None else (t * chunks).astype(int)
+    means = np.array([squares[slices == k].mean() if np.any(slices == k) else 0.0 for k in range(slices.max() + 1)])
+    total = np.array([means[:k].sum() for k in slices]) * (32 / len(t) if chunks is None else 1)
+    points = {"pde": jnp.asarray(t, jnp.float32)[:, None]}
+    residuals = np.sqrt(squares).astype(np.float32)
+    rule = pj.causal(["pde"], interval=(0.0, 1.0), chunks=chunks, epsilon=0.5)
+    found, _ = run(rule, [residuals], points=points)
+    np.testing.assert_allclose(found[0], np.exp(-0.5 * total), rtol=1e-4, atol=1e-30)
 
 
 def test_causal_goes_to_the_next_epsilon_when_all_times_are_learnt():

@@ -23,11 +23,13 @@ class BRDRState(NamedTuple):
     """State of `brdr`.
 
     Attributes:
-        fourth: moving average of |r_i|⁴, `{term: (n,)}`.
+        fourth: moving average of |r_i|⁴, `{term: (n,)}`; it starts at 0.
+        mass: the same average of 1, `{term: (n,)}`: 1 - β_c^k after a point's k-th step.
         smoothed: w, `{term: (n,)}`; their mean over all points of all terms is 1.
     """
 
     fourth: dict[str, Float[Array, " n"]]
+    mass: dict[str, Float[Array, " n"]]
     smoothed: dict[str, Float[Array, " n"]]
 
 
@@ -38,12 +40,18 @@ def brdr(
     eps: ScalarLike = 1e-14,
     terms: Sequence[str] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Weigh by the inverse decay rate c_i = |r_i|² / √(EMA |r_i|⁴ + ε), over its mean.
+    r"""Weigh by the inverse decay rate c_i = |r_i|² / √(EMA |r_i|⁴ / (1 - β_c^k) + ε), over its mean.
 
         EMA ← β_c EMA + (1 - β_c) |r_i|⁴,   w_i ← β_w w_i + (1 - β_w) c_i / mean_j c_j.
 
     A residual that has not decayed lately has a large c. The mean is over all points of all terms that are weighed, so
     the rule balances terms as well as points, and the mean weight stays 1. w starts at 1.
+
+    As in Adam, 1 - β_c^k corrects the average's start at 0. k counts the steps of each point (the authors count those
+    of the run), so a point that a sampler has just drawn has c = 1, and not up to 1 / √(1 - β_c) = 31. A point that is
+    not in a minibatch rests; the authors then let its averages decay by all steps since it was seen.
+
+    The authors scale the loss, too: that is a rule of term space, `pinnjax.term_weights.brdr_scale`.
 
     Args:
         decay: β_c, dimensionless, in [0, 1).
@@ -57,7 +65,7 @@ def brdr(
     Raises:
         ValueError: when a number is out of range or a name is not a term.
 
-    Cost: some ten operations a point and a mean; memory: two numbers a point.
+    Cost: some ten operations a point and a mean; memory: three numbers a point.
 
     Example:
         >>> import jax.numpy as jnp
@@ -66,7 +74,7 @@ def brdr(
         >>> for residuals in ([1.0, 1.0], [1.0, 0.5]):
         ...     found = {"pde": jnp.array(residuals)}
         ...     weights, state = point_weights.update({"pde": jnp.ones(2)}, state, residuals=found)
-        >>> print([f"{w:.3f}" for w in weights["pde"]])  # c = 1 / √(3/4) and (1/4) / √(9/32)
+        >>> print([f"{w:.3f}" for w in weights["pde"]])  # c = 1 and (1/4) / √(9/32 / (3/4)), over their mean
         ['1.420', '0.580']
     """
     checks.number("brdr: decay", decay, 0.0, 1.0)
@@ -75,7 +83,8 @@ def brdr(
 
     def init(residuals: Residuals) -> BRDRState:
         names = magnitudes.chosen("brdr", residuals, terms)
-        return BRDRState(magnitudes.full(residuals, names, 0.0), magnitudes.full(residuals, names, 1.0))
+        zeros = magnitudes.full(residuals, names, 0.0)
+        return BRDRState(zeros, zeros, magnitudes.full(residuals, names, 1.0))
 
     def update(
         weights: dict[str, Array], state: BRDRState, params: Any = None, *, residuals: Residuals, **extra: Any
@@ -83,13 +92,15 @@ def brdr(
         del params, extra
         squares = {name: losses.squared(residuals[name]) for name in state.fourth}
         fourth = {t: decay * old + (1 - decay) * squares[t] ** 2 for t, old in state.fourth.items()}
-        rates = {t: squares[t] / jnp.sqrt(value + eps) for t, value in fourth.items()}
+        mass = {t: decay * old + (1 - decay) for t, old in state.mass.items()}
+        rates = {t: squares[t] / jnp.sqrt(value / mass[t] + eps) for t, value in fourth.items()}
         mean = optax.tree.sum(rates) / optax.tree.size(rates)
         # All residuals zero: nothing decays, and all points are alike.
         relative = {t: jnp.where(mean > 0, rate / jnp.where(mean > 0, mean, 1), 1) for t, rate in rates.items()}
         smoothed = {t: smoothing * old + (1 - smoothing) * relative[t] for t, old in state.smoothed.items()}
         new = BRDRState(
             {t: jnp.asarray(value, state.fourth[t].dtype) for t, value in fourth.items()},
+            {t: jnp.asarray(value, state.mass[t].dtype) for t, value in mass.items()},
             {t: jnp.asarray(value, state.smoothed[t].dtype) for t, value in smoothed.items()},
         )
         return weights | {t: weights[t] * w for t, w in new.smoothed.items()}, new
