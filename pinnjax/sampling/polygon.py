@@ -16,7 +16,7 @@ class Polygon(Shape):
 
     Args:
         vertices: at least three, each two numbers, in order around the polygon, either way; one that repeats its
-            predecessor is left out, as is a last one that repeats the first.
+            neighbour is left out, as is a last one that repeats the first.
 
     Example:
         >>> import jax
@@ -34,7 +34,7 @@ class Polygon(Shape):
             raise TypeError(f"Polygon: vertices {self.vertices!r}; expected pairs of numbers") from error
         if any(len(vertex) != 2 for vertex in given):
             raise ValueError(f"Polygon: vertices {self.vertices!r}; expected pairs of numbers")
-        kept = tuple(v for v, before in zip(given, given[-1:] + given[:-1], strict=True) if v != before)
+        kept = tuple(v for v, after in zip(given, given[1:] + given[:1], strict=True) if v != after)
         object.__setattr__(self, "vertices", kept)
         if len(kept) < 3 or self.volume <= 1e-14 * np.prod(np.ptp(kept, axis=0)):
             raise ValueError(f"Polygon: vertices {self.vertices}; expected three or more that enclose an area")
