@@ -3,7 +3,8 @@
 from pinnjax.sampling.adaptive import rad, rar_d, rar_g
 from pinnjax.sampling.box import box, box_faces
 from pinnjax.sampling.combined import Difference, Union
-from pinnjax.sampling.domains import Box, Disk, Domain, Polygon
+from pinnjax.sampling.domains import Box, Disk, Domain, Shape
+from pinnjax.sampling.polygon import Polygon
 from pinnjax.sampling.pools import importance, minibatches
 from pinnjax.sampling.r3 import r3
 from pinnjax.sampling.sampler import Draw, Sampler, combine, resample
@@ -17,6 +18,7 @@ __all__ = [
     "Draw",
     "Polygon",
     "Sampler",
+    "Shape",
     "Union",
     "box",
     "box_faces",

@@ -1,10 +1,14 @@
 """Uniform points in a box and on its faces."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
+
+from pinnjax import checks
 
 Corner = ArrayLike | Sequence[float]
 
@@ -17,8 +21,11 @@ def box(key: Array, lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | Non
         >>> print(box(jax.random.key(0), [-1.0], [1.0], 4).shape)
         (4, 1)
     """
+    checks.key("box", key)
+    checks.count("box: n", n)
     low, high = corners(lower, upper, dtype)
-    return low[None] + (high - low)[None] * jax.random.uniform(key, (n, low.size), low.dtype)
+    x = low[None] + (high - low)[None] * jax.random.uniform(key, (n, low.size), low.dtype)
+    return jnp.minimum(x, high[None])  # far from the origin the length may be rounded up
 
 
 def box_faces(
@@ -32,6 +39,8 @@ def box_faces(
         >>> print(x[:4, 0], x[4:, 1])
         [-1. -1.  1.  1.] [0. 0. 2. 2.]
     """
+    checks.key("box_faces", key)
+    checks.count("box_faces: n", n)
     low, high = corners(lower, upper, dtype)
     d = low.size
     inside = box(key, low, high, 2 * d * n, dtype).reshape(d, 2, n, d)
@@ -42,8 +51,28 @@ def box_faces(
 
 def corners(lower: Corner, upper: Corner, dtype: jnp.dtype | None) -> tuple[Array, Array]:
     """Both corners as arrays, `(d,)`, or an error that says what they are."""
-    dtype = jnp.result_type(float) if dtype is None else dtype
-    low, high = jnp.asarray(lower, dtype), jnp.asarray(upper, dtype)
-    if low.ndim != 1 or low.shape != high.shape:
+    dtype = floating(dtype)
+    try:
+        low, high = jnp.asarray(lower, dtype), jnp.asarray(upper, dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"corners {lower!r} and {upper!r}; expected d numbers each, such as (0.0, 1.0)") from error
+    if low.ndim != 1 or low.shape != high.shape or not low.size:
         raise ValueError(f"corners of shapes {low.shape} and {high.shape}; expected (d,) twice")
+    try:
+        below, above = np.asarray(lower, float), np.asarray(upper, float)
+    except TypeError:  # traced
+        return low, high
+    if not (np.isfinite(below) & np.isfinite(above) & (below <= above)).all():
+        raise ValueError(f"corners {below.tolist()} and {above.tolist()}; expected finite, none lower in the second")
     return low, high
+
+
+def floating(dtype: Any) -> jnp.dtype:
+    """The dtype of points, the default one for None, or an error that says what it is."""
+    try:
+        found = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
+    except TypeError as error:
+        raise TypeError(f"dtype is {dtype!r}; expected a floating one such as jnp.float32, or None") from error
+    if not jnp.issubdtype(found, jnp.floating):
+        raise TypeError(f"dtype is {found}; expected a floating one such as jnp.float32, or None")
+    return found

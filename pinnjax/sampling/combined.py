@@ -1,19 +1,76 @@
-"""Unions and differences of domains, by rejection."""
+"""Unions and differences of domains: trees of shapes, sampled in one rejection over all leaves.
+
+A candidate comes from one leaf, chosen by its exact measure, and is admissible when the *whole tree* has it and no leaf
+before could have drawn it; so the admissible ones are uniform however the tree is nested. On the boundary the tree is
+asked on both sides of the candidate's leaf: where the answers differ there is an edge, and they say which way is out.
+
+Leaf j is asked in coordinates from its own middle, and a side is a step of the resolution of the two leaves'
+coordinates. So edges that coincide up to rounding are one edge, at any distance from the origin and at any scale.
+"""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.stats
 from jaxtyping import Array, Bool
 
-from pinnjax.sampling.domains import Domain, Dtype, Points
+from pinnjax.sampling.domains import Box, Domain, Dtype, Points, Shape, frame, pick, place, points, request
 from pinnjax.sampling.rejection import reject
+
+PROBES = 2**14  # quasi-random points in each leaf that measure a tree
+LOOKS = 64  # times as many points in all leaves, at most, that look for a domain before it counts as empty
+FEWEST = 16  # points found by then, below which it does
+STEP = 16  # roundings from an edge to its two sides: those of sines, squares and sums of two leaves' coordinates
+FINEST = float(np.finfo(float).eps)
+
+
+class Combined(Domain):
+    """What unions and differences share."""
+
+    @functools.cached_property
+    def volume(self) -> float:
+        """Exact where no shapes' boundaries cross; else by quasi-random points, good to some 1e-3 of those shapes'."""
+        return _volume(self)
+
+    @functools.cached_property
+    def surface(self) -> float:
+        """Exact where no shapes' boundaries cross; else by quasi-random points, good to some 1e-3 of those shapes'."""
+        shares = [np.mean(_on_edge(self, u, which, FINEST, np)[0]) for u, which in _probes(self)]
+        return float(np.dot(_surfaces(self), shares))
+
+    def contains(self, x: Points) -> Bool[Array, " n"]:
+        """Whether each point is inside."""
+        x = points(type(self).__name__, x, _dimension(self))
+        return self.joined([leaf.contains(x) for leaf in self.leaves])
+
+    def inside(self, key: Array, n: int, dtype: Dtype = None) -> Points:
+        """Uniform points inside.
+
+        Raises:
+            ValueError: when the domain is empty, or less than some 2e-5 of its parts.
+        """
+        dtype, _ = request(f"{type(self).__name__}.inside", key, n, dtype)
+        return _drawn(key, self, "inside", n, dtype)[0]
+
+    def boundary(self, key: Array, n: int, dtype: Dtype = None) -> tuple[Points, Points]:
+        """Uniform points on the boundary, on edges that coincide once, and the outward unit normals there.
+
+        Raises:
+            ValueError: when the domain is empty, or its boundary less than some 2e-5 of its parts'.
+        """
+        dtype, _ = request(f"{type(self).__name__}.boundary", key, n, dtype)
+        x, normals = _drawn(key, self, "boundary", n, dtype)
+        return x, normals
 
 
 @dataclasses.dataclass(frozen=True)
-class Union:
+class Union(Combined):
     """All that is in one domain or another.
 
     Args:
@@ -30,57 +87,31 @@ class Union:
 
     parts: tuple[Domain, ...]
 
-    @property
-    def volume(self) -> float:
-        """Sum over the parts, an upper bound."""
-        return sum(part.volume for part in self.parts)
+    def __post_init__(self) -> None:
+        if isinstance(self.parts, Domain) or not isinstance(self.parts, Iterable):
+            raise TypeError(f"Union: parts is {self.parts!r}; expected a sequence of domains")
+        object.__setattr__(self, "parts", tuple(self.parts))
+        _check("Union: a part", self.parts)
 
     @property
-    def surface(self) -> float:
-        """Sum over the parts, an upper bound."""
-        return sum(part.surface for part in self.parts)
+    def leaves(self) -> tuple[Shape, ...]:
+        """Those of the parts."""
+        return sum((part.leaves for part in self.parts), ())
 
-    def contains(self, x: Points) -> Bool[Array, " n"]:
-        """Whether each point is in one of the parts."""
-        return jnp.any(jnp.stack([part.contains(x) for part in self.parts]), axis=0)
+    @property
+    def solid(self) -> tuple[bool, ...]:
+        """As in the parts."""
+        return sum((part.solid for part in self.parts), ())
 
-    def inside(self, key: Array, n: int, dtype: Dtype = None) -> Points:
-        """Uniform points inside: from a part by its volume, unless an earlier part has the point too."""
-
-        def draw(k: Array) -> tuple[Points, Array]:
-            own = jax.random.split(k, len(self.parts) + 1)
-            which = _by_size(own[0], [part.volume for part in self.parts], n)
-            points = jnp.stack([part.inside(q, n, dtype) for part, q in zip(self.parts, own[1:], strict=True)])
-            return points[which, jnp.arange(n)], which
-
-        def first(drawn: tuple[Points, Array]) -> Bool[Array, " n"]:
-            x, which = drawn
-            return jnp.argmax(jnp.stack([part.contains(x) for part in self.parts]), axis=0) == which
-
-        return reject(key, n, draw, first)[0]
-
-    def boundary(self, key: Array, n: int, dtype: Dtype = None) -> tuple[Points, Points]:
-        """Uniform points on the boundary: a part's with no part just outside; of common edges the first's."""
-
-        def draw(k: Array) -> tuple[Points, Points, Array]:
-            own = jax.random.split(k, len(self.parts) + 1)
-            which = _by_size(own[0], [part.surface for part in self.parts], n)
-            pairs = [part.boundary(q, n, dtype) for part, q in zip(self.parts, own[1:], strict=True)]
-            rows = jnp.arange(n)
-            return jnp.stack([p[0] for p in pairs])[which, rows], jnp.stack([p[1] for p in pairs])[which, rows], which
-
-        def outer(drawn: tuple[Points, Points, Array]) -> Bool[Array, " n"]:
-            x, normals, which = drawn
-            step = _nudge(self, x) * normals
-            earlier = jnp.stack([part.contains(x - step) & (i < which) for i, part in enumerate(self.parts)])
-            return ~self.contains(x + step) & ~jnp.any(earlier, axis=0)
-
-        x, normals, _ = reject(key, n, draw, outer)
-        return x, normals
+    def joined(self, held: Sequence[Any]) -> Any:
+        """Whether one of the parts holds a point."""
+        ends = np.cumsum([len(part.leaves) for part in self.parts])
+        mine = [part.joined(held[end - len(part.leaves) : end]) for part, end in zip(self.parts, ends, strict=True)]
+        return functools.reduce(lambda a, b: a | b, mine)
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
+class Difference(Combined):
     """What is in a domain and not in another, such as a box with a hole.
 
     Args:
@@ -91,6 +122,8 @@ class Difference:
         >>> import jax
         >>> from pinnjax.sampling import Box, Disk
         >>> plate = Difference(Box((0.0, 0.0), (1.0, 1.0)), Disk((0.5, 0.5), 0.25))
+        >>> print(f"{plate.volume:.4f} {plate.surface:.4f}")
+        0.8037 5.5708
         >>> print(bool(plate.contains(plate.inside(jax.random.key(0), 200)).all()))
         True
     """
@@ -98,48 +131,151 @@ class Difference:
     whole: Domain
     hole: Domain
 
-    @property
-    def volume(self) -> float:
-        """That of the whole, an upper bound."""
-        return self.whole.volume
+    def __post_init__(self) -> None:
+        _check("Difference: whole or hole", (self.whole, self.hole))
 
     @property
-    def surface(self) -> float:
-        """Sum of both, an upper bound."""
-        return self.whole.surface + self.hole.surface
+    def leaves(self) -> tuple[Shape, ...]:
+        """Those of both, boxes of the hole cut near the whole: a huge one may stand for a half-space."""
+        low, high = (np.stack([leaf.bounds[side] for leaf in self.whole.leaves]) for side in (0, 1))
+        low, high = low.min(axis=0), high.max(axis=0)
+        return self.whole.leaves + tuple(_near(leaf, 2 * low - high, 2 * high - low) for leaf in self.hole.leaves)
 
-    def contains(self, x: Points) -> Bool[Array, " n"]:
-        """Whether each point is in the whole and not in the hole."""
-        return self.whole.contains(x) & ~self.hole.contains(x)
+    @property
+    def solid(self) -> tuple[bool, ...]:
+        """As in the whole, and none of the hole."""
+        return self.whole.solid + (False,) * len(self.hole.leaves)
 
-    def inside(self, key: Array, n: int, dtype: Dtype = None) -> Points:
-        """Uniform points inside, by rejection from the whole."""
-        return reject(key, n, lambda k: self.whole.inside(k, n, dtype), lambda x: ~self.hole.contains(x))
-
-    def boundary(self, key: Array, n: int, dtype: Dtype = None) -> tuple[Points, Points]:
-        """Uniform points on the outer boundary and on that of the hole, whose normals point into it."""
-
-        def draw(k: Array) -> tuple[Points, Points, Array]:
-            first, second, third = jax.random.split(k, 3)
-            of_hole = _by_size(first, [self.whole.surface, self.hole.surface], n) == 1
-            (x, outward), (y, inward) = self.whole.boundary(second, n, dtype), self.hole.boundary(third, n, dtype)
-            pick = of_hole[:, None]
-            return jnp.where(pick, y, x), jnp.where(pick, -inward, outward), of_hole
-
-        def exposed(drawn: tuple[Points, Points, Array]) -> Bool[Array, " n"]:
-            x, normals, of_hole = drawn
-            within = x - _nudge(self, x) * normals
-            return jnp.where(of_hole, self.whole.contains(within), ~self.hole.contains(within))
-
-        x, normals, _ = reject(key, n, draw, exposed)
-        return x, normals
+    def joined(self, held: Sequence[Any]) -> Any:
+        """Whether the whole holds a point and the hole does not."""
+        first = len(self.whole.leaves)
+        return self.whole.joined(held[:first]) & ~self.hole.joined(held[first:])
 
 
-def _nudge(domain: Domain, x: Points) -> float:
-    """A step off the boundary, small against the domain and large against rounding."""
-    return 1e-4 * domain.volume ** (1 / x.shape[1])
+@functools.partial(jax.jit, static_argnames=("tree", "what", "n", "dtype"))
+def _drawn(key: Array, tree: Domain, what: str, n: int, dtype: jnp.dtype) -> tuple[Points, ...]:
+    """Compiled once for a domain, so a loop that calls it outside a program does not compile again."""
+    judge, sizes = (_within, _volumes(tree)) if what == "inside" else (_on_edge, _surfaces(tree))
+    work = jnp.promote_types(dtype, jnp.float32)
+    eps, rows_of = float(jnp.finfo(work).eps), frame(tree.leaves, work)
+
+    def candidates(key: Array, rows: int) -> tuple[tuple[Points, ...], Bool[Array, " rows"]]:
+        u = jax.random.uniform(key, (rows, _dimension(tree) + 2), work)
+        which = pick(u[:, -1], sizes, jnp)
+        good, y, *normals = judge(tree, u[:, :-1], which, eps, jnp)
+        x = place(y, tuple(values[which] for values in rows_of))
+        return tuple(values.astype(dtype) for values in (x, *normals)), good
+
+    return reject(key, n, candidates, _rate(tree, what, judge, sizes, eps))
 
 
-def _by_size(key: Array, sizes: Sequence[float], n: int) -> Array:
-    share = jnp.asarray(np.asarray(sizes) / np.sum(sizes))
-    return jax.random.choice(key, len(sizes), (n,), p=share)
+def _within(tree: Domain, u: Any, which: Any, eps: float, xp: ModuleType) -> tuple[Any, Any]:
+    """Whether points of the leaves `which` count, and the points in coordinates from their leaves' middles."""
+    y = _chosen([leaf.interior(u, xp) for leaf in tree.leaves], which, xp)
+    held = _held(tree, y, which, eps, xp)
+    earlier = [h & (which > k) for k, (h, solid) in enumerate(zip(held, tree.solid, strict=True)) if solid]
+    return tree.joined(held) & ~functools.reduce(lambda a, b: a | b, earlier), y
+
+
+def _on_edge(tree: Domain, u: Any, which: Any, eps: float, xp: ModuleType) -> tuple[Any, Any, Any]:
+    """Whether points of the boundaries of the leaves `which` count, the points, and the normals out of the tree."""
+    pairs = [leaf.edge(u, xp) for leaf in tree.leaves]
+    y, normals = (_chosen(list(values), which, xp) for values in zip(*pairs, strict=True))
+    behind, before = (_held(tree, y, which, eps, xp, side, normals) for side in (-1, 1))
+    earlier = [(a != b) & (which > k) for k, (a, b) in enumerate(zip(behind, before, strict=True))]
+    inner, outer = tree.joined(behind), tree.joined(before)
+    good = (inner != outer) & ~functools.reduce(lambda a, b: a | b, earlier)
+    return good, y, xp.where(inner[:, None], normals, -normals)
+
+
+def _held(tree: Domain, y: Any, which: Any, eps: float, xp: ModuleType, side: int = 0, normals: Any = 0) -> list[Any]:
+    """Whether each leaf holds each point of the leaves `which`, or the place behind (-1) or before (1) their edge."""
+    leaves = tree.leaves
+    middle = np.stack([leaf.middle for leaf in leaves])
+    half = np.stack([leaf.bounds[1] - leaf.bounds[0] for leaf in leaves]) / 2
+    held = []
+    for j, leaf in enumerate(leaves):
+        shift = middle - middle[j]
+        # The second addend: far from the origin the shapes' own numbers are rounded.
+        step = STEP * (eps * (abs(shift) + half + half[j]) + FINEST * (abs(middle) + abs(middle[j])))
+        # By the normals' signs: along the normal that is more than the coordinates' rounding, whatever its direction.
+        beside = side * xp.sign(normals) * xp.asarray(step, y.dtype)[which]
+        held.append(xp.where(which == j, side <= 0, leaf.holds(y + xp.asarray(shift, y.dtype)[which] + beside, xp)))
+    return held
+
+
+def _rate(tree: Domain, what: str, judge: Callable, sizes: np.ndarray, eps: float) -> float:
+    """The share of candidates that are admissible, in numbers known before compilation; or an error."""
+    rng, found, tried = np.random.default_rng(0), 0, 0
+    while found < 4 * FEWEST and tried < LOOKS * PROBES:
+        u = rng.random((PROBES, _dimension(tree) + 2))
+        found += int(judge(tree, u[:, :-1], pick(u[:, -1], sizes, np), eps, np)[0].sum())
+        tried += PROBES
+    if found < FEWEST:
+        place = "in it" if what == "inside" else "on its boundary"
+        raise ValueError(
+            f"{type(tree).__name__} is empty or almost so: {found} of {tried} points of its shapes are {place}; "
+            f"expected {FEWEST} or more"
+        )
+    return found / tried
+
+
+def _volume(tree: Domain) -> float:
+    """The better of two sums over leaves.
+
+    One counts the points of solid leaves that candidates are admitted by; one what each leaf, of holes too, adds or
+    takes away when it joins those before it, which is exact when it does so in all of its points or in none.
+    """
+    leaves, nothing = tree.leaves, np.zeros(PROBES, bool)
+    counted, added = [], []
+    for k, (u, which) in enumerate(_probes(tree)):
+        held = _held(tree, leaves[k].interior(u, np), which, FINEST, np)
+        rest = [nothing] * (len(leaves) - k - 1)
+        after, before = tree.joined([*held[: k + 1], *rest]), tree.joined([*held[:k], nothing, *rest])
+        added.append(np.mean(after.astype(int) - before))
+        counted.append(np.mean(_within(tree, u, which, FINEST, np)[0]) if tree.solid[k] else 0.0)
+    shares = np.asarray([added, counted])
+    sizes = np.asarray([leaf.volume for leaf in leaves])
+    doubt = np.sum(sizes**2 * abs(shares) * (1 - abs(shares)), axis=1)
+    return max(0.0, float(np.dot(shares[np.argmin(doubt)], sizes)))
+
+
+def _probes(tree: Domain) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each leaf the same quasi-random numbers, and its own number as often."""
+    u = scipy.stats.qmc.Sobol(_dimension(tree) + 1, rng=np.random.default_rng(0)).random(PROBES)
+    return [(u, np.full(PROBES, k)) for k in range(len(tree.leaves))]
+
+
+def _volumes(tree: Domain) -> np.ndarray:
+    return np.asarray([leaf.volume * solid for leaf, solid in zip(tree.leaves, tree.solid, strict=True)])
+
+
+def _surfaces(tree: Domain) -> np.ndarray:
+    return np.asarray([leaf.surface for leaf in tree.leaves])
+
+
+def _dimension(tree: Domain) -> int:
+    return len(tree.leaves[0].middle)
+
+
+def _chosen(values: list[Any], which: Any, xp: ModuleType) -> Any:
+    return xp.stack(values)[which, xp.arange(len(which))]
+
+
+def _near(leaf: Shape, low: np.ndarray, high: np.ndarray) -> Shape:
+    """A box cut to the corners given, unless nothing is left of it; other shapes as they are."""
+    if not isinstance(leaf, Box):
+        return leaf
+    low, high = np.maximum(leaf.lower, low), np.minimum(leaf.upper, high)
+    return Box(tuple(low), tuple(high)) if (low < high).all() else leaf
+
+
+def _check(what: str, parts: Sequence[Any]) -> None:
+    for part in parts:
+        if not isinstance(part, Domain):
+            raise TypeError(f"{what} is {part!r}; expected a domain such as Box, Disk or Polygon")
+    dimensions = {_dimension(part) for part in parts}
+    if len(dimensions) != 1:
+        raise ValueError(
+            f"{what} differs in dimension, {sorted(dimensions)}; expected at least one, all of one dimension"
+        )

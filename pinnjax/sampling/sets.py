@@ -12,6 +12,7 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Array, Float
 
+from pinnjax import checks
 from pinnjax.sampling.box import Corner, corners
 
 QMC = {
@@ -38,8 +39,10 @@ def grid(
         [[0.25, 0.25], [0.25, 0.75], [0.75, 0.25], [0.75, 0.75]]
     """
     low, high = corners(lower, upper, dtype)
-    if len(shape) != low.size or min(shape) < 1:
-        raise ValueError(f"grid: shape is {tuple(shape)}; expected {low.size} numbers >= 1")
+    if not isinstance(shape, Sequence | np.ndarray) or len(shape) != low.size:
+        raise ValueError(f"grid: shape is {shape!r}; expected {low.size} whole numbers >= 1")
+    for n in shape:
+        checks.count(f"grid: a number in shape {tuple(shape)}", n)
     lines = []
     for i, n in enumerate(shape):
         where = jnp.linspace(0, 1, n, dtype=low.dtype) if ends else (jnp.arange(n, dtype=low.dtype) + 0.5) / n
@@ -70,6 +73,7 @@ def quasi(
     """
     if kind not in QMC:
         raise ValueError(f"quasi: kind is {kind!r}; expected one of {list(QMC)}")
+    checks.count("quasi: n", n)
     low, high = corners(lower, upper, dtype)
     engine = QMC[kind](low.size, rng=np.random.default_rng(seed))
     # scipy warns of Sobol sets whose size is no power of two; the first points of the next power are the same.
@@ -97,6 +101,9 @@ def r2(
         >>> print([f"{x:.3f}" for x in r2([0.0], [1.0], 3)[:, 0]])  # steps of the golden ratio
         ['0.118', '0.736', '0.354']
     """
+    checks.count("r2: n", n)
+    if key is not None:
+        checks.key("r2", key)
     low, high = corners(lower, upper, dtype)
     phi = 2.0
     for _ in range(64):
