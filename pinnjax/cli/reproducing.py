@@ -18,13 +18,11 @@ def run(options: argparse.Namespace) -> int:
     """Reproduce one study or all; exit code 1 when a claim does not hold."""
     one = options.study != "all"
     studies = [choosing.look_up("study", options.study, STUDIES)] if one else list(STUDIES.values())
-    writing.try_places(options, folders=("out",))
+    if not options.out:
+        raise ValueError("--out is empty; expected a folder to write")
     folder = pathlib.Path(options.out) / ("quick" if options.quick else "full")
-    results = writing.Results()
-    with results.write("out", str(folder)):
-        folder.mkdir(exist_ok=True)
-    results.end(None)
-    records = {}
+    writing.try_places(argparse.Namespace(out=str(folder)), folders=("out",))
+    results, records = writing.Results(), {}
     console = rich.console.Console()
     about = {"device": environment.device(), "versions": environment.versions()}
     failed = []

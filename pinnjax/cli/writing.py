@@ -58,7 +58,7 @@ class Results:
         """Print the results where writing failed, and raise what failed."""
         if self.failures:
             print(json.dumps(record, indent=2, default=float))
-            raise ValueError("; ".join(self.failures) + " (the results are printed above)")
+            raise ValueError("; ".join(self.failures) + "; the results are on standard output")
 
 
 def write_json(place: str, record: Any) -> None:

@@ -119,7 +119,9 @@ def causal(
         found = {}
         for name in terms:
             place = name if name in points else name.split("/")[0]  # equations that share their points
-            found[name] = jnp.exp(-rate * earlier(time(points[place]), losses.squared(residuals[name])))
+            found[name] = jnp.exp(
+                -rate * earlier(checks.times("causal: time", time, points[place]), losses.squared(residuals[name]))
+            )
         least = jnp.min(jnp.stack([jnp.min(w) for w in found.values()]))
         stage = jnp.minimum(state.stage + (least > advance), len(schedule) - 1)
         weighted = {name: weights[name] * w.astype(weights[name].dtype) for name, w in found.items()}
