@@ -71,12 +71,12 @@ def try_rules(problem: Problem, recipe: Recipe, *rules: str | None) -> None:
 def changes(term_weights: str | None, point_weights: str | None, problem: Problem) -> dict[str, Any]:
     """What the two rules, as written on the command line, change in a recipe."""
     changed: dict[str, Any] = {}
-    if term_weights:
+    if term_weights is not None:
         changed["term_weights"] = make("term-weights", term_weights, catalogue.TERM_WEIGHTS, problem)
         optimizer = catalogue.TERM_WEIGHTS[_parsed("term-weights", term_weights)[0]].optimizer
         if optimizer is not None:
             changed["optimizer"] = optimizer
-    if point_weights:
+    if point_weights is not None:
         changed["point_weights"] = make("point-weights", point_weights, catalogue.POINT_WEIGHTS, problem)
     return changed
 

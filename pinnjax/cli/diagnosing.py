@@ -25,13 +25,13 @@ def run(options: argparse.Namespace) -> int:
     target = _made(options.problem) if ":" in options.problem else None
     if target is None or isinstance(target, Problem):
         problem = target or choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
-        name = options.method or problem.default_methods[0]
+        name = problem.default_methods[0] if options.method is None else options.method
         recipe = choosing.look_up("method", name, problem.recipes)
         console.print(f"[bold]{problem.title}[/bold], {name}: {recipe.summary}")
         diagnosis = examine(problem, recipe, steps=options.steps, seed=options.seed)
     else:
         console.print(f"[bold]{options.problem}[/bold]")
-        if options.method:
+        if options.method is not None:
             raise ValueError(f"--method is {options.method!r}, but {options.problem} has no methods; leave it out")
         diagnosis = diagnose(**{"steps": options.steps, **target})
     diagnosis.print(console)
@@ -67,7 +67,7 @@ def _made(target: str) -> Problem | Mapping[str, Any]:
     sys.path.insert(0, "")  # modules of the current folder, as `python -m` finds them
     try:
         made = getattr(importlib.import_module(module), factory)()
-    except (ImportError, AttributeError, TypeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{target!r} cannot be called: {error}; expected module:factory") from error
     finally:
         sys.path.remove("")

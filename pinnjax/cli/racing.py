@@ -68,7 +68,7 @@ def _draw_masks(problem: Problem, laps: dict[str, Lap], folder: pathlib.Path) ->
 
 def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
     """The recipes to race: the problem's own, or one of them with each of the rules asked for."""
-    base = options.method or problem.default_methods[0]
+    base = problem.default_methods[0] if options.method is None else options.method
     recipe = choosing.look_up("method", base, problem.recipes)
     if options.term_weights is None and options.point_weights is None:
         return {base: recipe} if options.method else dict(problem.recipes)

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
-    changed = options.term_weights or options.point_weights or options.model
+    changed = any(rule is not None for rule in (options.term_weights, options.point_weights, options.model))
     if options.method is None:
         names = list(problem.default_methods[:1] if changed else problem.default_methods)
     elif options.method == "all":
@@ -66,7 +66,7 @@ def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]
         return recipes
 
     changes = choosing.changes(options.term_weights, options.point_weights, problem)
-    if options.model:
+    if options.model is not None:
         changes["model"] = problem.module(choosing.look_up("model", options.model, catalogue.MODELS))
     summary = ", ".join(filter(None, [options.model, options.term_weights, options.point_weights]))
     changes |= {"summary": summary, "published": None}

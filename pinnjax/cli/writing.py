@@ -78,6 +78,8 @@ def write_json(place: str, record: Any) -> None:
 
 def reason(error: OSError) -> str:
     """Why, in the system's words."""
+    if isinstance(error, FileExistsError):
+        return "there is a file where a folder is wanted"
     return error.strerror or str(error)
 
 
