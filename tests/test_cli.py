@@ -1,7 +1,7 @@
 import argparse
 import errno
 import json
-import pathlib
+import os
 import re
 
 import matplotlib.image
@@ -173,8 +173,8 @@ def places(tmp_path):
 )
 def test_a_place_that_cannot_be_written_is_one_sentence_before_any_training(command, option, places, capsys):
     for place, why in places.items():
-        fits = pathlib.Path(place).is_file() if option in ("--json", "--report") else pathlib.Path(place).is_dir()
-        if place and fits:
+        fits = os.path.isfile if option in ("--json", "--report") else os.path.isdir
+        if fits(place):
             continue
         assert main([*command, option, place]) == 2, place
         out, err = capsys.readouterr()

@@ -148,7 +148,7 @@ def test_every_change_that_the_doctor_prints_is_code_that_runs(kind, quick_compi
         train = pj.train_step(NAMES[kind], **{"optimizer": optax.adam(1e-3)} | options)
         drawn = {} if "sampler" not in options else options["sampler"].pool(jax.random.key(0))
         rest = {t: p for t, p in batch.items() if t not in drawn}
-        step = lambda key, train=train, rest=rest: train.update(train.init(model, rest, key=key), rest)
+        step = lambda key, train=train, model=model, rest=rest: train.update(train.init(model, rest, key=key), rest)
         _, metrics = jax.eval_shape(step, jax.random.key(0))  # a trace is enough, and costs no compilation
         chex.assert_shape(metrics["loss"], ())
 
