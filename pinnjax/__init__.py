@@ -1,5 +1,8 @@
 """pinnjax: diagnose and cure the gradient pathologies of physics-informed neural networks, inside one XLA program."""
 
+import importlib
+from typing import Any
+
 from pinnjax import checkpoint, diagnostics, monitors, nn, sampling
 from pinnjax.balanced import balanced
 from pinnjax.derivatives import component, curl, diff, directional, divergence, grad, hessian, laplacian
@@ -60,6 +63,14 @@ from pinnjax.term_weights import (
 from pinnjax.terms import batchwise, pullback, residuals
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`pinnjax.plot` without an import of its own, and without matplotlib for those who draw nothing."""
+    if name == "plot":
+        return importlib.import_module("pinnjax.plot")
+    raise AttributeError(f"module 'pinnjax' has no attribute {name!r}")
+
 
 __all__ = [
     "Diagnosis",

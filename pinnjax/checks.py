@@ -101,6 +101,31 @@ def known_names(what: str, expected: Iterable[str], given: Iterable[str]) -> Non
         raise ValueError(f"{what} names unknown terms {unknown}; expected some of {expected}")
 
 
+def times(what: str, time: Any, points: PyTree) -> jax.Array:
+    """The times `(n,)` of all points of a term, of a function that finds them there.
+
+    JAX reads the nearest coordinate where there is none of that index; NumPy refuses, so it is asked first.
+    """
+    if not callable(time):
+        raise TypeError(
+            f"{what} is {time!r}; expected a function of points to times, such as lambda points: points[:, 0]"
+        )
+    like = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf), leaf.dtype), points)
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(points)]
+    try:
+        time(like)
+    except IndexError as error:
+        raise ValueError(
+            f"{what} asks for a coordinate that points of shape {shapes[0]} do not have: {error}"
+        ) from None
+    found = time(points)
+    if np.shape(found) != shapes[0][:1]:
+        raise ValueError(
+            f"{what} returns shape {np.shape(found)} for points of shape {shapes[0]}; expected ({shapes[0][0]},)"
+        )
+    return found
+
+
 def chunk(value: int | None) -> None:
     """A chunk is None or a positive number of points."""
     if value is not None and (not isinstance(value, int) or value < 1):

@@ -1,10 +1,14 @@
+import argparse
+import errno
 import json
+import os
+import re
 
 import matplotlib.image
 import numpy as np
 import pytest
 
-from pinnjax.cli import main
+from pinnjax.cli import main, pictures, writing
 from pinnjax.problems import helmholtz
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -140,3 +144,93 @@ def test_diagnose_takes_your_own_factory(tmp_path, monkeypatch, capsys):
     ]:
         assert main(["diagnose", target]) == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Where nothing can be written, by what is said of it."""
+    (tmp_path / "file").touch()
+    return {
+        "/proc/nowhere/x": "No such file or directory",
+        str(tmp_path / "file" / "x"): "folder|directory",
+        "/dev/full": "No space left on device|folder is wanted|Not a directory",
+        str(tmp_path): "it is a folder",
+        str(tmp_path / "file"): "folder is wanted|Not a directory",
+        str(tmp_path / ("a" * 300)): "File name too long",
+        "": "is empty",
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        *((["solve", "tanh"], option) for option in ("--json", "--report", "--out", "--checkpoint")),
+        *((["race", "tanh"], option) for option in ("--json", "--out")),
+        (["diagnose", "tanh"], "--json"),
+        (["bench", "step"], "--json"),
+        (["reproduce", "tanh", "--quick"], "--out"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_one_sentence_before_any_training(command, option, places, capsys):
+    for place, why in places.items():
+        fits = os.path.isfile if option in ("--json", "--report") else os.path.isdir
+        if fits(place):
+            continue
+        assert main([*command, option, place]) == 2, place
+        out, err = capsys.readouterr()
+        assert re.fullmatch(f"pinnjax: {option} [^\n]*({why})[^\n]*\n", err), err
+        assert out == ""
+
+
+def test_what_can_be_written_is_left_as_it_was_by_the_look(tmp_path):
+    old = tmp_path / "old.json"
+    old.write_text("old")
+    for place in (old, tmp_path / "new" / "x.json"):
+        writing.try_places(argparse.Namespace(json=str(place)), files=("json",))
+    assert old.read_text() == "old" and list((tmp_path / "new").iterdir()) == []
+
+
+def full(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "writer"),
+    [
+        (["solve", "tanh", "--steps", "2", "--json"], writing, "write_json"),
+        (["solve", "tanh", "--steps", "2", "--out"], pictures, "draw"),
+        (["race", "tanh", "--steps", "2", "--seeds", "1", "--json"], writing, "write_json"),
+        (["diagnose", "tanh", "--steps", "2", "--json"], writing, "write_json"),
+    ],
+)
+def test_a_disk_that_fills_up_in_a_run_loses_no_result(command, module, writer, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(module, writer, full)
+    assert main([*command, str(tmp_path / "x")]) == 2
+    out, err = capsys.readouterr()
+    assert re.fullmatch("pinnjax: [^\n]*No space left on device; the results are on standard output\n", err)
+    record = json.loads(out[out.index("\n{") :])
+    assert {"solve": "relative_l2", "race": "laps", "diagnose": "checks"}[command[0]] in record
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("--term-weights=lr_annealing:every=two", "cannot be used here"),
+        ("--term-weights=fixed:bc=1", "unknown terms"),
+        ("--term-weights=fixed:data=abc", "abc"),
+        ("--term-weights=ntk:nope=1", "does not take these options, nope=1"),
+        ("--term-weights=ntk:every", "expected option=value"),
+        ("--term-weights=", "expected"),
+        ("--point-weights=causal:time=5", "does not take these options, time=5"),
+        ("--point-weights=causal:epsilon=abc", "cannot be used here"),
+        ("--point-weights=vrba:potential=3", "expected one of"),
+        ("--seed=1000000000000000000000", "expected an integer of 32 bits"),
+    ],
+)
+@pytest.mark.parametrize("command", ["solve", "race"])
+def test_a_bad_option_is_one_sentence(command, rule, message, capsys):
+    if command == "race" and rule.startswith("--seed"):
+        return
+    assert main([command, "tanh", "--steps", "2", rule]) == 2
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1 and message in err, err

@@ -1,10 +1,12 @@
 """Measurements against dense computations in double precision, and against numbers by hand."""
 
+import chex
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 import pinnjax as pj
 from pinnjax import diagnostics as d
@@ -192,6 +194,94 @@ def test_activations_are_found_in_any_network(network, x64):
         for layer, slope in zip(model.hidden, slopes, strict=True):
             hidden = jnp.tanh(layer(hidden))
             np.testing.assert_allclose(slope, 1 - hidden**2, rtol=1e-12)
+
+
+Z = np.array([-30.0, -5.0, -2.0, -0.6, -0.1, 0.3, 1.2, 2.5, 6.0, 40.0])
+logistic = scipy.special.expit
+normal = lambda z: np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def mish_slope(z):
+    w = np.tanh(np.logaddexp(z, 0))
+    return w + z * (1 - w**2) * logistic(z)
+
+
+def gelu_tanh_slope(z):
+    a, b = np.sqrt(2 / np.pi), 0.044715
+    w = np.tanh(a * (z + b * z**3))
+    return 0.5 * (1 + w) + 0.5 * z * (1 - w**2) * a * (1 + 3 * b * z**2)
+
+
+SLOPES = {  # activation, its slope by hand, and the slope where that is largest (by a search over a fine grid if None)
+    "relu": (jax.nn.relu, lambda z: 1.0 * (z > 0), 1.0),
+    "leaky relu": (jax.nn.leaky_relu, lambda z: np.where(z > 0, 1, 0.01), 1.0),
+    "elu": (jax.nn.elu, lambda z: np.exp(np.minimum(z, 0)), 1.0),
+    "celu": (lambda z: jax.nn.celu(z, 2.0), lambda z: np.exp(np.minimum(z, 0) / 2), 1.0),
+    "selu": (
+        jax.nn.selu,
+        lambda z: 1.0507009873554805 * np.where(z > 0, 1, 1.6732632423543772 * np.exp(np.minimum(z, 0))),
+        1.0507009873554805 * 1.6732632423543772,
+    ),
+    "sigmoid": (jax.nn.sigmoid, lambda z: logistic(z) * logistic(-z), 0.25),
+    "tanh": (jnp.tanh, lambda z: 1 / np.cosh(z) ** 2, 1.0),
+    "steep tanh": (lambda z: jnp.tanh(20 * z), lambda z: 20 / np.cosh(np.minimum(20 * np.abs(z), 300)) ** 2, 20.0),
+    "sin": (jnp.sin, np.cos, 1.0),
+    "erf": (jax.lax.erf, lambda z: 2 / np.sqrt(np.pi) * np.exp(-(z**2)), 2 / np.sqrt(np.pi)),
+    "softsign": (jax.nn.soft_sign, lambda z: 1 / (1 + np.abs(z)) ** 2, 1.0),
+    "hard tanh": (jax.nn.hard_tanh, lambda z: 1.0 * (np.abs(z) < 1), 1.0),
+    "softplus": (jax.nn.softplus, logistic, 1.0),
+    "silu": (jax.nn.silu, lambda z: logistic(z) * (1 + z * logistic(-z)), None),
+    "gelu": (lambda z: jax.nn.gelu(z, False), lambda z: scipy.special.ndtr(z) + z * normal(z), None),
+    "gelu by tanh": (lambda z: jax.nn.gelu(z, True), gelu_tanh_slope, None),
+    "mish": (jax.nn.mish, mish_slope, None),
+    "x tanh x": (lambda z: z * jnp.tanh(z), lambda z: np.tanh(z) + z / np.cosh(z) ** 2, None),
+    "snake": (lambda z: z + jnp.sin(z) ** 2, lambda z: 1 + np.sin(2 * z), 2.0),
+    "bell": (lambda z: jnp.exp(-(z**2)), lambda z: 2 * z * np.exp(-(z**2)), np.sqrt(2 / np.e)),
+    # Steeper for ever: over the steepest slope at |z| <= 1.
+    "exp": (jnp.exp, lambda z: np.exp(np.minimum(z, 300)), np.e),
+    "square": (jnp.square, lambda z: 2 * z, 2.0),
+}
+
+
+def test_the_slope_of_any_activation_is_its_derivative(x64):
+    """Up to 3e-4, by which the grid of the library may miss the largest slope."""
+    layers = {name: (lambda x, f=f: jnp.sum(f(jnp.asarray(Z) * x[0]))) for name, (f, _, _) in SLOPES.items()}
+    found = jax.jit(lambda x: d.activations(lambda x: sum(layer(x) for layer in layers.values()), x))(jnp.ones(1))
+    fine = np.linspace(-10, 10, 200_001)
+    assert len(found) == len(SLOPES)
+    for (name, (_, slope, largest)), share in zip(SLOPES.items(), found, strict=True):
+        by_hand = np.abs(slope(Z)) / (np.abs(slope(fine)).max() if largest is None else largest)
+        np.testing.assert_allclose(share, np.minimum(by_hand, 1), rtol=3e-4, atol=1e-10, err_msg=name)
+
+
+def test_activations_are_found_in_what_people_write(x64):
+    """Jitted layers, biases, factors, gates, skips; single numbers, and what is linear, do not count."""
+    weights = jnp.asarray(np.random.default_rng(0).standard_normal((3, 4, 4)))
+    bias = jnp.array([0.0, 100.0, -100.0, 1.0])
+    slope = lambda z: 1 / np.cosh(np.asarray(z)) ** 2
+
+    def u(x):
+        h = jax.jit(lambda h: jnp.tanh(weights[0] @ h + bias))(x[0] * jnp.ones(4))
+        h = h + jnp.tanh(2.0 * (weights[1] @ h))
+        gate = jax.nn.sigmoid(weights[2] @ h)
+        return jnp.tanh(30.0 * x[0]) * jnp.sum(gate * h + (1 - gate) * 3.0 * x[0])
+
+    first, second, third = jax.jit(lambda x: d.activations(u, x))(jnp.array([0.4]))
+    z = weights[0] @ jnp.full(4, 0.4) + bias
+    chex.assert_trees_all_close(first, slope(z), atol=1e-12)
+    h = jnp.tanh(z)
+    chex.assert_trees_all_close(second, slope(2.0 * (weights[1] @ h)), atol=1e-12)
+    logistic_of = logistic(np.asarray(weights[2] @ (h + jnp.tanh(2.0 * (weights[1] @ h)))))
+    chex.assert_trees_all_close(third, 4 * logistic_of * (1 - logistic_of), atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", [jax.nn.softplus, jax.nn.silu, jax.nn.gelu, jax.nn.mish, jnp.tanh, jnp.sin])
+def test_a_network_as_it_is_born_is_not_saturated(activation):
+    model = pj.nn.MLP(2, "scalar", width=32, depth=2, activation=activation, rngs=pj.nn.Rngs(0))
+    points = jax.random.uniform(jax.random.key(0), (64, 2), minval=-1.0)
+    found = jax.jit(lambda points: [jnp.stack(f(model, points)) for f in (d.saturation, d.dead)])(points)
+    chex.assert_shape(found, (2,))
+    assert np.max(found) < 0.1
 
 
 def test_saturated_and_dead_units_are_told_apart():

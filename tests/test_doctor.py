@@ -1,14 +1,29 @@
 """The doctor's blind trial: planted pathologies are named, healthy runs are left alone, and the cures cure."""
 
+import dataclasses
+import functools
+
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import pinnjax as pj
+from pinnjax import doctor
+from pinnjax.doctor import rules
 from pinnjax.problems.problem import grid as tensor_grid
 from tests.doctor_trials import TRIALS
 
+value = lambda u, x: u(x) - 1.0
+slope = lambda u, x: pj.diff(u, 0)(x) + u(x)
+NAMES = {
+    "plain": {"pde": slope, "bc": value},
+    "dict": {"ode": lambda u, x: {"x": slope(u, x), "y": value(u, x)}, "ic": lambda u, x: {"start": value(u, x)}},
+    "stroke": {'the "pde"/inside': slope, "bc/left": value},
+}
+LINE = jnp.linspace(0.5, 1234.5, 20)[:, None]
 ILL = [name for name, trial in TRIALS.items() if trial.planted]
 
 
@@ -52,3 +67,190 @@ def test_the_suggested_change_lowers_the_error(name):
     as_it_is = {"problem": trial.problem, "network": trial.network, "optimizer": trial.optimizer}
     ill, cured = run(trial, **as_it_is), run(trial, **as_it_is | dict(trial.cure))
     assert cured < 0.5 * ill or (np.isnan(ill) and cured < 0.5), (ill, cured)
+
+
+@functools.cache
+def evidence(kind, *, sampled=False, points=(0.5, 1234.5)):
+    terms, points = NAMES[kind], jnp.linspace(*points, 20)[:, None]
+    sampler = (lambda batch: pj.sampling.resample(lambda key: batch)) if sampled else None
+    batch = dict(zip(terms, (points, points[:1]), strict=True))
+    model = pj.nn.MLP(1, "scalar", width=4, depth=1, rngs=pj.nn.Rngs(0))
+    options = {} if sampler is None else {"sampler": sampler(batch), "key": jax.random.key(0)}
+    return doctor.probe(
+        terms, model, batch if sampler is None else None, optimizer=optax.adam(1e-3), steps=8, time=0, **options
+    )
+
+
+def as_ill_as_can_be(seen):
+    """The same run with everything wrong: each rule finds its pathology."""
+    names = seen.names
+    every = lambda value: dict.fromkeys(names, value)
+    history = {name: np.ones(8) for name in seen.history}
+    history |= {f"grad_norm/{t}": np.full(8, 1e6 if t == names[0] else 1.0) for t in names}
+    history |= {name: np.full(8, -0.9) for name in seen.history if name.startswith("cosine/")}
+    now = np.geomspace(1.0, 1e-4, 10)
+    start = dataclasses.replace(
+        seen.start,
+        losses=every(1.0),
+        rates={t: 1e6 if t == names[0] else 1.0 for t in names},
+        saturation=np.array([0.9]),
+        dead=np.array([0.9]),
+        fresh=every(1.0),
+        time_losses=np.ones(10),
+    )
+    end = dataclasses.replace(
+        start,
+        homogeneity=every(0.1),
+        waves=dict.fromkeys(seen.end.waves, np.array([10.0])),
+        fresh=every(100.0),
+        time_losses=now,
+    )
+    oscillating = dataclasses.replace(end, homogeneity=every(0.9))
+    ill = dataclasses.replace(seen, history=history, start=start, end=end, reference=every((1.0, 1.0)), steps=8)
+    without = ill.history | {f"grad_norm/{t}": np.zeros(8) for t in names}
+    skipped = ill.history | {"skipped": np.full(8, 3)} | {f"nonfinite/{t}": np.full(8, 3) for t in names}
+    return [
+        ill,
+        dataclasses.replace(ill, end=oscillating),
+        dataclasses.replace(ill, history=without),
+        dataclasses.replace(ill, history=skipped),
+        dataclasses.replace(ill, broken=dict.fromkeys(names, np.zeros(1))),
+    ]
+
+
+ALL_RULES = (rules.nonfinite, *rules.RULES, rules.no_progress)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_every_change_that_the_doctor_prints_is_code_that_runs(kind, quick_compilation):
+    seen = evidence(kind)
+    checks = [check for ill in as_ill_as_can_be(seen) for rule in ALL_RULES for check in rule(ill) if check.found]
+    assert {check.pathology for check in checks} == {
+        "not finite",
+        "wrong condition",
+        "no gradient",
+        "saturated network",
+        "loss-balance crisis",
+        "too few points",
+        "causality violation",
+        "spectral bias",
+        "drowned points",
+        "conflicting terms",
+        "no progress",
+    }
+    batch = dict(zip(NAMES[kind], (LINE, LINE[:1]), strict=True))
+    for change in dict.fromkeys(check.change for check in checks):
+        options = eval(f"dict(\n{change}\n)", {"pj": pj, "optax": optax, "jnp": jnp})
+        network = {name: options.pop(name) for name in ("inputs", "activation") if name in options}
+        features = getattr(network.get("inputs"), "features", 1)
+        model = pj.nn.MLP(features, "scalar", width=4, depth=1, rngs=pj.nn.Rngs(0), **network)
+        chex.assert_shape(model(jnp.ones(1)), ())
+        train = pj.train_step(NAMES[kind], **{"optimizer": optax.adam(1e-3)} | options)
+        drawn = {} if "sampler" not in options else options["sampler"].pool(jax.random.key(0))
+        rest = {t: p for t, p in batch.items() if t not in drawn}
+        step = lambda key, train=train, model=model, rest=rest: train.update(train.init(model, rest, key=key), rest)
+        _, metrics = jax.eval_shape(step, jax.random.key(0))  # a trace is enough, and costs no compilation
+        chex.assert_shape(metrics["loss"], ())
+
+
+def test_a_change_keeps_all_points(quick_compilation):
+    """Rounded to three digits, the interval (1000.5, 1003.5) is empty."""
+    seen = evidence("plain", points=(1000.5, 1003.5))
+    found = {
+        check.pathology: check.change for check in (c for rule in ALL_RULES for c in rule(as_ill_as_can_be(seen)[0]))
+    }
+    assert "interval=(1000.5, 1003.5)" in found["causality violation"]
+    assert "box((1000.5,), (1003.5,))" in found["saturated network"]
+    assert "pj.sampling.box(key, (1000.5,), (1003.5,), 20)" in found["too few points"]
+
+
+def test_points_that_are_drawn_anew_get_no_rule_that_remembers_them(quick_compilation):
+    seen = evidence("plain", sampled=True)
+    changes = [check.change for rule in ALL_RULES for check in rule(as_ill_as_can_be(seen)[0])]
+    assert not any(change.startswith(("point_weights=pj.residual_attention", "sampler=")) for change in changes)
+
+
+def test_a_pathology_needs_harm_and_a_crossed_threshold():
+    check = lambda value, harm, below: rules.Check("ill", "", value, 1.0, "", harm, "", "", below)
+    assert [check(v, h, b).found for b in (False, True) for h in (False, True) for v in (0.5, 1.0, 2.0)] == [
+        *(False, False, False, False, False, True),
+        *(False, False, False, True, False, False),
+    ]
+    assert not check(np.nan, True, False).found
+
+
+@pytest.mark.parametrize(("late", "stalls"), [(0.2, False), (0.9, False), (0.96, False), (0.999, True), (1.1, True)])
+def test_terms_conflict_only_where_their_losses_have_stopped_falling(late, stalls, quick_compilation):
+    ill = as_ill_as_can_be(evidence("plain"))[0]
+    falling = np.concatenate([np.ones(8), np.geomspace(1.0, late, 8)])
+    history = ill.history | {f"loss/{t}": falling for t in ill.names}
+    history |= {"cosine/bc|pde": np.full(16, -0.9)}
+    (check,) = rules.conflicting_terms(dataclasses.replace(ill, history=history))
+    assert check.crossed and check.found == stalls
+
+
+def test_late_times_are_not_blamed_where_early_ones_are_learnt_as_well(quick_compilation):
+    ill = as_ill_as_can_be(evidence("plain"))[0]
+    (found,) = rules.causality_violation(ill)
+    assert found.found
+    before = np.geomspace(1e-4, 1.0, 10)  # a network that is nearly constant, of u'' + u = 0
+    even = dataclasses.replace(ill.end, time_losses=np.full(10, 1e-4))
+    learnt = dataclasses.replace(ill, start=dataclasses.replace(ill.start, time_losses=before), end=even)
+    (found,) = rules.causality_violation(learnt)
+    assert found.crossed and not found.found
+    zero = dataclasses.replace(learnt, end=dataclasses.replace(ill.end, time_losses=np.zeros(10)))
+    assert not rules.causality_violation(zero)[0].found  # and no division by zero
+
+
+def oscillator(seed):
+    terms = {
+        "pde": lambda u, x: pj.diff(u, 0, 0)(x) + u(x),
+        "ic": lambda u, x: jnp.stack([u(x) - 1.0, pj.diff(u, 0)(x)]),
+    }
+    batch = {"pde": jnp.linspace(0, 2, 50)[:, None], "ic": jnp.zeros((1, 1))}
+    model = pj.nn.MLP(1, "scalar", width=32, depth=2, rngs=pj.nn.Rngs(seed))
+    return pj.diagnose(terms, model, batch, steps=2500, time=0)
+
+
+def test_an_oscillator_that_is_learnt_is_left_alone(quick_compilation):
+    found = oscillator(seed=1)
+    x = jnp.linspace(0, 2, 101)[:, None]
+    state = found.evidence.state
+    u = pj.bridge.field(state.definition, state.params, state.constants)
+    assert float(pj.relative_l2(u, x, jnp.cos(x[:, 0]))) < 3e-3
+    assert found.pathology is None, str(found)
+
+
+@pytest.mark.parametrize("time", [3, 1, -1, 0.0, "t"])
+def test_a_time_that_points_do_not_have_is_one_sentence(time):
+    terms, _, batch = TRIALS["healthy decay"].problem
+    model = TRIALS["healthy decay"].network(pj.nn.Rngs(0))
+    with pytest.raises(ValueError, match=f"time is {time!r}; expected the index of a coordinate of the points"):
+        pj.diagnose(terms, model, batch, time=time)
+
+
+def test_causal_says_that_points_have_no_such_coordinate():
+    residuals, points = {"pde": jnp.ones(4)}, {"pde": jnp.linspace(0, 1, 4)[:, None]}
+    for time, error, message in [
+        (lambda points: points[:, 3], ValueError, r"causal: time asks for a coordinate that points of shape \(4, 1\)"),
+        (lambda points: points, ValueError, r"causal: time returns shape \(4, 1\)"),
+        (3, TypeError, "causal: time is 3; expected a function of points to times"),
+    ]:
+        rule = pj.causal(["pde"], interval=(0.0, 1.0), time=time)
+        with pytest.raises(error, match=message):
+            rule.update({"pde": jnp.ones(4)}, rule.init(residuals), residuals=residuals, points=points)
+
+
+@pytest.mark.parametrize(
+    ("terms", "blamed"),
+    [
+        ({"bc/left": lambda u, x: jnp.sqrt(x[0] - 0.5) * u(x)}, "bc/left"),
+        ({"ab": lambda u, x: {"p": u(x), "q": jnp.log(x[0] - 0.5) + u(x)}}, "ab/q"),
+        ({"ab/c": lambda u, x: {"p": jnp.log(x[0] - 0.5) * u(x)}}, "ab/c/p"),
+    ],
+)
+def test_a_residual_that_is_not_finite_is_blamed_by_any_name(terms, blamed, quick_compilation):
+    model = pj.nn.MLP(1, "scalar", width=4, depth=1, rngs=pj.nn.Rngs(0))
+    found = pj.diagnose(terms, model, {next(iter(terms)): jnp.linspace(1.0, 0.0, 5)[:, None]}, steps=2, time=0)
+    assert found.pathology == "not finite"
+    assert f"`{blamed}`" in found.findings[0].words and "[0." in found.findings[0].words

@@ -1,5 +1,9 @@
 """Plots of measurements: each draws what it is given, on the axes it is given."""
 
+import subprocess
+import sys
+
+import chex
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -51,3 +55,54 @@ def test_values_at_points_are_drawn_over_one_coordinate_or_two(ax, d):
         assert (np.diff(ax.lines[0].get_xdata()) >= 0).all()
     else:
         np.testing.assert_allclose(ax.collections[0].get_offsets(), points[:, :2])
+
+
+def test_errors_are_drawn_under_the_name_that_fit_gives_them(ax):
+    run = lambda name: {
+        "evaluation/step": np.array([1, 2]),
+        "evaluation/seconds": np.ones(2),
+        name: np.array([0.5, 0.1]),
+    }
+    plot.errors({"a": run("evaluation/error")}, ax=ax)
+    plot.errors({"b": run("evaluation/relative_l2")}, ax=ax)
+    plot.errors({"c": run("evaluation/nu")}, name="nu", ax=ax)
+    assert [line.get_label() for line in ax.lines] == ["a", "b", "c"]
+    chex.assert_trees_all_close([line.get_ydata() for line in ax.lines], [np.array([0.5, 0.1])] * 3)
+
+
+HISTORY = {"step": np.arange(1, 4), "loss": np.ones(3), "loss/pde": np.ones(3)}
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plot.conflicts(HISTORY), r"monitors=\[pj.monitors.gradients\(\)\]"),
+        (lambda: plot.conflicts(HISTORY | {"cosine/a|b": np.full(3, np.nan)}), "cosine/a|b has no finite value"),
+        (lambda: plot.weights(HISTORY), "no step with a metric weight/"),
+        (lambda: plot.losses(HISTORY, weighted=True), "no step with a metric weighted_loss/"),
+        (lambda: plot.losses({name: values[:0] for name, values in HISTORY.items()}), "record_every no larger"),
+        (lambda: plot.errors({"M1": HISTORY}), r"'M1' has no evaluation, only \[\]; .* evaluate="),
+        (
+            lambda: plot.errors({"M1": HISTORY | {"evaluation/error": np.ones(3)}}, name="l2"),
+            r"'M1' has no evaluation 'l2', only \['error'\]",
+        ),
+        (lambda: plot.signal_to_noise(np.arange(3), np.full(3, np.nan)), r"pj.monitors.signal_to_noise\(\)"),
+        (lambda: plot.spectra({}), "eigenvalues has no finite value"),
+        (lambda: plot.spectra({"pde": np.full(2, np.nan)}), "pde has no finite value"),
+        (lambda: plot.race({}), "nothing to draw"),
+        (lambda: plot.race({"M1": HISTORY}), "'M1' has no metric relative_l2, weight/"),
+        (lambda: plot.masks({}, {}), "nothing to draw"),
+        (lambda: plot.gradient_histograms({}), "no layers; expected what pinnjax.diagnostics.by_layer returns"),
+    ],
+)
+def test_a_plot_without_its_measurements_says_which_are_missing(draw, message):
+    before = plt.get_fignums()
+    with pytest.raises(ValueError, match=message):
+        draw()
+    assert plt.get_fignums() == before  # and leaves no empty figure
+
+
+def test_plots_are_there_without_an_import_and_matplotlib_is_not():
+    program = "import sys, pinnjax as pj; assert 'matplotlib' not in sys.modules; print(pj.plot.errors.__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "errors\n", done.stderr

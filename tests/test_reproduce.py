@@ -12,7 +12,7 @@ import pytest
 import pinnjax as pj
 from pinnjax import plot, reproduce
 from pinnjax.problems import harmonic
-from pinnjax.reproduce import Run, Study, gradient_pathologies, poisson_growth
+from pinnjax.reproduce import Run, Study, gradient_pathologies, harmonic_sweep, poisson_growth
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 RECIPE = dataclasses.replace(harmonic.recipes["plain"], steps=40)
@@ -126,3 +126,24 @@ def test_gradient_histograms_count_every_entry():
         for patch in ax.patches:  # shares of the entries add up to one: no bin is missing at either end
             assert np.sum(patch.get_data().values) == pytest.approx(1.0)
     plt.close(figure)
+
+
+def test_a_file_that_cannot_be_written_ends_no_study(tmp_path):
+    (tmp_path / "small").touch()  # a file where the runs' folder would be
+    (tmp_path / "small.json").mkdir()
+    report = reproduce.run(study(), tmp_path, quick=True, progress=False)
+    assert len(report.unwritten) == 3 and all("cannot be written" in sentence for sentence in report.unwritten)
+    assert report.record["claims"] == report.claims == {"quick": True}
+
+
+def test_a_claim_of_the_sweep_says_which_weights_it_tests():
+    result = lambda error: reproduce.Result({"relative_l2": np.full((1, 3), error)}, np.array([1]), 0.0, {})
+    errors = {-3: 1.0, -2: 1.0, -1: 1.0, 0: 0.5, 1: 0.1, 2: 1e-3, 3: 0.1, 4: 0.2, 5: 1.0}
+    results = {f"λ = 1e{e}": result(error) for e, error in errors.items()} | {"ntk": result(1e-3)}
+    claims = harmonic_sweep.claims(results)
+    assert all(claims.values())
+    (about,) = (claim for claim in claims if "forgets" in claim)
+    largest = float(about.split("<=")[1].split()[0])
+    for e in errors:
+        worse = harmonic_sweep.claims(results | {f"λ = 1e{e}": result(0.0 if e != 2 else 1e-3)})
+        assert worse[about] == (10.0**e > largest)  # it tests the weights that it names, and no others

@@ -1,14 +1,12 @@
 """`pinnjax bench`."""
 
 import argparse
-import json
-import pathlib
 
 import rich.console
 import rich.table
 
 from pinnjax.bench import balancers, monitors, points, step
-from pinnjax.cli import choosing, environment
+from pinnjax.cli import choosing, environment, writing
 
 BENCHES = {"step": step.run, "balancers": balancers.run, "points": points.run, "monitors": monitors.run}
 
@@ -16,8 +14,8 @@ BENCHES = {"step": step.run, "balancers": balancers.run, "points": points.run, "
 def run(options: argparse.Namespace) -> int:
     """Run a benchmark, print its ratios, write its JSON."""
     bench = choosing.look_up("bench", options.what, BENCHES)
-    if options.rounds < 1:
-        raise ValueError(f"rounds is {options.rounds}; expected a number >= 1")
+    choosing.number(options, "rounds")
+    writing.try_places(options, files=("json",))
     console = rich.console.Console()
     workloads = bench(options.rounds)
     for workload, timings in workloads.items():
@@ -43,5 +41,8 @@ def run(options: argparse.Namespace) -> int:
             workload: {name: t._asdict() for name, t in timings.items()} for workload, timings in workloads.items()
         }
         record = {"bench": options.what, "device": environment.device(), "versions": environment.versions()}
-        pathlib.Path(options.json).write_text(json.dumps(record | {"workloads": figures}, indent=2) + "\n")
+        results = writing.Results()
+        with results.write("json", options.json):
+            writing.write_json(options.json, record | {"workloads": figures})
+        results.end(record | {"workloads": figures})
     return 0

@@ -1,12 +1,16 @@
 """From what is written on the command line to what is meant, and an error that names the choices where nothing is."""
 
+import argparse
 import ast
 import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import jax
+
 from pinnjax.cli import catalogue
-from pinnjax.problems import Problem
+from pinnjax.problems import Problem, Recipe
+from pinnjax.problems.solve import prepare
 
 T = TypeVar("T")
 
@@ -26,19 +30,53 @@ def make(what: str, text: str, table: Mapping[str, catalogue.Entry], problem: Pr
     entry = look_up(what, name, table)
     try:
         return entry.make(problem, **options)
-    except TypeError as error:
-        raise ValueError(f"{what} {name!r} does not take the options {sorted(options)}: {error}") from error
+    except (TypeError, ValueError, LookupError) as error:
+        given = ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
+        raise ValueError(f"{what} {name!r} does not take these options, {given}: {_first_line(error)}") from error
+
+
+def number(options: argparse.Namespace, *names: str) -> None:
+    """Numbers on the command line are at least one, where they are given."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; expected a number >= 1")
+
+
+def common(options: argparse.Namespace) -> None:
+    """The options that several commands have: steps, seed and dtype; float64 is switched on."""
+    number(options, "steps")
+    if not -(2**31) <= getattr(options, "seed", 0) < 2**31:
+        raise ValueError(f"seed is {options.seed}; expected an integer of 32 bits")
+    dtype = getattr(options, "dtype", "float32")
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype is {dtype!r}; expected float32 or float64")
+    if dtype == "float64":
+        jax.config.update("jax_enable_x64", True)
+
+
+def try_rules(problem: Problem, recipe: Recipe, *rules: str | None) -> None:
+    """Trace one step with rules that were given options: a bad one is found here, and not in the midst of JAX."""
+    given = [rule for rule in rules if rule and ":" in rule]
+    if not given:
+        return
+    _, start = prepared = prepare(problem, recipe, 1)
+    try:
+        state, batch = jax.eval_shape(start, jax.random.key(0))
+        jax.eval_shape(prepared[0].update, state, batch)
+    except Exception as error:
+        raise ValueError(f"{' and '.join(given)} cannot be used here: {_first_line(error)}") from error
 
 
 def changes(term_weights: str | None, point_weights: str | None, problem: Problem) -> dict[str, Any]:
     """What the two rules, as written on the command line, change in a recipe."""
     changed: dict[str, Any] = {}
-    if term_weights:
+    if term_weights is not None:
         changed["term_weights"] = make("term-weights", term_weights, catalogue.TERM_WEIGHTS, problem)
         optimizer = catalogue.TERM_WEIGHTS[_parsed("term-weights", term_weights)[0]].optimizer
         if optimizer is not None:
             changed["optimizer"] = optimizer
-    if point_weights:
+    if point_weights is not None:
         changed["point_weights"] = make("point-weights", point_weights, catalogue.POINT_WEIGHTS, problem)
     return changed
 
@@ -63,6 +101,10 @@ def _parsed(what: str, text: str) -> tuple[str, dict[str, Any]]:
             raise ValueError(f"{what} {name!r} has the option {pair!r}; expected option=value")
         options[key.strip()] = _value(value)
     return name, options
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _value(text: str) -> Any:

@@ -94,6 +94,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     matplotlib.use("Agg")  # pictures go to files
     try:
         return importlib.import_module(f"pinnjax.cli.{options.module}").run(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"pinnjax: {error}", file=sys.stderr)
         return 2

@@ -3,19 +3,17 @@
 import argparse
 import dataclasses
 import itertools
-import json
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import rich.console
 import rich.table
 
 from pinnjax import plot
-from pinnjax.cli import catalogue, choosing, environment
+from pinnjax.cli import catalogue, choosing, environment, writing
 from pinnjax.problems import Lap, Problem, Recipe, race
 from pinnjax.term_weights.tools import EVENTS
 
@@ -24,16 +22,12 @@ def run(options: argparse.Namespace) -> int:
     """Train side by side, print the table, write JSON and the plot after every lap."""
     problem = choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
     recipes = _recipes(problem, options)
-    for name in ("seeds", "steps"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}; expected a number >= 1")
-    if options.dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype is {options.dtype!r}; expected float32 or float64")
-    if options.dtype == "float64":
-        jax.config.update("jax_enable_x64", True)
-    for path in filter(None, (options.json, options.out)):
-        pathlib.Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+    choosing.number(options, "seeds")
+    choosing.common(options)
+    for label, recipe in recipes.items():
+        choosing.try_rules(problem, recipe, label if ":" in label else None)
+    writing.try_places(options, files=("json",), folders=("out",))
+    results = writing.Results()
 
     console = rich.console.Console()
     steps = sorted({options.steps or recipe.steps for recipe in recipes.values()})
@@ -41,17 +35,20 @@ def run(options: argparse.Namespace) -> int:
 
     def save(laps: dict[str, Lap]) -> None:
         if options.json:
-            pathlib.Path(options.json).write_text(json.dumps(_record(problem, laps), indent=2) + "\n")
+            with results.write("json", options.json):
+                writing.write_json(options.json, _record(problem, laps))
         if options.out:
-            figure = plot.race({label: lap.history | {"step": lap.steps} for label, lap in laps.items()})
-            _draw_masks(problem, laps, pathlib.Path(options.out))
-            figure.savefig(pathlib.Path(options.out) / f"race_{problem.name}.png", dpi=110)
-            plt.close(figure)
+            with results.write("out", options.out):
+                figure = plot.race({label: lap.history | {"step": lap.steps} for label, lap in laps.items()})
+                _draw_masks(problem, laps, pathlib.Path(options.out))
+                figure.savefig(pathlib.Path(options.out) / f"race_{problem.name}.png", dpi=110)
+                plt.close(figure)
 
     laps = race(problem, recipes, seeds=range(options.seeds), steps=options.steps, dtype=options.dtype, after=save)
     console.print(_table(problem, laps))
     for line in _events(laps):
         console.print(line, soft_wrap=True)
+    results.end(_record(problem, laps))
     return 0
 
 
@@ -71,7 +68,7 @@ def _draw_masks(problem: Problem, laps: dict[str, Lap], folder: pathlib.Path) ->
 
 def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
     """The recipes to race: the problem's own, or one of them with each of the rules asked for."""
-    base = options.method or problem.default_methods[0]
+    base = problem.default_methods[0] if options.method is None else options.method
     recipe = choosing.look_up("method", base, problem.recipes)
     if options.term_weights is None and options.point_weights is None:
         return {base: recipe} if options.method else dict(problem.recipes)
@@ -88,7 +85,10 @@ def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]
 def _rules(text: str | None, table: dict[str, catalogue.Entry]) -> list[str | None]:
     if text is None:
         return [None]
-    return [name for rule in choosing.split(text) for name in (table if rule == "all" else [rule])]
+    rules: list[str | None] = [name for rule in choosing.split(text) for name in (table if rule == "all" else [rule])]
+    if not rules:
+        raise ValueError(f"the rules are {text!r}; expected NAME,NAME:option=value,... or all")
+    return rules
 
 
 def _record(problem: Problem, laps: dict[str, Lap]) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def _state(problem: Problem, solution: Solution, weights: Mapping[str, float], d
 
     figure, axes = plt.subplots(1, 4, figsize=(15, 3.2), layout="constrained")
     name = problem.balance_against
-    first = next(t for t in residuals if t.split("/")[0] == name)
+    first = next(t for t in residuals if diagnosis.evidence.owner(t) == name)
     at = batch[name] if isinstance(batch[name], jax.Array) else batch[name][0]
     size = jnp.sqrt(losses.squared(residuals[first]))
     plot.point_values(np.asarray(at), np.asarray(size), label=f"|residual of {first}|", ax=axes[0])

@@ -8,7 +8,7 @@ import rich.console
 import rich.table
 
 from pinnjax import reproduce
-from pinnjax.cli import choosing, environment
+from pinnjax.cli import choosing, environment, writing
 from pinnjax.reproduce import Report, Study
 
 STUDIES = {study.name: study for study in reproduce.STUDIES}
@@ -18,8 +18,11 @@ def run(options: argparse.Namespace) -> int:
     """Reproduce one study or all; exit code 1 when a claim does not hold."""
     one = options.study != "all"
     studies = [choosing.look_up("study", options.study, STUDIES)] if one else list(STUDIES.values())
+    if not options.out:
+        raise ValueError("--out is empty; expected a folder to write")
     folder = pathlib.Path(options.out) / ("quick" if options.quick else "full")
-    folder.mkdir(parents=True, exist_ok=True)
+    writing.try_places(argparse.Namespace(out=str(folder)), folders=("out",))
+    results, records = writing.Results(), {}
     console = rich.console.Console()
     about = {"device": environment.device(), "versions": environment.versions()}
     failed = []
@@ -32,6 +35,10 @@ def run(options: argparse.Namespace) -> int:
         for claim, holds in report.claims.items():
             console.print(f"  {'[green]holds[/green]' if holds else '[red]FAILS[/red]'}  {claim}", soft_wrap=True)
             failed += [] if holds else [f"{study.name}: {claim}"]
+        if report.unwritten:
+            records[study.name] = report.record
+            results.failures += report.unwritten
+    results.end(records)
     console.print(f"results and pictures are in {folder}")
     if failed:
         console.print("does not hold: " + "; ".join(failed), soft_wrap=True)

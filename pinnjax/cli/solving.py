@@ -2,15 +2,13 @@
 
 import argparse
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
-import jax
 import rich.console
 import rich.table
 
-from pinnjax.cli import catalogue, choosing, environment, pictures, reporting
+from pinnjax.cli import catalogue, choosing, environment, pictures, reporting, writing
 from pinnjax.problems import Problem, Recipe, Solution, solve
 
 
@@ -18,19 +16,15 @@ def run(options: argparse.Namespace) -> int:
     """Train with each method asked for; print the table; write JSON and plots."""
     problem = choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
     recipes = _recipes(problem, options)
-    if options.dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype is {options.dtype!r}; expected float32 or float64")
-    if options.steps is not None and options.steps < 1:
-        raise ValueError(f"steps is {options.steps}; expected a number >= 1")
-    if options.dtype == "float64":
-        jax.config.update("jax_enable_x64", True)
-    for name in ("json", "out", "report"):  # a path that cannot be written is found before the run, not after it
-        if getattr(options, name):
-            pathlib.Path(getattr(options, name)).absolute().parent.mkdir(parents=True, exist_ok=True)
+    choosing.common(options)
+    for recipe in recipes.values():
+        choosing.try_rules(problem, recipe, options.term_weights, options.point_weights)
+    writing.try_places(options, files=("json", "report"), folders=("out", "checkpoint"))
 
     console = rich.console.Console()
     console.print(f"[bold]{problem.title}[/bold]")
     solutions: dict[str, Solution] = {}
+    results = writing.Results()
     for name, recipe in recipes.items():
         console.print(f"{name}: {recipe.summary}, {options.steps or recipe.steps} steps, seed {options.seed}")
         folder = None if options.checkpoint is None else pathlib.Path(options.checkpoint) / problem.name / name
@@ -38,24 +32,28 @@ def run(options: argparse.Namespace) -> int:
             problem, recipe, steps=options.steps, seed=options.seed, dtype=options.dtype, checkpoint=folder
         )
         solutions[name] = solution
+        records = [_record(problem, method, options.seed, found) for method, found in solutions.items()]
+        record = records[0] if len(recipes) == 1 else records
         if options.json:  # after every run, so that an interrupted series keeps what it has
-            records = [_record(problem, method, options.seed, found) for method, found in solutions.items()]
-            text = json.dumps(records[0] if len(recipes) == 1 else records, indent=2)
-            pathlib.Path(options.json).write_text(text + "\n")
+            with results.write("json", options.json):
+                writing.write_json(options.json, record)
         if options.out:
-            pictures.draw(problem, solutions, pathlib.Path(options.out))
+            with results.write("out", options.out):
+                pictures.draw(problem, solutions, pathlib.Path(options.out))
         if solution.steps < (options.steps or recipe.steps):
             break
     table = _table(problem, recipes, solutions)
     console.print(table)
     _remarks(console, solutions)
     if options.report:
-        reporting.write(pathlib.Path(options.report), problem, recipes, solutions, table, options.seed)
+        with results.write("report", options.report):
+            reporting.write(pathlib.Path(options.report), problem, recipes, solutions, table, options.seed)
+    results.end(record)
     return 0
 
 
 def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
-    changed = options.term_weights or options.point_weights or options.model
+    changed = any(rule is not None for rule in (options.term_weights, options.point_weights, options.model))
     if options.method is None:
         names = list(problem.default_methods[:1] if changed else problem.default_methods)
     elif options.method == "all":
@@ -68,7 +66,7 @@ def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]
         return recipes
 
     changes = choosing.changes(options.term_weights, options.point_weights, problem)
-    if options.model:
+    if options.model is not None:
         changes["model"] = problem.module(choosing.look_up("model", options.model, catalogue.MODELS))
     summary = ", ".join(filter(None, [options.model, options.term_weights, options.point_weights]))
     changes |= {"summary": summary, "published": None}

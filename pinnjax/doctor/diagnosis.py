@@ -20,9 +20,9 @@ class Check(NamedTuple):
         value: dimensionless unless `about` says otherwise.
         threshold: where the pathology begins; above it, unless `below`.
         source: of the measure and the threshold; "pinnjax" where no paper has one.
-        found: whether the pathology is there. A threshold may be crossed without harm, by a term that is learnt.
+        harm: whether it would do harm: a threshold may be crossed by a term that is learnt.
         words: what is wrong, in a sentence.
-        change: the line to change, as code; a sentence where no code helps.
+        change: the line to change, as code; a comment where no code helps.
         below: whether values below the threshold are the bad ones.
     """
 
@@ -31,10 +31,20 @@ class Check(NamedTuple):
     value: float
     threshold: float
     source: str
-    found: bool
+    harm: bool
     words: str
     change: str
     below: bool = False
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the value is beyond the threshold; of a threshold of zero, whether it is not zero, or is."""
+        return bool(self.value < self.threshold if self.below else self.value > self.threshold)
+
+    @property
+    def found(self) -> bool:
+        """Whether the pathology is there."""
+        return self.crossed and bool(self.harm)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +118,7 @@ class Diagnosis:
         return {
             "steps": self.evidence.steps,
             "pathology": self.pathology,
-            "checks": [check._asdict() for check in self.checks],
+            "checks": [check._asdict() | {"found": check.found} for check in self.checks],
             "unmeasured": self.unmeasured,
         }
 
@@ -116,5 +126,4 @@ class Diagnosis:
 def _verdict(check: Check) -> rich.text.Text:
     if check.found:
         return rich.text.Text(check.pathology, "bold red")
-    crossed = check.value < check.threshold if check.below else check.value > check.threshold
-    return rich.text.Text("crossed, without harm" if crossed else "sound", "green")
+    return rich.text.Text("crossed, without harm" if check.crossed else "sound", "green")

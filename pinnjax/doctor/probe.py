@@ -68,6 +68,10 @@ class Evidence:
         time: index of that coordinate.
         unmeasured: what could not be measured, and why.
         state: the train state at the end.
+        owners: `{equation: its term}`; the same where a term is one equation.
+        count: `{term: number of its points}`.
+        sampled: None where all points came with the batch; "anew" where a sampler draws all of its points in every
+            step, "kept" where it keeps some.
     """
 
     steps: int
@@ -81,11 +85,25 @@ class Evidence:
     time: int | None
     unmeasured: dict[str, str]
     state: TrainState
+    owners: dict[str, str]
+    count: dict[str, int]
+    sampled: str | None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The terms; an equation of a term on its own where it has several."""
         return tuple(self.start.losses)
+
+    def owner(self, equation: str) -> str:
+        """The term that an equation belongs to."""
+        return self.owners[equation]
+
+    def falls(self, *terms: str) -> float:
+        """What the second half of the probe leaves of these terms' losses, its last quarter over its first; medians."""
+        late = self.late(f"loss/{terms[0]}") + sum(self.late(f"loss/{t}") for t in terms[1:])
+        quarter = max(1, len(late) // 4)
+        first, last = float(np.median(late[:quarter])), float(np.median(late[-quarter:]))
+        return last / first if first > 0 else float(last > 0)
 
     def left(self, term: str) -> float:
         """What is left of a term's loss, as a share of that before training; 0 for a term that had none.
@@ -116,6 +134,7 @@ def probe(
     **options: Any,
 ) -> Evidence:
     """Measure, train for some steps, and measure again; arguments as in `pinnjax.diagnose`."""
+    checks.terms(terms)
     checks.known_names("diagnose: fresh", terms, fresh or {})
     every = max(1, steps // RECORDS)
     seen = [monitors.gradients(every=every), monitors.homogeneity(every=every)]
@@ -129,6 +148,8 @@ def probe(
     unmeasured: dict[str, str] = {}
 
     in_time = None if time is None else _in_time(arrays, time)
+    equations = jax.eval_shape(terms_.residuals(terms, state.definition, state.constants), state.params, points)
+    owners = {name: _owner(name, terms) for name in equations}
     if time is None:
         unmeasured["causality"] = "no time was given: say time=i, the index of that coordinate, where there is one"
     elif in_time is None:
@@ -166,6 +187,9 @@ def probe(
         time=time,
         unmeasured=unmeasured,
         state=state,
+        owners=owners,
+        count={t: len(p) for t, p in arrays.items()},
+        sampled=None if sampler is None else "kept" if sampler.remembers else "anew",
     )
 
 
@@ -199,7 +223,7 @@ def _measurement(
                 waves |= _waves(at, x, jnp.asarray(box[t][1] - box[t][0], x.dtype))
         by_time = None
         if in_time is not None and time is not None:
-            equations = [jnp.reshape(r, (len(r), -1)) for t, r in residuals.items() if t.split("/")[0] == in_time]
+            equations = [jnp.reshape(r, (len(r), -1)) for t, r in residuals.items() if _owner(t, terms) == in_time]
             interval = (float(box[in_time][0][time]), float(box[in_time][1][time]))
             by_time = diagnostics.time_losses(
                 jnp.concatenate(equations, axis=1), arrays[in_time][:, time], interval=interval, slices=SLICES
@@ -240,8 +264,19 @@ def _waves(
 
 def _in_time(arrays: Mapping[str, Array], time: int) -> str | None:
     """The term with the most points, of those whose points are spread over time."""
+    widest = max((p.shape[1] for p in arrays.values()), default=0)
+    if not isinstance(time, int) or not 0 <= time < widest:
+        raise ValueError(
+            f"diagnose: time is {time!r}; expected the index of a coordinate of the points, which have {widest}: "
+            f"{' or '.join(map(str, range(widest))) or 'none'}"
+        )
     spread = {t: p for t, p in arrays.items() if time < p.shape[1] and float(np.ptp(np.asarray(p)[:, time])) > 0}
     return max(spread, key=lambda t: len(spread[t]), default=None)
+
+
+def _owner(equation: str, terms: Mapping[str, Any]) -> str:
+    """The term of an equation: of that name, or of what stands before its last stroke."""
+    return equation if equation in terms else equation.rsplit("/", 1)[0]
 
 
 def _broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, PyTree]) -> dict[str, Any]:
@@ -251,7 +286,7 @@ def _broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, Py
     for name, r in evaluate(state.params, points).items():
         bad = ~np.isfinite(np.asarray(r).reshape(len(r), -1)).all(axis=1)
         if bad.any():
-            owner, first = name.split("/")[0], int(np.argmax(bad))
+            owner, first = _owner(name, terms), int(np.argmax(bad))
             all_points = isinstance(terms[owner], terms_.Batchwise)
             found[name] = None if all_points else jax.tree.map(lambda leaf, i=first: np.asarray(leaf)[i], points[owner])
     return found

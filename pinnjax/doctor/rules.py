@@ -2,11 +2,15 @@
 
 A pathology is found where its measure crosses the threshold *and* something is left to learn: a solved term has small
 gradients, uneven residuals and opposite gradients too, and is not ill. Thresholds without a paper are pinnjax's own,
-chosen between planted pathologies and healthy runs (`tests/test_doctor.py`).
+chosen between planted pathologies and healthy runs (`tests/test_doctor.py`). Each is written once, where its check is.
+
+A change is code: arguments of `pinnjax.train_step`, or of the network. Where no code helps, it is a comment.
 """
 
 import itertools
+import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,9 +20,13 @@ from pinnjax.doctor.diagnosis import Check
 from pinnjax.doctor.probe import Evidence
 
 OURS = "pinnjax"
+TINY = float(np.finfo(np.float32).tiny)
 LEARNT = 0.005  # a term of which less is left is learnt, or about to be
 UNFINISHED = 0.02  # a term of which more is left still has to fall
-STALLED = 0.3  # a term of which more is left has not been learnt at all
+UNLEARNT = 0.3  # a term of which more is left has not been learnt at all
+STILL = 0.97  # a loss that keeps more than this share over the second half of the probe has stopped falling
+CREEPING = 0.9  # the same of one term, whose loss may creep while another's rises
+EVEN = 0.4  # share of the points that carry a loss; below it a few points own it
 
 
 def nonfinite(seen: Evidence) -> list[Check]:
@@ -28,7 +36,7 @@ def nonfinite(seen: Evidence) -> list[Check]:
         term, point = next(iter(seen.broken.items()))
         at = "" if point is None else f" at the point {np.array2string(np.asarray(point), precision=4)}"
         words = f"the residual of `{term}` is not finite{at}, before any training"
-        change = "look at that residual there: a division by zero, a root or a logarithm of something negative?"
+        change = "# look at that residual there: a division by zero, a root or a logarithm of something negative?"
         return [Check("not finite", about, 1.0, 0.0, OURS, True, words, change)]
     if not seen.steps:
         return []
@@ -36,7 +44,7 @@ def nonfinite(seen: Evidence) -> list[Check]:
     which = [t for t in seen.names if seen.history[f"nonfinite/{t}"][-1] > 0]
     words = f"{share:.0%} of the steps were skipped since a loss or gradient was not finite (terms {which})"
     change = "optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-4))"
-    return [Check("not finite", about, share, 0.0, OURS, share > 0, words, change)]
+    return [Check("not finite", about, share, 0.0, OURS, True, words, change)]
 
 
 def wrong_condition(seen: Evidence) -> list[Check]:
@@ -50,9 +58,9 @@ def wrong_condition(seen: Evidence) -> list[Check]:
             f"the exact solution itself leaves a residual of {exact:.2g} in `{term}`, {ratio:.2g} times the untrained "
             "network's: that condition is not the one of this solution"
         )
-        change = f"look at `{term}` again: a sign, a factor, the side on which it is imposed"
+        change = f"# look at `{term}` again: a sign, a factor, the side on which it is imposed"
         about = f"|residual of `{term}`| of the exact solution / of the untrained network"
-        found.append(Check("wrong condition", about, ratio, 0.1, OURS, ratio > 0.1, words, change))
+        found.append(Check("wrong condition", about, ratio, 0.1, OURS, True, words, change))
     return found
 
 
@@ -62,25 +70,29 @@ def no_gradient(seen: Evidence) -> list[Check]:
     for term in seen.names if seen.steps else ():
         norm = float(np.max(seen.history[f"grad_norm/{term}"]))
         loss = seen.start.losses[term]
-        if norm == 0 and loss > 0:
+        if norm < TINY:
             words = f"the gradient of `{term}` is zero, though its loss is {loss:.2g}: it does not see the parameters"
             change = "activation=jnp.tanh  # derivatives of a piecewise linear network vanish"
             about = f"|gradient of `{term}`|, largest"
-            found.append(Check("no gradient", about, norm, 0.0, OURS, True, words, change, below=True))
+            found.append(Check("no gradient", about, norm, TINY, OURS, loss > 0, words, change, below=True))
     return found
 
 
 def saturated_network(seen: Evidence) -> list[Check]:
     """Layers whose units have lost their slope before training, or died in it."""
-    found = []
-    for i, (share, dead) in enumerate(zip(seen.start.saturation, seen.start.dead, strict=True)):
-        ill = bool(share > 0.6 or dead > 0.4)
-        words = f"{share:.0%} of the units of hidden layer {i + 1} are saturated before training, {dead:.0%} everywhere"
-        about = f"saturated units, layer {i + 1}"
-        source = "Glorot, Bengio 2010; threshold pinnjax"
-        found.append(Check("saturated network", about, float(share), 0.6, source, ill, words, _standardized(seen)))
-    worst = max(found, key=lambda check: check.value, default=None)
-    return [] if worst is None else [worst]
+    source = "Glorot, Bengio 2010; threshold pinnjax"
+    worst = []
+    for what, threshold, shares in (
+        ("saturated", 0.6, seen.start.saturation),
+        ("saturated at all points", 0.4, seen.start.dead),
+    ):
+        if len(shares):
+            layer, share = int(np.argmax(shares)) + 1, float(np.max(shares))
+            words = f"{share:.0%} of the units of the layer of activations {layer} are {what} before training"
+            about = f"units {what}, layer {layer}"
+            worst.append(Check("saturated network", about, share, threshold, source, True, words, _standardized(seen)))
+    found = [check for check in worst if check.found]
+    return [*found[:1], *(check for check in worst if not check.found)]
 
 
 def loss_balance_crisis(seen: Evidence) -> list[Check]:
@@ -91,7 +103,7 @@ def loss_balance_crisis(seen: Evidence) -> list[Check]:
     if not seen.steps or len(seen.names) < 2:
         return []
     norms = {t: seen.history[f"grad_norm/{t}"] * np.abs(seen.history[f"weight/{t}"]) for t in seen.names}
-    over = lambda a, b: np.asarray(a, float) / np.maximum(np.asarray(b, float), np.finfo(np.float32).tiny)
+    over = lambda a, b: np.asarray(a, float) / np.maximum(np.asarray(b, float), TINY)
 
     def gradients(s: str, t: str) -> float:
         return float(np.quantile(over(norms[s], norms[t]), 0.9))
@@ -104,7 +116,7 @@ def loss_balance_crisis(seen: Evidence) -> list[Check]:
             gradients,
             "|gradient of `{}`| / |gradient of `{}`|, in a tenth of the probe",
             "Wang, Teng, Perdikaris 2021; threshold: the 10² rule",
-            'term_weights=pj.lr_annealing("{}")',
+            "term_weights=pj.lr_annealing({})",
         ),
         "rates of convergence": (
             rates,
@@ -124,9 +136,8 @@ def loss_balance_crisis(seen: Evidence) -> list[Check]:
             f"the {what} of `{small}` are {ratio:.3g}x smaller than those of `{large}`, and of its loss "
             f"{_share(seen.left(small))} is left"
         )
-        ill = ratio > 100 and bool(starved)
-        where, change = about.format(large, small), rule.format(large)
-        found.append(Check("loss-balance crisis", where, ratio, 100.0, source, ill, words, change))
+        where, change = about.format(large, small), rule.format(_quoted(large))
+        found.append(Check("loss-balance crisis", where, ratio, 100.0, source, bool(starved), words, change))
     return found
 
 
@@ -136,13 +147,13 @@ def too_few_points(seen: Evidence) -> list[Check]:
     for term, fresh in seen.end.fresh.items():
         own = seen.end.losses[term]
         ratio = fresh / own if own > 0 else np.inf
-        ill = ratio > 10 and fresh > LEARNT * max(seen.start.fresh[term], seen.start.losses[term])
+        harm = fresh > LEARNT * max(seen.start.fresh[term], seen.start.losses[term])
         words = (
             f"the loss of `{term}` is {ratio:.3g}x larger at fresh points than at its own: they were learnt by heart"
         )
-        change = "sampler=pj.sampling.resample(draw)  # fresh points in every step; or more of them"
+        change = _resampled(seen, term)
         about = f"loss of `{term}` at fresh points / at its own"
-        found.append(Check("too few points", about, float(ratio), 10.0, OURS, bool(ill), words, change))
+        found.append(Check("too few points", about, float(ratio), 10.0, OURS, harm, words, change))
     return found
 
 
@@ -151,21 +162,28 @@ def causality_violation(seen: Evidence) -> list[Check]:
     before, now = seen.start.time_losses, seen.end.time_losses
     if before is None or now is None or seen.in_time is None or not seen.steps:
         return []
+    equations = [t for t in seen.names if seen.owner(t) == seen.in_time]
     share = float(diagnostics.causality_violation(jnp.asarray(before), jnp.asarray(now)))
-    first, last = _thirds(now / before)
-    ill = share > 0.75 and first > 0.1 and first > 3 * last
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first_left, last_left = _thirds(np.asarray(now) / np.asarray(before))
+    early, late = _thirds(now)
+    # A network is nearly constant at first, and leaves small residuals at times of small forces: that later times fell
+    # by a larger factor is no disorder. It is where they wait for early ones, which stay as they are.
+    harm = first_left > 0.1 and early > 10 * late and all(seen.falls(t) > CREEPING for t in equations)
     words = (
         f"of {share:.0%} of the pairs of times the later was learnt first: the residual has settled at late times "
-        f"({last:.1%} left) while the early ones, which they follow from, are not learnt ({first:.0%} left)"
+        f"({last_left:.1%} left) while the early ones, which they follow from, are not learnt ({first_left:.0%} left, "
+        f"{early / late if late > 0 else np.inf:.3g} times the late ones) and learn no more"
     )
-    epsilon = 20 / (32 * float(np.nanmean(now)))  # the residual that is left switches late times off
-    first_time, last_time = (corner[seen.time] for corner in seen.box[seen.in_time])
+    # The residual that is left switches late times off.
+    epsilon = 20 / (32 * max(float(np.nanmean(now)), 1e-30))
+    first_time, last_time = (_text(corner[seen.time]) for corner in seen.box[seen.in_time])
     change = (
-        f'point_weights=pj.causal(["{seen.in_time}"], interval=({first_time:.3g}, {last_time:.3g}), '
+        f"point_weights=pj.causal([{', '.join(map(_quoted, equations))}], interval=({first_time}, {last_time}), "
         f"epsilon={epsilon:.1g}, time=lambda points: points[:, {seen.time}])"
     )
     source = "Wang, Sankaran, Perdikaris 2024; threshold pinnjax"
-    return [Check("causality violation", "pairs of times learnt in reverse", share, 0.75, source, ill, words, change)]
+    return [Check("causality violation", "pairs of times learnt in reverse", share, 0.75, source, harm, words, change)]
 
 
 def spectral_bias(seen: Evidence) -> list[Check]:
@@ -175,21 +193,22 @@ def spectral_bias(seen: Evidence) -> list[Check]:
         if not seen.steps:
             continue
         most = float(np.max(waves))
-        ill = most > 3 and seen.left(term) > STALLED and seen.end.homogeneity[term] > 0.4
+        harm = seen.left(term) > UNLEARNT and seen.end.homogeneity[term] > EVEN
         words = (
             f"the residual of `{term}` oscillates {most:.2g} times across the domain, and of its loss "
             f"{_share(seen.left(term))} is left: the network does not learn this frequency"
         )
         lower, upper = _domain(seen, len(waves))
-        scale = ", ".join(f"{max(k, 0.5) / side:.2g}" for k, side in zip(waves, upper - lower, strict=True))
+        sides = np.where(upper > lower, upper - lower, 1.0)  # of no length where all points share a coordinate
+        scale = ", ".join(f"{max(k, 0.5) / side:.2g}" for k, side in zip(waves, sides, strict=True))
         scale = scale if len(waves) == 1 else f"({scale})"
         change = (
-            f"inputs = pj.nn.FourierFeatures({len(waves)}, 64, scale={scale}, rngs=rngs)"
+            f"inputs = pj.nn.FourierFeatures({len(waves)}, 64, scale={scale}, rngs=pj.nn.Rngs(0))"
             "  # MLP(inputs.features, ..., inputs=inputs)"
         )
         source = "Rahaman et al. 2019; Wang, Wang, Perdikaris 2021; threshold pinnjax"
         about = f"waves of the residual of `{term}` across the domain"
-        found.append(Check("spectral bias", about, most, 3.0, source, ill, words, change))
+        found.append(Check("spectral bias", about, most, 3.0, source, harm, words, change))
     return found
 
 
@@ -199,26 +218,33 @@ def drowned_points(seen: Evidence) -> list[Check]:
     for term, share in seen.end.homogeneity.items():
         if not seen.steps or term not in seen.end.waves:
             continue
-        ill = share < 0.4 and seen.left(term) > LEARNT
         words = (
             f"{share:.0%} of the points of `{term}` carry its loss, of which {_share(seen.left(term))} is left: they "
             "are drowned in the mean over the others"
         )
+        # Weights that remember points need points that stay.
         change = "point_weights=pj.residual_attention()"
+        if seen.sampled == "anew":
+            change = f"# points that stay, in the batch, and then {change}"
         source = "Anagnostopoulos et al. 2024; threshold pinnjax"
         about = f"share of the points that carry the loss of `{term}`"
-        found.append(Check("drowned points", about, share, 0.4, source, ill, words, change, below=True))
+        harm = seen.left(term) > LEARNT
+        found.append(Check("drowned points", about, share, EVEN, source, harm, words, change, below=True))
     return found
 
 
 def conflicting_terms(seen: Evidence) -> list[Check]:
-    """Two terms that undo each other's steps while one of them still has to fall."""
+    """Two terms that undo each other's steps, so that their losses fall no more while one of them still has to.
+
+    Gradients that oppose each other are no harm in themselves: terms that fall together have them most of the time.
+    """
     if not seen.steps:
         return []
     found = []
     for s, t in itertools.combinations(sorted(seen.names), 2):
         cosine = float(np.median(seen.late(f"cosine/{s}|{t}")))
-        ill = cosine < -0.5 and max(seen.left(s), seen.left(t)) > UNFINISHED
+        stalls = seen.falls(s, t) > STILL and min(seen.falls(s), seen.falls(t)) > CREEPING
+        harm = stalls and max(seen.left(s), seen.left(t)) > UNFINISHED
         words = (
             f"the gradients of `{s}` and `{t}` point against each other (cosine {cosine:.2f}), and training stalls "
             f"with {_share(seen.left(s))} and {_share(seen.left(t))} of their losses left"
@@ -226,20 +252,23 @@ def conflicting_terms(seen: Evidence) -> list[Check]:
         change = "term_weights=pj.config()  # and look at their signs: can the two be satisfied together?"
         source = "Yu et al. 2020; Liu, Chu, Thuerey 2025; threshold pinnjax"
         found.append(
-            Check("conflicting terms", f"cosine of `{s}` and `{t}`", cosine, -0.5, source, ill, words, change, True)
+            Check("conflicting terms", f"cosine of `{s}` and `{t}`", cosine, -0.5, source, harm, words, change, True)
         )
     return found
 
 
 def no_progress(seen: Evidence) -> list[Check]:
-    """A term that does not fall."""
+    """A term that has not fallen and does not."""
     found = []
     for term in seen.names if seen.steps else ():
         left = seen.left(term)
-        words = f"of the loss of `{term}` {_share(left)} is left after {seen.steps} steps, and no rule above says why"
-        change = "more steps, or another learning rate"
+        words = (
+            f"of the loss of `{term}` {_share(left)} is left after {seen.steps} steps, it falls no more, and no rule "
+            "above says why"
+        )
+        change = "# more steps, or another learning rate"
         about = f"loss of `{term}` left"
-        found.append(Check("no progress", about, left, 0.7, OURS, left > 0.7, words, change))
+        found.append(Check("no progress", about, left, 0.7, OURS, seen.falls(term) > STILL, words, change))
     return found
 
 
@@ -271,12 +300,40 @@ def _standardized(seen: Evidence) -> str:
     """Inputs of unit size where the coordinates are large, smaller kernels where they are not."""
     lower, upper = _domain(seen, len(next(iter(seen.box.values()))[0]))
     if max(np.max(np.abs(lower)), np.max(np.abs(upper))) <= 3:
-        return "smaller initial kernels: their products are beyond the activation's range"
-    numbers = lambda values: "(" + ", ".join(f"{v:.4g}" for v in values) + ("," if len(values) == 1 else "") + ")"
-    return f"inputs=pj.nn.Standardize.box({numbers(lower)}, {numbers(upper)})"
+        return "# smaller initial kernels: their products are beyond the activation's range"
+    flat = lower == upper  # all points share this coordinate; the map needs a side
+    return f"inputs=pj.nn.Standardize.box({_corner(lower - flat)}, {_corner(upper + flat)})"
 
 
-def _thirds(left: np.ndarray) -> tuple[float, float]:
-    """What is left of the loss in the first third of time, and in the last."""
-    third = max(1, len(left) // 3)
-    return float(np.nanmean(left[:third])), float(np.nanmean(left[-third:]))
+def _resampled(seen: Evidence, term: str) -> str:
+    """Fresh points in every step, in the box of the term's own."""
+    if seen.owner(term) not in seen.box or seen.sampled is not None:
+        return f"# more points of `{term}`, or a sampler that draws fresh ones: sampler=pj.sampling.resample(draw)"
+    owner = seen.owner(term)
+    lower, upper = map(_corner, seen.box[owner])
+    draw = f"lambda key: {{{_quoted(owner)}: pj.sampling.box(key, {lower}, {upper}, {seen.count[owner]})}}"
+    return f"sampler=pj.sampling.resample({draw})  # of a box; or more points"
+
+
+def _quoted(term: str) -> str:
+    """A term's name as code."""
+    return json.dumps(term, ensure_ascii=False)
+
+
+def _text(value: Any) -> str:
+    """All digits of a number as code; rounding would cut points off."""
+    return np.format_float_positional(value, trim="-")
+
+
+def _corner(values: np.ndarray) -> str:
+    return "(" + ", ".join(map(_text, values)) + ("," if len(values) == 1 else "") + ")"
+
+
+def _thirds(values: np.ndarray) -> tuple[float, float]:
+    """Means over the first third of time and the last; slices without points or without a loss count for nothing."""
+    third = max(1, len(values) // 3)
+    means = []
+    for part in (values[:third], values[-third:]):
+        known = part[np.isfinite(part)]
+        means.append(float(np.mean(known)) if len(known) else 0.0)
+    return means[0], means[1]

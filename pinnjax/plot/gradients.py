@@ -22,6 +22,8 @@ def gradient_histograms(layers: Mapping[str, Mapping[str, Float[np.ndarray, " p"
         layers: `{layer: {term: gradient}}`, as `pinnjax.diagnostics.by_layer` returns it.
         title: of the figure.
     """
+    if not layers:
+        raise ValueError("plot.gradient_histograms: no layers; expected what pinnjax.diagnostics.by_layer returns")
     names = list(dict.fromkeys(term for terms in layers.values() for term in terms))
     whole = [np.concatenate([np.ravel(terms[name]) for terms in layers.values() if name in terms]) for name in names]
     end = max(float(np.quantile(np.abs(gradient), 0.99)) for gradient in whole) or 1.0

@@ -19,8 +19,10 @@ def losses(history: History, *, weighted: bool = False, ax: Axes | None = None) 
         weighted: whether to show λ_t mean w |r|² instead of mean |r|².
         ax: where to draw.
     """
+    prefix = "weighted_loss/" if weighted else "loss/"
+    _check("losses", history, prefix)
     ax = style.axes(ax)
-    _lines(ax, history, "weighted_loss/" if weighted else "loss/")
+    _lines(ax, history, prefix)
     ax.set_yscale("log")
     ax.legend(frameon=False)
     return style.finish(ax, "step", "weighted loss" if weighted else "loss")
@@ -28,6 +30,7 @@ def losses(history: History, *, weighted: bool = False, ax: Axes | None = None) 
 
 def weights(history: History, *, ax: Axes | None = None) -> Axes:
     """Weight of each term over the steps."""
+    _check("weights", history, "weight/")
     ax = style.axes(ax)
     _lines(ax, history, "weight/")
     ax.set_yscale("log")
@@ -35,20 +38,41 @@ def weights(history: History, *, ax: Axes | None = None) -> Axes:
     return style.finish(ax, "step", "term weight λ")
 
 
-def errors(histories: Mapping[str, History], *, name: str = "relative_l2", ax: Axes | None = None) -> Axes:
+def errors(histories: Mapping[str, History], *, name: str | None = None, ax: Axes | None = None) -> Axes:
     """Error over the steps, one line a run.
 
     Args:
-        histories: `{label: history}`.
-        name: of the evaluation in the history.
+        histories: `{label: history}`, of `pinnjax.fit` with `evaluate`.
+        name: of the evaluation in the history; the first that the first history has when None: `error`, where
+            `evaluate` returns a number.
         ax: where to draw.
+
+    Raises:
+        ValueError: when a history has no such evaluation.
     """
+    for label, history in histories.items():
+        known = [n.removeprefix("evaluation/") for n in history if n.startswith("evaluation/")]
+        known = [n for n in known if n not in ("step", "seconds")]
+        name = known[0] if name is None and known else name
+        if name not in known:
+            raise ValueError(
+                f"plot.errors: the history of {label!r} has no evaluation{'' if name is None else f' {name!r}'}, only "
+                f"{known}; expected a run with pinnjax.fit(..., evaluate=...)"
+            )
     ax = style.axes(ax)
     for colour, (label, history) in zip(_colours(len(histories)), histories.items(), strict=True):
         ax.plot(history["evaluation/step"], history[f"evaluation/{name}"], color=colour, label=label, marker=".")
     ax.set_yscale("log")
     ax.legend(frameon=False)
-    return style.finish(ax, "step", "relative $L_2$ error" if name == "relative_l2" else name)
+    return style.finish(ax, "step", "relative $L_2$ error" if name == "relative_l2" else str(name))
+
+
+def _check(plot: str, history: History, prefix: str) -> None:
+    if not any(name.startswith(prefix) for name in history) or not len(history.get("step", ())):
+        raise ValueError(
+            f"plot.{plot}: the history has no step with a metric {prefix}...; expected that of pinnjax.fit, with "
+            "record_every no larger than its steps"
+        )
 
 
 def _lines(ax: Axes, history: History, prefix: str) -> None:

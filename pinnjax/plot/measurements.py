@@ -1,6 +1,7 @@
 """What `pinnjax.diagnostics` measures: conflicts, signal and phases, spectra, and values at points."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -19,11 +20,22 @@ def conflicts(history: History, *, ax: Axes | None = None) -> Axes:
     Args:
         history: of a run with `pinnjax.monitors.gradients`.
         ax: where to draw.
+
+    Raises:
+        ValueError: when the history has no cosines.
     """
-    ax = style.axes(ax)
     pairs = {name.removeprefix("cosine/"): values for name, values in history.items() if name.startswith("cosine/")}
+    for pair, values in pairs.items():
+        measured("conflicts", f"cosine/{pair}", values, "gradients()")
+    if not pairs:
+        raise ValueError(
+            "plot.conflicts: the history has no metric cosine/...; expected that of a run of two terms or more with "
+            "monitors=[pj.monitors.gradients()]"
+        )
+    ax = style.axes(ax)
     names = sorted({term for pair in pairs for term in pair.split("|")})
-    matrix = np.eye(len(names))
+    matrix = np.full((len(names), len(names)), np.nan)
+    np.fill_diagonal(matrix, 1.0)
     for pair, values in pairs.items():
         i, j = (names.index(term) for term in pair.split("|"))
         matrix[i, j] = matrix[j, i] = np.nanmedian(values)
@@ -52,7 +64,11 @@ def signal_to_noise(
         snr: from `pinnjax.monitors.signal_to_noise`.
         phases: from `pinnjax.diagnostics.phases`.
         ax: where to draw.
+
+    Raises:
+        ValueError: when no measurement is finite.
     """
+    measured("signal_to_noise", "snr", snr, "signal_to_noise()")
     ax = style.axes(ax)
     seen = np.isfinite(snr)
     steps, snr = np.asarray(steps)[seen], np.asarray(snr)[seen]
@@ -70,13 +86,28 @@ def signal_to_noise(
     return style.finish(ax, "step", "signal / noise of the gradient")
 
 
+def measured(plot: str, name: str, values: Any, monitor: str) -> None:
+    """There is something to draw: a monitor measured, in a step that was recorded."""
+    if not np.isfinite(np.asarray(values, float)).any():
+        raise ValueError(
+            f"plot.{plot}: {name} has no finite value; expected the history of a run with "
+            f"monitors=[pj.monitors.{monitor}], which has measured in a recorded step: record_every has to be a "
+            "divisor of its every, or the same"
+        )
+
+
 def spectra(eigenvalues: Mapping[str, Float[np.ndarray, " n"]], *, ax: Axes | None = None) -> Axes:
     """Eigenvalues by rank, largest first; negative ones by their magnitude, as hollow marks.
 
     Args:
         eigenvalues: `{label: eigenvalues}`, of tangent kernels or Ritz values of a Hessian, in any order.
         ax: where to draw.
+
+    Raises:
+        ValueError: when there are none.
     """
+    for label, values in eigenvalues.items() or [("eigenvalues", np.array([]))]:
+        measured("spectra", label, values, "tangent_kernel() or curvature()")
     ax = style.axes(ax)
     for i, (label, values) in enumerate(eigenvalues.items()):
         colour = style.COLOURS[i % len(style.COLOURS)]

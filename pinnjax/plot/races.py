@@ -18,7 +18,19 @@ def race(histories: Mapping[str, History]) -> Figure:
 
     Args:
         histories: `{label: {"step": (E,), "relative_l2": (E, K), "loss/t": (E, K), "weight/t": (E, K)}}`.
+
+    Raises:
+        ValueError: when there is no history, or one lacks these.
     """
+    _check("race", histories)
+    for label, history in histories.items():
+        missing = [n for n in ("step", "relative_l2") if n not in history]
+        missing += [f"{kind}..." for kind in ("loss/", "weight/") if not any(n.startswith(kind) for n in history)]
+        if missing:
+            raise ValueError(
+                f"plot.race: the history of {label!r} has no metric {', '.join(missing)}; expected that of a lap of "
+                "pinnjax.problems.race, with its steps"
+            )
     final = {label: np.nan_to_num(history["relative_l2"][-1], nan=np.inf) for label, history in histories.items()}
     order = sorted(histories, key=lambda label: np.median(final[label]))
     few = len(order) <= len(style.COLOURS)
@@ -59,7 +71,11 @@ def masks(points: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray], *
         points: `{label: (n, 1)}`.
         weights: `{label: (K, n)}`.
         ax: where to draw.
+
+    Raises:
+        ValueError: when there are none.
     """
+    _check("masks", weights)
     ax = style.axes(ax)
     for i, (label, values) in enumerate(weights.items()):
         relative = values / values.mean(axis=1, keepdims=True)
@@ -71,6 +87,11 @@ def masks(points: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray], *
     ax.set_yscale("log")
     ax.legend(frameon=False)
     return style.finish(ax, "$x_0$", "point weight over its mean")
+
+
+def _check(plot: str, given: Mapping[str, object]) -> None:
+    if not given:
+        raise ValueError(f"plot.{plot}: nothing to draw; expected at least one run")
 
 
 def _spread(history: History) -> np.ndarray:

@@ -60,7 +60,8 @@ def brdr(
         terms: names of the terms that are weighed; all when None. The others keep the weights that came in.
 
     Returns:
-        A point-space transform. It reads the extra arg `residuals`, `{term: (n,) or (n, m)}`.
+        A point-space transform. It reads the extra args `residuals`, `{term: (n,) or (n, m)}`, and `sampling_weights`,
+        `{term: (n,)}`, how the points count in the mean; ones when missing.
 
     Raises:
         ValueError: when a number is out of range or a name is not a term.
@@ -87,14 +88,22 @@ def brdr(
         return BRDRState(zeros, zeros, magnitudes.full(residuals, names, 1.0))
 
     def update(
-        weights: dict[str, Array], state: BRDRState, params: Any = None, *, residuals: Residuals, **extra: Any
+        weights: dict[str, Array],
+        state: BRDRState,
+        params: Any = None,
+        *,
+        residuals: Residuals,
+        sampling_weights: dict[str, Array] | None = None,
+        **extra: Any,
     ) -> tuple[dict[str, Array], BRDRState]:
         del params, extra
         squares = {name: losses.squared(residuals[name]) for name in state.fourth}
         fourth = {t: decay * old + (1 - decay) * squares[t] ** 2 for t, old in state.fourth.items()}
         mass = {t: decay * old + (1 - decay) for t, old in state.mass.items()}
         rates = {t: squares[t] / jnp.sqrt(value / mass[t] + eps) for t, value in fourth.items()}
-        mean = optax.tree.sum(rates) / optax.tree.size(rates)
+        counts = {t: losses.sampling_weights(sampling_weights, t, rate) for t, rate in rates.items()}
+        totals = {t: losses.sum_over_points(rate, counts[t]) for t, rate in rates.items()}
+        mean = optax.tree.sum(totals) / sum(jnp.sum(count > 0) for count in counts.values())
         # All residuals zero: nothing decays, and all points are alike.
         relative = {t: jnp.where(mean > 0, rate / jnp.where(mean > 0, mean, 1), 1) for t, rate in rates.items()}
         smoothed = {t: smoothing * old + (1 - smoothing) * relative[t] for t, old in state.smoothed.items()}

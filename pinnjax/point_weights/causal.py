@@ -122,7 +122,8 @@ def causal(
         rate = jnp.stack([jnp.asarray(value, state.least.dtype) for value in schedule])[state.stage]
         found = {}
         for name in magnitudes.chosen("causal", residuals, terms):
-            squares, times = losses.squared(residuals[name]), time(points[names.term_of(name, points)])
+            squares = losses.squared(residuals[name])
+            times = checks.times("causal: time", time, points[names.term_of(name, points)])
             counts = losses.sampling_weights(sampling_weights, name, squares)
             found[name] = jnp.exp(-rate * earlier(times, squares, counts))
         least = jnp.min(jnp.stack([jnp.min(w) for w in found.values()]))

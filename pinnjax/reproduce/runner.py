@@ -1,9 +1,10 @@
 """Run a study, or take up what an earlier run of it left; write its JSON and its figures."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,10 +21,14 @@ class Report:
     Attributes:
         results: `{label: result}`.
         claims: `{what must hold: whether it does}`.
+        record: what `NAME.json` says.
+        unwritten: a sentence for each file that could not be written; the results are here all the same.
     """
 
     results: dict[str, Result]
     claims: Claims
+    record: dict[str, Any]
+    unwritten: tuple[str, ...]
 
 
 def run(
@@ -53,6 +58,7 @@ def run(
     """
     seeds = 1 if quick else study.seeds
     results: dict[str, Result] = {}
+    unwritten: list[str] = []
     for label, one in study.runs.items():
         steps = max(1, round(one.recipe.steps * (study.quick if quick else 1.0)))
         path = folder / study.name / f"{_file_name(label)}.npz"
@@ -62,18 +68,32 @@ def run(
         if found is None:
             tell(f"{label}: {one.recipe.summary}, {steps} steps, {seeds} seed{'s' * (seeds > 1)}")
             found = _make(study, label, one, steps, seeds, progress)
-            _store(path, signature, found)
+            with _noting(unwritten, path):
+                _store(path, signature, found)
         else:
             tell(f"{label}: stored already in {path}")
         results[label] = found
     claims = (study.quick_claims if quick else study.claims)(results)
     record = {"study": study.name, "source": study.source, "quick": quick, **(about or {})}
     record |= {"runs": {label: _row(study, label, result) for label, result in results.items()}, "claims": claims}
-    (folder / f"{study.name}.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    path = folder / f"{study.name}.json"
+    with _noting(unwritten, path):
+        path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     for name, figure in study.figures(results).items():
-        figure.savefig(folder / f"{study.name}_{name}.png", dpi=110)
+        path = folder / f"{study.name}_{name}.png"
+        with _noting(unwritten, path):
+            figure.savefig(path, dpi=110)
         plt.close(figure)
-    return Report(results, claims)
+    return Report(results, claims, record, tuple(unwritten))
+
+
+@contextlib.contextmanager
+def _noting(unwritten: list[str], path: pathlib.Path) -> Iterator[None]:
+    """A file that cannot be written ends no study: what took hours is in memory still."""
+    try:
+        yield
+    except OSError as error:
+        unwritten.append(f"{path} cannot be written: {error.strerror or error}")
 
 
 def _make(study: Study, label: str, one: Run, steps: int, seeds: int, progress: bool | None) -> Result:
