@@ -21,7 +21,7 @@ def box(key: Array, lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | Non
         >>> print(box(jax.random.key(0), [-1.0], [1.0], 4).shape)
         (4, 1)
     """
-    checks.key("box", key)
+    checks.key("box: key", key)
     checks.count("box: n", n)
     low, high = corners(lower, upper, dtype)
     x = low[None] + (high - low)[None] * jax.random.uniform(key, (n, low.size), low.dtype)
@@ -39,7 +39,7 @@ def box_faces(
         >>> print(x[:4, 0], x[4:, 1])
         [-1. -1.  1.  1.] [0. 0. 2. 2.]
     """
-    checks.key("box_faces", key)
+    checks.key("box_faces: key", key)
     checks.count("box_faces: n", n)
     low, high = corners(lower, upper, dtype)
     d = low.size

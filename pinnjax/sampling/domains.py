@@ -291,7 +291,7 @@ def place(y: Points, rows: tuple[Array, ...]) -> Points:
 
 def request(what: str, key: Any, n: Any, dtype: Dtype) -> tuple[jnp.dtype, jnp.dtype]:
     """The precision of the points and, at least single, that of the work; or an error that says what was wrong."""
-    checks.key(what, key)
+    checks.key(f"{what}: key", key)
     checks.count(f"{what}: n", n)
     dtype = floating(dtype)
     return dtype, jnp.promote_types(dtype, jnp.float32)
