@@ -455,7 +455,7 @@ def test_bad_requests_are_named(domain, call):
         (jax.random.split(jax.random.key(0)), 5, None, r"an array of keys \(2,\); expected one random key"),
         (jax.random.key(0), 0, None, f"{who}: n is 0; expected a whole number >= 1"),
         (jax.random.key(0), 2.5, None, f"{who}: n is 2.5; expected a whole number >= 1"),
-        (jax.random.key(0), 5, jnp.int32, "dtype is int32; expected a floating one"),
+        (jax.random.key(0), 5, jnp.int32, "dtype is .*; expected a floating dtype"),
     ]:
         with pytest.raises((TypeError, ValueError), match=words):
             draw(key, n, dtype)

@@ -60,7 +60,7 @@ def test_corners_that_do_not_fit_are_named():
         ),
         (
             lambda: pj.sampling.box(jax.random.key(0), [0.0], [1.0], 3, jnp.int32),
-            "dtype is int32; expected a floating one",
+            "dtype is .*; expected a floating dtype",
         ),
     ],
 )
