@@ -46,7 +46,7 @@ def test_corners_that_do_not_fit_are_named():
             lambda: pj.sampling.box(jax.random.key(0), [0.0], [1.0], 1e3),
             "box: n is 1000.0; expected an integer >= 1",
         ),
-        (lambda: pj.sampling.box_faces(jax.random.key(0), [0.0], [1.0], -1), "box_faces: n is -1; expected a whole"),
+        (lambda: pj.sampling.box_faces(jax.random.key(0), [0.0], [1.0], -1), "box_faces: n is -1; expected an integer"),
         (lambda: pj.sampling.quasi("sobol", [0.0], [1.0], 0), "quasi: n is 0; expected an integer >= 1"),
         (lambda: pj.sampling.r2([0.0], [1.0], 2.0), "r2: n is 2.0; expected an integer >= 1"),
         (lambda: pj.sampling.grid([0.0], [1.0], (2.5,)), "in shape .* is 2.5; expected an integer >= 1"),
