@@ -229,6 +229,14 @@ def test_a_time_that_points_do_not_have_is_one_sentence(time):
         pj.diagnose(terms, model, batch, time=time)
 
 
+def test_a_monitor_says_that_points_have_no_such_coordinate():
+    terms, _, batch = TRIALS["healthy decay"].problem
+    monitor = pj.monitors.time_losses("pde", (0.0, 1.0), time=lambda points: points[:, 3])
+    train = pj.train_step(terms, optax.adam(1e-3), monitors=[monitor])
+    with pytest.raises(ValueError, match=r"time_losses: time asks for a coordinate that points of shape \(100, 1\)"):
+        jax.eval_shape(lambda: train.update(train.init(TRIALS["healthy decay"].network(pj.nn.Rngs(0)), batch), batch))
+
+
 def test_causal_says_that_points_have_no_such_coordinate():
     residuals, points = {"pde": jnp.ones(4)}, {"pde": jnp.linspace(0, 1, 4)[:, None]}
     for time, error, message in [

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax import bridge, checks, diagnostics, losses, monitors, nn, point_gradients
+from pinnjax import bridge, checks, diagnostics, losses, monitors, names, nn, point_gradients
 from pinnjax import terms as terms_
 from pinnjax.fit import fit
 from pinnjax.step import TrainState, train_step
@@ -149,7 +149,7 @@ def probe(
 
     in_time = None if time is None else _in_time(arrays, time)
     equations = jax.eval_shape(terms_.residuals(terms, state.definition, state.constants), state.params, points)
-    owners = {name: _owner(name, terms) for name in equations}
+    owners = {name: names.term_of(name, terms) for name in equations}
     if time is None:
         unmeasured["causality"] = "no time was given: say time=i, the index of that coordinate, where there is one"
     elif in_time is None:
@@ -223,7 +223,9 @@ def _measurement(
                 waves |= _waves(at, x, jnp.asarray(box[t][1] - box[t][0], x.dtype))
         by_time = None
         if in_time is not None and time is not None:
-            equations = [jnp.reshape(r, (len(r), -1)) for t, r in residuals.items() if _owner(t, terms) == in_time]
+            equations = [
+                jnp.reshape(r, (len(r), -1)) for t, r in residuals.items() if names.term_of(t, terms) == in_time
+            ]
             interval = (float(box[in_time][0][time]), float(box[in_time][1][time]))
             by_time = diagnostics.time_losses(
                 jnp.concatenate(equations, axis=1), arrays[in_time][:, time], interval=interval, slices=SLICES
@@ -274,11 +276,6 @@ def _in_time(arrays: Mapping[str, Array], time: int) -> str | None:
     return max(spread, key=lambda t: len(spread[t]), default=None)
 
 
-def _owner(equation: str, terms: Mapping[str, Any]) -> str:
-    """The term of an equation: of that name, or of what stands before its last stroke."""
-    return equation if equation in terms else equation.rsplit("/", 1)[0]
-
-
 def _broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, PyTree]) -> dict[str, Any]:
     """The first point of each term at which its residual is not finite."""
     evaluate = jax.jit(terms_.residuals(terms, state.definition, state.constants))
@@ -286,7 +283,7 @@ def _broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, Py
     for name, r in evaluate(state.params, points).items():
         bad = ~np.isfinite(np.asarray(r).reshape(len(r), -1)).all(axis=1)
         if bad.any():
-            owner, first = _owner(name, terms), int(np.argmax(bad))
+            owner, first = names.term_of(name, terms), int(np.argmax(bad))
             all_points = isinstance(terms[owner], terms_.Batchwise)
             found[name] = None if all_points else jax.tree.map(lambda leaf, i=first: np.asarray(leaf)[i], points[owner])
     return found

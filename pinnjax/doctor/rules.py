@@ -179,7 +179,7 @@ def causality_violation(seen: Evidence) -> list[Check]:
     epsilon = 20 / (32 * max(float(np.nanmean(now)), 1e-30))
     first_time, last_time = (_text(corner[seen.time]) for corner in seen.box[seen.in_time])
     change = (
-        f"point_weights=pj.causal([{', '.join(map(_quoted, equations))}], interval=({first_time}, {last_time}), "
+        f"point_weights=pj.causal([{_quoted(seen.in_time)}], interval=({first_time}, {last_time}), "
         f"epsilon={epsilon:.1g}, time=lambda points: points[:, {seen.time}])"
     )
     source = "Wang, Sankaran, Perdikaris 2024; threshold pinnjax"
