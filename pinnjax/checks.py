@@ -132,21 +132,6 @@ def chunk(value: int | None) -> None:
         raise ValueError(f"chunk is {value!r}; expected None or a number of points >= 1")
 
 
-def count(what: str, value: Any) -> None:
-    """A number of points is a Python integer >= 1: shapes are fixed before compilation."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{what} is {value!r}; expected a whole number >= 1, known before compilation")
-
-
-def key(what: str, value: Any) -> None:
-    """A random key is one of `jax.random.key`, or an old one of `jax.random.PRNGKey`; traced ones pass."""
-    dtype, shape = getattr(value, "dtype", None), np.shape(value)
-    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
-    if not (typed and shape == ()) and not (dtype == jnp.uint32 and len(shape) == 1):
-        said = f"an array of keys {shape}" if typed else repr(value)
-        raise TypeError(f"{what}: key is {said}; expected one random key such as jax.random.key(0)")
-
-
 def number(what: str, value: Any, low: float = -np.inf, high: float = np.inf) -> None:
     """A Python number lies in [low, high]; arrays and tracers pass, so rules work under `optax.inject_hyperparams`."""
     if isinstance(value, int | float) and not low <= value <= high:

@@ -137,8 +137,8 @@ def train_step(
 
     def init(model: Any, batch: Mapping[str, PyTree] | None = None, *, key: Any = None) -> TrainState:
         definition, params, constants = bridge.split(model)
-        if sampler is not None and key is None:
-            raise ValueError("train.init: key is None; expected a random key such as jax.random.key(0) for the sampler")
+        if sampler is not None:
+            checks.key("train.init: key", key)
         sampler_state = None if sampler is None else sampler.init(key)
         points = _together(batch, {} if sampler is None else sampler.pool(sampler_state))
         checks.batch(terms, points)

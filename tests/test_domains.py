@@ -450,12 +450,12 @@ def test_bad_domains_are_named(make, words):
 def test_bad_requests_are_named(domain, call):
     draw, who = getattr(domain, call), f"{type(domain).__name__}.{call}"
     for key, n, dtype, words in [
-        (0, 5, None, f"{who}: key is 0; expected one random key such as jax.random.key"),
-        (None, 5, None, f"{who}: key is None; expected one random key"),
-        (jax.random.split(jax.random.key(0)), 5, None, r"an array of keys \(2,\); expected one random key"),
-        (jax.random.key(0), 0, None, f"{who}: n is 0; expected a whole number >= 1"),
-        (jax.random.key(0), 2.5, None, f"{who}: n is 2.5; expected a whole number >= 1"),
-        (jax.random.key(0), 5, jnp.int32, "dtype is int32; expected a floating one"),
+        (0, 5, None, f"{who}: key is 0; expected a random key such as jax.random.key"),
+        (None, 5, None, f"{who}: key is None; expected a random key"),
+        (jax.random.split(jax.random.key(0)), 5, None, r"several keys; expected a random key"),
+        (jax.random.key(0), 0, None, f"{who}: n is 0; expected an integer >= 1"),
+        (jax.random.key(0), 2.5, None, f"{who}: n is 2.5; expected an integer >= 1"),
+        (jax.random.key(0), 5, jnp.int32, "dtype is .*; expected a floating dtype"),
     ]:
         with pytest.raises((TypeError, ValueError), match=words):
             draw(key, n, dtype)

@@ -337,6 +337,35 @@ def test_a_move_is_the_convex_combination_to_rounding(old, new, rate):
     assert found == pytest.approx(expected, rel=1e-6, abs=1e-37)
 
 
+def test_brdr_scale_three_steps_of_training_in_numpy(x64):
+    """The authors' loop: the gradient of the scaled loss, and the step taken with the new scale."""
+    c, theta, eta, scale = np.array([1.0, 3.0]), np.array([2.0, -1.0]), 0.1, 1.0
+    residual = lambda k: lambda u, x: u(x)[k] * c[k] - 1.0
+    train = pj.train_step(
+        {"a": residual(0), "b": residual(1)}, optax.sgd(eta), term_weights=pj.term_weights.brdr_scale(eta)
+    )
+    batch = {"a": jnp.zeros((1, 1)), "b": jnp.zeros((1, 1))}
+    state = train.init((lambda p, x: p, jnp.asarray(theta)), batch)
+    for _ in range(3):
+        state, metrics = train.update(state, batch)
+        scaled_loss, scaled_slope = scale * np.sum((theta * c - 1) ** 2), scale * 2 * c * (theta * c - 1)
+        new = (1 - eta) * scale + eta * (2 * scaled_loss / eta / np.sum(scaled_slope**2) * scale)
+        theta, scale = theta - eta * scaled_slope * new / scale, new
+        chex.assert_trees_all_close((metrics["weight/a"], metrics["weight/b"]), (scale, scale), rtol=1e-12)
+        chex.assert_trees_all_close(state.params, theta, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rule", [pj.gradnorm, pj.relobralo, pj.dwa, pj.softadapt], ids=lambda rule: rule.__name__)
+def test_a_term_that_is_never_violated_stops_no_other_one(rule):
+    """Compiled, 0 / 0 / mean is 0 / (0 mean) to XLA."""
+    balancer = rule()
+    state, update = balancer.init(GRADS), jax.jit(lambda s, ls: balancer.update(GRADS, s, losses=ls)[1])
+    for pde in (4.0, 1.0, 0.5, 0.1):
+        state = update(state, losses(pde, 0.0))
+    assert state.steps == 4
+    assert state.held == {"pde": 0, "bc": 0}
+
+
 def test_a_loss_that_starts_at_zero_is_measured_by_the_first_that_does_not():
     """A network of zeros meets homogeneous boundary values exactly; L(0) = 0 is no measure of what follows."""
     grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([4.0, 3.0])}

@@ -136,6 +136,7 @@ RULES = {
         power="grows",
         reference=True,
     ),
+    "brdr_scale": Case(**of(pj.term_weights.brdr_scale, learning_rate=0.1), power=0.0, alone="parallel"),
     "dwa": Case(**of(pj.dwa, ("every",), temperature=2.0), power=0.0, sum=3.0),
     "random": Case(**of(pj.random, ("seed",), seed=1), power=0.0, sum=1.0, adaptive=False, ordered=True, drawn=True),
     "db_pinn mean": balancing("mean"),

@@ -1,7 +1,6 @@
 """Uniform points in a box and on its faces."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +20,7 @@ def box(key: Array, lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | Non
         >>> print(box(jax.random.key(0), [-1.0], [1.0], 4).shape)
         (4, 1)
     """
-    checks.key("box", key)
+    checks.key("box: key", key)
     checks.count("box: n", n)
     low, high = corners(lower, upper, dtype)
     x = low[None] + (high - low)[None] * jax.random.uniform(key, (n, low.size), low.dtype)
@@ -39,7 +38,7 @@ def box_faces(
         >>> print(x[:4, 0], x[4:, 1])
         [-1. -1.  1.  1.] [0. 0. 2. 2.]
     """
-    checks.key("box_faces", key)
+    checks.key("box_faces: key", key)
     checks.count("box_faces: n", n)
     low, high = corners(lower, upper, dtype)
     d = low.size
@@ -51,7 +50,7 @@ def box_faces(
 
 def corners(lower: Corner, upper: Corner, dtype: jnp.dtype | None) -> tuple[Array, Array]:
     """Both corners as arrays, `(d,)`, or an error that says what they are."""
-    dtype = floating(dtype)
+    dtype = checks.floating("dtype", dtype)
     try:
         low, high = jnp.asarray(lower, dtype), jnp.asarray(upper, dtype)
     except (TypeError, ValueError) as error:
@@ -65,14 +64,3 @@ def corners(lower: Corner, upper: Corner, dtype: jnp.dtype | None) -> tuple[Arra
     if not (np.isfinite(below) & np.isfinite(above) & (below <= above)).all():
         raise ValueError(f"corners {below.tolist()} and {above.tolist()}; expected finite, none lower in the second")
     return low, high
-
-
-def floating(dtype: Any) -> jnp.dtype:
-    """The dtype of points, the default one for None, or an error that says what it is."""
-    try:
-        found = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
-    except TypeError as error:
-        raise TypeError(f"dtype is {dtype!r}; expected a floating one such as jnp.float32, or None") from error
-    if not jnp.issubdtype(found, jnp.floating):
-        raise TypeError(f"dtype is {found}; expected a floating one such as jnp.float32, or None")
-    return found

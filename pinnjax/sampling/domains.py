@@ -17,7 +17,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from pinnjax import checks
-from pinnjax.sampling.box import floating
 
 Points = Float[Array, "n d"]
 Dtype = jnp.dtype | None
@@ -291,9 +290,9 @@ def place(y: Points, rows: tuple[Array, ...]) -> Points:
 
 def request(what: str, key: Any, n: Any, dtype: Dtype) -> tuple[jnp.dtype, jnp.dtype]:
     """The precision of the points and, at least single, that of the work; or an error that says what was wrong."""
-    checks.key(what, key)
+    checks.key(f"{what}: key", key)
     checks.count(f"{what}: n", n)
-    dtype = floating(dtype)
+    dtype = checks.floating(f"{what}: dtype", dtype)
     return dtype, jnp.promote_types(dtype, jnp.float32)
 
 

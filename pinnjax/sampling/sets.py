@@ -103,7 +103,7 @@ def r2(
     """
     checks.count("r2: n", n)
     if key is not None:
-        checks.key("r2", key)
+        checks.key("r2: key", key)
     low, high = corners(lower, upper, dtype)
     phi = 2.0
     for _ in range(64):

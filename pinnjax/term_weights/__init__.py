@@ -7,6 +7,7 @@ weight a term keeps it in its state as `weights: {term: ()}`, where `optax.tree.
 
 from pinnjax.term_weights.aligned_mtl import aligned_mtl
 from pinnjax.term_weights.augmented_lagrangian import augmented_lagrangian
+from pinnjax.term_weights.brdr_scale import brdr_scale
 from pinnjax.term_weights.cagrad import cagrad
 from pinnjax.term_weights.config import config
 from pinnjax.term_weights.db_pinn import db_pinn
@@ -41,6 +42,7 @@ __all__ = [
     "aligned_mtl",
     "augmented_lagrangian",
     "bounded",
+    "brdr_scale",
     "cagrad",
     "config",
     "db_pinn",

@@ -175,7 +175,9 @@ def needs_losses(rule: str, seen: Seen) -> dict[str, Array]:
 def ratio(loss: ArrayLike, earlier: ArrayLike) -> Array:
     """A loss over an earlier one; 0 / 0 is 0, so that a term that was never violated does not stop the others."""
     below = jnp.asarray(earlier)
-    return jnp.asarray(loss) / jnp.maximum(below, jnp.finfo(below.dtype).tiny)
+    # XLA makes a / (b c) of a / b / c, where b c must not underflow.
+    above, floor = jnp.asarray(loss), 1e6 * jnp.finfo(below.dtype).tiny
+    return jnp.where(above == 0, 0, above / jnp.maximum(below, floor))
 
 
 def first_losses(losses: Mapping[str, Array], known: Mapping[str, Array]) -> dict[str, Array]:
