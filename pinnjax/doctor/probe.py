@@ -70,8 +70,8 @@ class Evidence:
         state: the train state at the end.
         owners: `{equation: its term}`; the same where a term is one equation.
         count: `{term: number of its points}`.
-        sampled: None where all points came with the batch; "anew" where a sampler draws all of its points in every
-            step, "kept" where it keeps some.
+        sampled: whether a sampler draws points; else all came with the batch.
+        short_lived: terms whose points a sampler draws anew in every step, so that no weight can belong to them.
     """
 
     steps: int
@@ -87,7 +87,8 @@ class Evidence:
     state: TrainState
     owners: dict[str, str]
     count: dict[str, int]
-    sampled: str | None
+    sampled: bool
+    short_lived: frozenset[str]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -189,7 +190,8 @@ def probe(
         state=state,
         owners=owners,
         count={t: len(p) for t, p in arrays.items()},
-        sampled=None if sampler is None else "kept" if sampler.remembers else "anew",
+        sampled=sampler is not None,
+        short_lived=frozenset() if sampler is None else frozenset(sampler.short_lived(state.sampler)),
     )
 
 
