@@ -59,7 +59,7 @@ CHOSEN = {
     "self_adaptive": pj.self_adaptive(1.0, terms=[ODE], initial={ODE: 2.0}),
     "residual_attention": pj.residual_attention(terms=[ODE]),
     "vrba": pj.vrba(terms=[ODE]),
-    "brdr": pj.brdr(decay=0.5, smoothing=0.0, terms=[ODE]),
+    "brdr": pj.brdr(decay=0.5, smoothing=0.0, eps=1.0, terms=[ODE]),
     "gradient_norm_points": pj.gradient_norm_points(terms=[ODE]),
     "causal": pj.causal([ODE], interval=(0.0, 1.0)),
     "pecann": pj.pecann([ODE]),
