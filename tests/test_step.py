@@ -61,9 +61,8 @@ def test_a_step_without_balancers_is_the_plain_optax_step():
         params, opt_state, value = step(params, opt_state)
         state, metrics = train.update(state, BATCH)
         np.testing.assert_allclose(metrics["loss"], value, rtol=1e-4)
-    chex.assert_trees_all_close(
-        state.params, params, rtol=1e-3, atol=1e-5
-    )  # Adam divides by a root: roundings of small gradients show
+    # Adam divides by a root: roundings of small gradients show.
+    chex.assert_trees_all_close(state.params, params, rtol=1e-3, atol=1e-5)
 
 
 def test_metrics_say_what_the_step_did():
