@@ -103,7 +103,8 @@ def time_losses(
     def measure(seen: Seen) -> dict[str, Array]:
         found = {}
         for residual in names.meant("time_losses: term", [term], seen.residuals):
-            times = time(seen.points[names.term_of(residual, seen.points)])
+            owner = names.term_of(residual, seen.points)
+            times = checks.times("time_losses: time", time, seen.points[owner])
             found[f"time_losses/{residual}"] = diagnostics.time_losses(
                 seen.residuals[residual], times, interval=interval, slices=slices
             )

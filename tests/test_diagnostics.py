@@ -5,6 +5,7 @@ import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import scipy.special
 
@@ -22,7 +23,7 @@ def problem(x64):
     """A small net in double precision: definition, params, constants, batch."""
     model = poisson.model(dtype=jnp.float64)
     batch = poisson.batch(dtype=jnp.float64) | {"data": jnp.array([[0.2], [0.7], [0.9]])}
-    state = pj.train_step(TERMS, pj.fixed({})).init(model, batch)
+    state = pj.train_step(TERMS, optax.identity()).init(model, batch)
     return state.definition, state.params, state.constants, batch
 
 

@@ -70,15 +70,14 @@ def test_the_suggested_change_lowers_the_error(name):
 
 
 @functools.cache
-def evidence(kind, *, sampled=False, points=(0.5, 1234.5)):
+def evidence(kind, *, anew=(), points=(0.5, 1234.5)):
+    """A short probe; the points of the terms `anew` are drawn anew in every step."""
     terms, points = NAMES[kind], jnp.linspace(*points, 20)[:, None]
-    sampler = (lambda batch: pj.sampling.resample(lambda key: batch)) if sampled else None
     batch = dict(zip(terms, (points, points[:1]), strict=True))
+    drawn, rest = {t: batch[t] for t in anew}, {t: p for t, p in batch.items() if t not in anew}
     model = pj.nn.MLP(1, "scalar", width=4, depth=1, rngs=pj.nn.Rngs(0))
-    options = {} if sampler is None else {"sampler": sampler(batch), "key": jax.random.key(0)}
-    return doctor.probe(
-        terms, model, batch if sampler is None else None, optimizer=optax.adam(1e-3), steps=8, time=0, **options
-    )
+    options = {"sampler": pj.sampling.resample(lambda key: drawn), "key": jax.random.key(0)} if anew else {}
+    return doctor.probe(terms, model, rest, optimizer=optax.adam(1e-3), steps=8, time=0, **options)
 
 
 def as_ill_as_can_be(seen):
@@ -164,10 +163,23 @@ def test_a_change_keeps_all_points(quick_compilation):
     assert "pj.sampling.box(key, (1000.5,), (1003.5,), 20)" in found["too few points"]
 
 
-def test_points_that_are_drawn_anew_get_no_rule_that_remembers_them(quick_compilation):
-    seen = evidence("plain", sampled=True)
-    changes = [check.change for rule in ALL_RULES for check in rule(as_ill_as_can_be(seen)[0])]
-    assert not any(change.startswith(("point_weights=pj.residual_attention", "sampler=")) for change in changes)
+@pytest.mark.parametrize(
+    ("anew", "changes"),
+    [
+        (
+            ("pde", "bc"),
+            {"pde": '# points that stay, in the batch, and then point_weights=pj.residual_attention(terms=["pde"])'},
+        ),
+        (("bc",), {"pde": 'point_weights=pj.residual_attention(terms=["pde"])'}),
+        ((), {"pde": "point_weights=pj.residual_attention()"}),
+    ],
+)
+def test_points_that_are_drawn_anew_get_no_rule_that_remembers_them(anew, changes, quick_compilation):
+    ill = as_ill_as_can_be(evidence("plain", anew=anew))[0]
+    found = rules.drowned_points(ill)
+    assert {term: check.change for term, check in zip(ill.end.waves, found, strict=True)} == changes
+    replaces = [check.change.startswith("sampler=") for check in rules.too_few_points(ill)]
+    assert all(replaces) != bool(anew)  # another sampler in its place would leave the other terms without points
 
 
 def test_a_pathology_needs_harm_and_a_crossed_threshold():
@@ -227,6 +239,14 @@ def test_a_time_that_points_do_not_have_is_one_sentence(time):
     model = TRIALS["healthy decay"].network(pj.nn.Rngs(0))
     with pytest.raises(ValueError, match=f"time is {time!r}; expected the index of a coordinate of the points"):
         pj.diagnose(terms, model, batch, time=time)
+
+
+def test_a_monitor_says_that_points_have_no_such_coordinate():
+    terms, _, batch = TRIALS["healthy decay"].problem
+    monitor = pj.monitors.time_losses("pde", (0.0, 1.0), time=lambda points: points[:, 3])
+    train = pj.train_step(terms, optax.adam(1e-3), monitors=[monitor])
+    with pytest.raises(ValueError, match=r"time_losses: time asks for a coordinate that points of shape \(100, 1\)"):
+        jax.eval_shape(lambda: train.update(train.init(TRIALS["healthy decay"].network(pj.nn.Rngs(0)), batch), batch))
 
 
 def test_causal_says_that_points_have_no_such_coordinate():

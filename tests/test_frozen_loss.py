@@ -12,7 +12,11 @@ import pinnjax as pj
 from . import poisson
 from .test_term_weights_contract import RULES
 
-TERMS = poisson.TERMS | {"ic": lambda u, x: u(x) - 0.3}
+TERMS = {
+    "pde": lambda u, x: 3 * u(x) - x[0] ** 2,
+    "bc": lambda u, x: u(x) - x[0],
+    "ic": lambda u, x: u(x) * x[0] - 0.3,
+}
 BATCH = poisson.batch(6) | {"ic": jnp.array([[0.5]])}
 
 

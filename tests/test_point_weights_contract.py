@@ -175,7 +175,7 @@ def test_permuted_points_permute_the_weights(case):
 
 @rule
 def test_renamed_and_permuted_terms_rename_the_weights(case):
-    new = {"pde": "a", "bc": "z"}
+    new = {"pde": "a/left", "bc": "z/right"}
     renamed = [{new[name]: found[name] for name in ("bc", "pde")} for found in SEQUENCE]
     found, expected = run(case.make(new["pde"]), *renamed)[0], run(case.make(), *SEQUENCE)[0]
     close({name: found[new[name]] for name in new}, expected)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import optax
 import pytest
 
 import pinnjax as pj
@@ -112,7 +113,7 @@ def test_gradients_by_layer_are_those_of_the_matrices():
     model = pj.nn.ModifiedMLP(2, "scalar", width=4, depth=2, rngs=pj.nn.Rngs(0))
     terms = {"pde": lambda u, x: pj.laplacian(u)(x), "bc": lambda u, x: u(x)}
     batch = {"pde": jnp.ones((3, 2)), "bc": jnp.zeros((2, 2))}
-    state = pj.train_step(terms, pj.fixed({})).init(model, batch)
+    state = pj.train_step(terms, optax.identity()).init(model, batch)
     _, term_grads = pj.value_and_grads(terms, state.definition, state.constants)(state.params, batch)
     layers = pj.diagnostics.by_layer(term_grads)
     assert list(layers) == ["encoder_u", "encoder_v", "mlp/hidden/0", "mlp/hidden/1", "mlp/out"]

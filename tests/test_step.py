@@ -331,3 +331,60 @@ def test_dtypes_are_kept(dtype):
     after, metrics = train.update(state, batch)
     chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
     chex.assert_type([*jax.tree.leaves(after.params), metrics["loss"], metrics["weight/bc"]], dtype)
+
+
+UNIFORM = lambda key, n: pj.sampling.box(key, [0.0], [1.0], n)
+DONATED = {
+    "plain": {},
+    "point and term weights": {"point_weights": pj.self_adaptive(optax.adam(1e-2)), "term_weights": pj.gradnorm()},
+    "a line search": {"optimizer": optax.lbfgs(), "term_weights": pj.ntk()},
+    "a sampler": {
+        "sampler": pj.sampling.rar_g("pde", UNIFORM, 6, capacity=9, candidates=20, every=2),
+        "point_weights": pj.brdr(),
+        "term_weights": pj.m_config(),
+    },
+}
+
+
+@pytest.mark.parametrize("name", DONATED)
+def test_a_fresh_state_can_be_donated_and_the_model_stays(name, quick_compilation):
+    options = {"optimizer": optax.adam(1e-3)} | DONATED[name]
+    optimizer = options.pop("optimizer")
+    batch = {t: x for t, x in poisson.batch(6).items() if t == "bc" or "sampler" not in options}
+    model = poisson.model()
+    train = pj.train_step(poisson.TERMS, optimizer, **options)
+    state = train.init(model, batch, key=jax.random.key(0))
+    step = jax.jit(train.update, donate_argnums=0)
+    for _ in range(3):
+        old, (state, metrics) = state, step(state, batch)
+        assert jax.tree.leaves(old.params)[0].is_deleted()  # it was donated, not copied
+    assert state.step == 3 and metrics["skipped"] == 0
+    chex.assert_tree_all_finite(model(jnp.zeros(1)))
+
+
+@pytest.mark.parametrize("rule", [pj.self_adaptive(0.1), pj.residual_attention(), pj.brdr(terms=["bc", "pde"])])
+def test_batches_of_another_size_are_refused_where_weights_belong_to_points(rule):
+    train = pj.train_step(poisson.TERMS, optax.sgd(1e-3), point_weights=rule)
+    state = train.init((poisson.apply, poisson.plain_params()), poisson.batch(6))
+    with pytest.raises(ValueError, match="term 'pde' has 7 points, but the point weights were made for 6"):
+        train.update(state, poisson.batch(7))
+
+
+@pytest.mark.parametrize(
+    "residual, said",
+    [
+        (lambda u, x: u(jnp.stack([x, x])), "one point"),
+        (lambda u, x: u(x[:1]) + jnp.zeros(3) @ x, "one point"),
+        (lambda u, x: pj.laplacian(u, x), "one point"),
+        (lambda u, x: pj.laplacian(u), "one point"),
+        (lambda u, x: None, "one point"),
+        (pj.batchwise(lambda u, x: u(x)), "all points"),
+    ],
+)
+def test_an_error_in_a_residual_names_its_term_and_the_shape_of_the_point(residual, said):
+    model = pj.nn.MLP(2, "scalar", width=4, depth=1, rngs=pj.nn.Rngs(0))
+    train = pj.train_step({"heat": residual}, optax.sgd(1e-3))
+    with pytest.raises((TypeError, ValueError)) as caught:
+        train.init(model, {"heat": jnp.ones((3, 2))})
+    notes = [note for note in caught.value.__notes__ if "the residual function of term 'heat'" in note]
+    assert len(notes) == 1 and f"called as (u, x) with {said} of shape" in notes[0]

@@ -251,9 +251,9 @@ def test_permuted_terms_permute_the_weights(case):
 @rule
 def test_renamed_terms_rename_the_weights(case):
     """Leaf order follows the names, so a rule that counts positions swaps its weights here."""
-    new = {"pde": "a_equation", "bc": "z_wall", "ic": "m_start"}
+    new = {"pde": "a/equation", "bc": "z/wall", "ic": "weights"}
     if case.ordered:  # the draws follow the order of the names, so names that keep it change nothing
-        new = {"pde": "z_equation", "bc": "a_wall", "ic": "m_start"}
+        new = {"pde": "z/equation", "bc": "a/wall", "ic": "weights"}
     grads = [gradients(seed) for seed in range(3)]
     renamed = [{new[name]: g for name, g in some.items()} for some in grads]
     found = balanced_after(case.make(new["pde"]), *renamed)

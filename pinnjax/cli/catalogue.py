@@ -124,6 +124,12 @@ TERM_WEIGHTS: dict[str, Entry] = {
         "Wang, Yu, Perdikaris 2022",
         "one gradient a point every 100 steps",
     ),
+    "brdr_scale": Entry(
+        _alone(term_weights.brdr_scale),
+        "one scale of the whole loss, beside the point rule brdr",
+        "Chen, Howard, Stinis 2024",
+        SCALARS,
+    ),
     "inverse_dirichlet": Entry(
         _alone(term_weights.inverse_dirichlet),
         "max std(∇L) / std(∇L_t), a moving average",

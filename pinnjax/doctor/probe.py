@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax import bridge, checks, diagnostics, losses, monitors, nn, point_gradients
+from pinnjax import bridge, checks, diagnostics, losses, monitors, names, nn, point_gradients
 from pinnjax import terms as terms_
 from pinnjax.fit import fit
 from pinnjax.step import TrainState, train_step
@@ -70,8 +70,8 @@ class Evidence:
         state: the train state at the end.
         owners: `{equation: its term}`; the same where a term is one equation.
         count: `{term: number of its points}`.
-        sampled: None where all points came with the batch; "anew" where a sampler draws all of its points in every
-            step, "kept" where it keeps some.
+        sampled: whether a sampler draws points; else all came with the batch.
+        short_lived: terms whose points a sampler draws anew in every step, so that no weight can belong to them.
     """
 
     steps: int
@@ -87,7 +87,8 @@ class Evidence:
     state: TrainState
     owners: dict[str, str]
     count: dict[str, int]
-    sampled: str | None
+    sampled: bool
+    short_lived: frozenset[str]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -149,7 +150,7 @@ def probe(
 
     in_time = None if time is None else _in_time(arrays, time)
     equations = jax.eval_shape(terms_.residuals(terms, state.definition, state.constants), state.params, points)
-    owners = {name: _owner(name, terms) for name in equations}
+    owners = {name: names.term_of(name, terms) for name in equations}
     if time is None:
         unmeasured["causality"] = "no time was given: say time=i, the index of that coordinate, where there is one"
     elif in_time is None:
@@ -189,7 +190,8 @@ def probe(
         state=state,
         owners=owners,
         count={t: len(p) for t, p in arrays.items()},
-        sampled=None if sampler is None else "kept" if sampler.remembers else "anew",
+        sampled=sampler is not None,
+        short_lived=frozenset() if sampler is None else frozenset(sampler.short_lived(state.sampler)),
     )
 
 
@@ -223,7 +225,9 @@ def _measurement(
                 waves |= _waves(at, x, jnp.asarray(box[t][1] - box[t][0], x.dtype))
         by_time = None
         if in_time is not None and time is not None:
-            equations = [jnp.reshape(r, (len(r), -1)) for t, r in residuals.items() if _owner(t, terms) == in_time]
+            equations = [
+                jnp.reshape(r, (len(r), -1)) for t, r in residuals.items() if names.term_of(t, terms) == in_time
+            ]
             interval = (float(box[in_time][0][time]), float(box[in_time][1][time]))
             by_time = diagnostics.time_losses(
                 jnp.concatenate(equations, axis=1), arrays[in_time][:, time], interval=interval, slices=SLICES
@@ -274,11 +278,6 @@ def _in_time(arrays: Mapping[str, Array], time: int) -> str | None:
     return max(spread, key=lambda t: len(spread[t]), default=None)
 
 
-def _owner(equation: str, terms: Mapping[str, Any]) -> str:
-    """The term of an equation: of that name, or of what stands before its last stroke."""
-    return equation if equation in terms else equation.rsplit("/", 1)[0]
-
-
 def _broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, PyTree]) -> dict[str, Any]:
     """The first point of each term at which its residual is not finite."""
     evaluate = jax.jit(terms_.residuals(terms, state.definition, state.constants))
@@ -286,7 +285,7 @@ def _broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, Py
     for name, r in evaluate(state.params, points).items():
         bad = ~np.isfinite(np.asarray(r).reshape(len(r), -1)).all(axis=1)
         if bad.any():
-            owner, first = _owner(name, terms), int(np.argmax(bad))
+            owner, first = names.term_of(name, terms), int(np.argmax(bad))
             all_points = isinstance(terms[owner], terms_.Batchwise)
             found[name] = None if all_points else jax.tree.map(lambda leaf, i=first: np.asarray(leaf)[i], points[owner])
     return found

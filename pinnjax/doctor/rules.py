@@ -179,7 +179,7 @@ def causality_violation(seen: Evidence) -> list[Check]:
     epsilon = 20 / (32 * max(float(np.nanmean(now)), 1e-30))
     first_time, last_time = (_text(corner[seen.time]) for corner in seen.box[seen.in_time])
     change = (
-        f"point_weights=pj.causal([{', '.join(map(_quoted, equations))}], interval=({first_time}, {last_time}), "
+        f"point_weights=pj.causal([{_quoted(seen.in_time)}], interval=({first_time}, {last_time}), "
         f"epsilon={epsilon:.1g}, time=lambda points: points[:, {seen.time}])"
     )
     source = "Wang, Sankaran, Perdikaris 2024; threshold pinnjax"
@@ -223,8 +223,9 @@ def drowned_points(seen: Evidence) -> list[Check]:
             "are drowned in the mean over the others"
         )
         # Weights that remember points need points that stay.
-        change = "point_weights=pj.residual_attention()"
-        if seen.sampled == "anew":
+        chosen = f"terms=[{_quoted(seen.owner(term))}]" if seen.short_lived else ""
+        change = f"point_weights=pj.residual_attention({chosen})"
+        if seen.owner(term) in seen.short_lived:
             change = f"# points that stay, in the batch, and then {change}"
         source = "Anagnostopoulos et al. 2024; threshold pinnjax"
         about = f"share of the points that carry the loss of `{term}`"
@@ -307,7 +308,7 @@ def _standardized(seen: Evidence) -> str:
 
 def _resampled(seen: Evidence, term: str) -> str:
     """Fresh points in every step, in the box of the term's own."""
-    if seen.owner(term) not in seen.box or seen.sampled is not None:
+    if seen.owner(term) not in seen.box or seen.sampled:
         return f"# more points of `{term}`, or a sampler that draws fresh ones: sampler=pj.sampling.resample(draw)"
     owner = seen.owner(term)
     lower, upper = map(_corner, seen.box[owner])
