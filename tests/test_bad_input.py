@@ -1,5 +1,6 @@
 """Each wrong input raises one sentence that names what was given and what was expected."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -334,7 +335,7 @@ def test_keys_new_and_old_pass_and_under_vmap(make):
     draw = lambda key: jax.random.uniform(checks.key("key", key))
     assert draw(make(3)) == jax.random.uniform(jax.random.key(3))
     keys = jax.random.split(jnp.asarray(make(3)), 4)
-    assert jax.vmap(draw)(keys).shape == (4,)
+    chex.assert_shape(jax.vmap(draw)(keys), (4,))
 
 
 @settings(deadline=None, max_examples=30)

@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,7 +30,7 @@ def transform(*outer):
 
 
 def close(a, b):
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6), a, b)
+    chex.assert_trees_all_close(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_a_loop_of_ones_own_equals_the_train_step():

@@ -1,5 +1,6 @@
 """The lid-driven cavity: refinement, its equations by finite differences, and published figures of others."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -88,7 +89,7 @@ def fine():
 
 def test_the_speed_converges_like_the_sixth_power_of_the_modes_and_the_stored_file_is_what_it_converges_to(fine):
     stored = load("cavity")
-    assert stored["u"].shape == (100, 100, 2)
+    chex.assert_shape(stored["u"], (100, 100, 2))
     np.testing.assert_array_equal(stored["x"], x)
     np.testing.assert_array_equal(stored["y"], x)
     assert float(stored["reynolds"]) == 100

@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +42,7 @@ def test_mixed_orders_equal_the_polynomial_differentiated_by_hand(dtype):
     }
     for axes, expected in by_hand.items():
         found = pj.diff(polynomial, *axes)(point)
-        assert found.dtype == dtype
+        chex.assert_type(found, dtype)
         np.testing.assert_allclose(found, expected, rtol=tolerance(dtype), atol=tolerance(dtype))
 
 

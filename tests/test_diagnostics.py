@@ -115,7 +115,8 @@ def test_lanczos_finds_the_dense_eigenvalues(problem):
     ritz = np.asarray(d.lanczos(g, size, key=jax.random.key(0), steps=60))
     dense_g = np.linalg.eigvalsh(np.asarray(jax.vmap(g)(jnp.eye(size))))
     np.testing.assert_allclose(ritz[-1], dense_g[-1], rtol=1e-6)
-    assert ritz[0] >= -1e-8 * ritz[-1] and np.all(np.isfinite(ritz))
+    chex.assert_tree_all_finite(ritz)
+    assert ritz[0] >= -1e-8 * ritz[-1]
 
 
 def test_lanczos_refuses_more_steps_than_rows():
@@ -189,7 +190,7 @@ def test_the_gap_is_the_ratio_of_means():
 def test_activations_are_found_in_any_network(network, x64):
     model = getattr(pj.nn, network)(2, "scalar", width=6, depth=3, param_dtype=jnp.float64, rngs=pj.nn.Rngs(0))
     slopes = d.activations(model, jnp.array([0.3, -0.2]))
-    assert [s.shape for s in slopes] == [(6,)] * (3 if network == "MLP" else 5)
+    chex.assert_shape(slopes, [(6,)] * (3 if network == "MLP" else 5))
     if network == "MLP":
         hidden = jnp.array([0.3, -0.2])
         for layer, slope in zip(model.hidden, slopes, strict=True):

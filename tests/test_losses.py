@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -96,6 +97,6 @@ def test_a_chunk_bounds_memory_and_changes_nothing_beyond_rounding(x64):
         memory[chunk] = compiled.memory_analysis().temp_size_in_bytes
         found[chunk] = compiled(params, batch)
     assert memory[256] < memory[None] / 8
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4), *found.values())
+    chex.assert_trees_all_close(*found.values(), rtol=2e-4, atol=2e-4)
     with pytest.raises(ValueError, match="chunk is 0; expected None or a number of points >= 1"):
         pj.value_and_grads(helmholtz.terms, definition, constants, chunk=0)

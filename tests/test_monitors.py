@@ -1,5 +1,6 @@
 """Monitors measure in the step what the diagnostics measure outside it, when they are due, and change nothing."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,14 +99,14 @@ def test_monitors_measure_when_they_are_due_and_change_nothing_but_rounding():
     after, history = pj.fit(train, state, BATCH, steps=12, chunk=6, progress=False)
     plain, begun = started()
     expected, bare = pj.fit(plain, begun, BATCH, steps=12, chunk=6, progress=False)
-    for name in bare:
-        np.testing.assert_allclose(history[name], bare[name], rtol=1e-4, err_msg=name)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), after.params, expected.params)
+    chex.assert_trees_all_close({name: history[name] for name in bare}, bare, rtol=1e-4)
+    chex.assert_trees_all_close(after.params, expected.params, rtol=1e-4, atol=1e-6)
     for name in set(history) - set(bare):
         due = np.isfinite(history[name].reshape(12, -1)).all(axis=1)
         assert list(history["step"][due]) == [4, 8, 12], name
     _, recorded = pj.fit(train, state, BATCH, steps=12, chunk=6, record_every=4, progress=False)
-    assert np.isfinite(recorded["snr"]).all() and recorded["ntk_eigenvalues/pde"].shape == (3, 8)
+    chex.assert_tree_all_finite(recorded["snr"])
+    chex.assert_shape(recorded["ntk_eigenvalues/pde"], (3, 8))
 
 
 def test_a_monitor_of_ones_own_sees_the_field_and_its_points():
@@ -137,4 +138,4 @@ def test_monitors_run_over_seeds():
     after, metrics = jax.vmap(lambda s: train.update(s, BATCH))(many)
     assert np.isnan(metrics["imbalance"]).all()
     _, metrics = jax.vmap(lambda s: train.update(s, BATCH))(after)
-    assert np.isfinite(metrics["imbalance"]).all()
+    chex.assert_tree_all_finite(metrics["imbalance"])

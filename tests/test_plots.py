@@ -35,7 +35,8 @@ def test_the_phases_stand_behind_the_signal(ax):
     steps = np.arange(0.0, 100, 10)
     snr = np.where(steps == 50, np.nan, 2.0)
     assert plot.signal_to_noise(steps, snr, Phases(20.0, 60.0, 3.0), ax=ax) is ax
-    assert np.isfinite(ax.lines[0].get_ydata()).all() and len(ax.lines[0].get_xdata()) == 9
+    chex.assert_tree_all_finite(ax.lines[0].get_ydata())
+    chex.assert_shape(ax.lines[0].get_xdata(), (9,))
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["fitting", "diffusion", "total diffusion"]
 

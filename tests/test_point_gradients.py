@@ -1,5 +1,6 @@
 """Gradients at points against the dense Jacobian, in the step and out of it."""
 
+import chex
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
@@ -42,10 +43,7 @@ def test_norms_at_points_are_those_of_the_rows_of_the_jacobian(chunk, x64):
     definition, params, constants = bridge.split(poisson.model(dtype=jnp.float64))
     batch = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), BATCH)
     found = jax.jit(pj.point_grad_norms(TERMS, definition, constants, chunk=chunk))(params, batch)
-    expected = dense(params, definition, constants)
-    assert set(found) == set(expected)
-    for name, norms in found.items():
-        np.testing.assert_allclose(norms, expected[name], rtol=1e-6)
+    chex.assert_trees_all_close(found, dense(params, definition, constants), rtol=1e-6)
 
 
 def test_the_step_offers_them_to_ntk():

@@ -1,5 +1,6 @@
 """Formulas by hand, and loops in NumPy, for the rules of point space."""
 
+import chex
 import hypothesis
 import jax
 import jax.numpy as jnp
@@ -75,8 +76,7 @@ def test_brdr_in_numpy_over_two_terms():
         ones = {t: jnp.ones(n) for t, n in shapes.items()}
         given = {t: jnp.asarray(r, jnp.float32) for t, r in residuals.items()}
         weights, state = rule.update(ones, state, residuals=given)
-        for name in shapes:
-            np.testing.assert_allclose(weights[name], smoothed[name], rtol=2e-4)
+        chex.assert_trees_all_close(weights, smoothed, rtol=2e-4)
         np.testing.assert_allclose(np.mean(np.concatenate([*weights.values()])), 1.0, rtol=1e-5)
 
 
@@ -230,5 +230,5 @@ def test_self_adaptive_equals_the_same_minimax_by_optax_partition(x64):
         players, opt_state = step(players, opt_state)
     gamma = state.point_weights.self_adaptation["data"]
     np.testing.assert_allclose(gamma, players["gamma"], rtol=1e-11, atol=1e-13)
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-11), state.params, players["theta"])
+    chex.assert_trees_all_close(state.params, players["theta"], rtol=1e-11)
     assert float(jnp.ptp(gamma)) > 0.1

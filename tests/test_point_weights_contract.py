@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -144,7 +145,7 @@ def run(weigher, *sequence):
 
 
 def close(a, b, rtol=1e-5):
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-7), a, b)
+    chex.assert_trees_all_close(a, b, rtol=rtol, atol=1e-7)
 
 
 def first(case, found):
@@ -152,10 +153,6 @@ def first(case, found):
     return (
         case.initial(found) if callable(case.initial) else jax.tree.map(lambda r: jnp.full_like(r, case.initial), found)
     )
-
-
-def finite(tree):
-    return all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(tree))
 
 
 SEQUENCE = [residuals(seed) for seed in range(5)]
@@ -206,7 +203,7 @@ def test_one_term_alone_is_weighed_as_among_others(case):
 def test_zero_residuals_keep_the_weights(case):
     zeros = jax.tree.map(jnp.zeros_like, SEQUENCE[0])
     weights, state = run(case.make(), *[zeros] * 4)
-    assert finite(state)
+    chex.assert_tree_all_finite(state)
     if case.rests:
         close(weights, first(case, zeros))
 
@@ -221,9 +218,9 @@ def test_a_broken_term_is_counted_and_leaves_a_finite_state(case, broken):
     state, _ = train.update(state, batch)
     state, metrics = train.update(state, batch | {"bc": jnp.array([[0.0], [2.0]])})
     assert (metrics["nonfinite/bc"], metrics["skipped"]) == (1, 1)
-    assert finite((state.params, state.point_weights))
+    chex.assert_tree_all_finite((state.params, state.point_weights))
     state, metrics = train.update(state, batch)
-    assert finite((state.params, state.point_weights, metrics))
+    chex.assert_tree_all_finite((state.params, state.point_weights, metrics))
 
 
 @rule
@@ -237,11 +234,11 @@ def test_chains_multiply(case):
 def test_it_scans_as_the_python_loop_and_compiles_once(case):
     weigher = case.make()
     start = weigher.init(SEQUENCE[0])
-    update = jax.jit(lambda r, s: apply(weigher, r, s))
+    chex.clear_trace_counter()
+    update = jax.jit(chex.assert_max_traces(lambda r, s: apply(weigher, r, s), n=1))
     state = start
     for found in SEQUENCE:
         weights, state = update(found, state)
-    assert update._cache_size() == 1
     stacked = jax.tree.map(lambda *r: jnp.stack(r), *SEQUENCE)
     scanned, history = jax.lax.scan(lambda s, r: apply(weigher, r, s)[::-1], start, stacked)
     close(scanned, state)
@@ -266,7 +263,7 @@ def test_it_runs_under_inject_hyperparams(case):
 def test_unknown_extra_args_are_ignored(case):
     weigher = case.make()
     weights, _ = apply(weigher, SEQUENCE[0], weigher.init(SEQUENCE[0]), something_else=1)
-    assert finite(weights)
+    chex.assert_tree_all_finite(weights)
 
 
 @rule
@@ -274,9 +271,11 @@ def test_it_keeps_the_dtype(case, dtype):
     weigher, found = case.make(), residuals(dtype=dtype)
     state = weigher.init(found)
     weights, after = apply(weigher, found, state)
-    assert {w.dtype for w in weights.values()} == {dtype}
-    kind = lambda tree: jax.tree.map(lambda a: (a.shape, a.dtype, a.weak_type), tree)
-    assert kind(after) == kind(state)
+    chex.assert_trees_all_equal_shapes_and_dtypes(weights, found)
+    chex.assert_type([*weights.values()], dtype)
+    chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
+    weak = lambda tree: [leaf.weak_type for leaf in jax.tree.leaves(tree)]
+    assert weak(after) == weak(state)
 
 
 @rule
@@ -286,7 +285,7 @@ def test_resume_equals_the_uninterrupted_run_bit_for_bit(case, tmp_path):
     whole, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5)
     pj.fit(train, start, poisson.batch(), steps=10, chunk=5, checkpoint=tmp_path)
     resumed, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5, checkpoint=tmp_path)
-    jax.tree.map(np.testing.assert_array_equal, whole, resumed)
+    chex.assert_trees_all_equal(whole, resumed)
 
 
 @rule

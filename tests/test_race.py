@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import chex
 import matplotlib.image
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def test_a_race_is_the_single_runs_side_by_side(x64):
 def test_points_that_weights_belong_to_are_drawn_once_a_seed():
     recipe = dataclasses.replace(RECIPE, point_weights=pj.self_adaptive(1e-2))
     laps = race(harmonic, {"both": recipe}, seeds=range(2), steps=20, progress=False)
-    assert np.isfinite(laps["both"].errors).all()
+    chex.assert_tree_all_finite(laps["both"].errors)
 
 
 @pytest.mark.usefixtures("quick_compilation")

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,8 +54,7 @@ def test_the_wave_satisfies_its_equations(x64):
     batch = wave.draw(jax.random.key(0), {"pde": 50, "ic": 20, "bc": 20}, jnp.float64)
     for name, residual in wave.terms.items():
         found = jax.vmap(lambda x, residual=residual: residual(u, x))(batch[name])
-        for leaf in jax.tree.leaves(found):
-            np.testing.assert_allclose(leaf, 0, atol=1e-9)
+        chex.assert_trees_all_close(found, jax.tree.map(jnp.zeros_like, found), atol=1e-9)
 
 
 def test_the_points_of_burgers_are_where_they_belong():

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import chex
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -71,7 +72,8 @@ def test_the_record_has_figures_ratios_and_claims(tmp_path):
 def test_a_quick_run_has_one_seed_and_a_share_of_the_steps(tmp_path):
     report = reproduce.run(study(), tmp_path, quick=True, progress=False)
     assert report.claims == {"quick": True}
-    assert report.results["a"].final().shape == (1,) and report.results["a"].steps[-1] == 10
+    chex.assert_shape(report.results["a"].final(), (1,))
+    assert report.results["a"].steps[-1] == 10
 
 
 def test_an_error_that_is_not_finite_counts_as_infinite():

@@ -1,5 +1,6 @@
 """Samplers that remember, adapt and walk: what they draw, in distribution, against what their papers say."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,7 +75,8 @@ def test_rad_rests_in_between_and_survives_residuals_of_zero_and_nan():
         x = [np.asarray(d.points["pde"]) for d in draws]
         np.testing.assert_array_equal(x[0], x[1])
         np.testing.assert_array_equal(x[2], x[3])
-        assert not np.array_equal(x[1], x[2]) and all(np.isfinite(some).all() for some in x)
+        assert not np.array_equal(x[1], x[2])
+        chex.assert_tree_all_finite(x)
         assert len(np.unique(x[2])) == 5
 
 
@@ -122,7 +124,7 @@ def test_refined_points_train_and_places_not_in_use_have_no_pull():
     same = fixed.init(poisson.model(), {"pde": points, "bc": jnp.array([[0.0], [1.0]])})
     state, _ = train.update(state)
     same, _ = fixed.update(same, {"pde": points, "bc": jnp.array([[0.0], [1.0]])})
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-7), state.params, same.params)
+    chex.assert_trees_all_close(state.params, same.params, rtol=1e-5, atol=1e-7)
 
 
 def test_two_samplers_of_one_term_are_refused():
@@ -142,6 +144,6 @@ def test_sets_fill_a_box_better_than_chance(kind):
     else:
         x = sampling.quasi(kind, *box, 256)
     x = np.asarray(x)
-    assert x.shape == (256, 2)
+    chex.assert_shape(x, (256, 2))
     assert np.all(x >= np.array(box[0])) and np.all(x <= np.array(box[1]))
     assert abs(np.mean(x[:, 0] * x[:, 1]) - 1) < (0.1 if kind == "latin_hypercube" else 0.03)

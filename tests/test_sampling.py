@@ -10,7 +10,7 @@ import pinnjax as pj
 def test_points_fill_the_box_uniformly(dtype):
     lower, upper = np.array([-1.0, 2.0, 0.0]), np.array([1.0, 5.0, 0.5])
     x = np.asarray(pj.sampling.box(jax.random.key(0), lower, upper, 40_000))
-    assert x.dtype == dtype
+    chex.assert_type(x, dtype)
     assert (x >= lower).all()
     assert (x <= upper).all()
     np.testing.assert_allclose(x.mean(0), (lower + upper) / 2, atol=0.02 * (upper - lower).max())

@@ -24,8 +24,7 @@ def run(balancer, *sequence, grads=GRADS):
     state, found = balancer.init(grads), []
     for values in sequence:
         balanced, state = balancer.update(grads, state, losses=losses(*values))
-        for name in grads:
-            np.testing.assert_allclose(balanced[name], state.weights[name] * grads[name], rtol=1e-6)
+        chex.assert_trees_all_close(balanced, {t: state.weights[t] * g for t, g in grads.items()}, rtol=1e-6)
         found.append([float(state.weights["pde"]), float(state.weights["bc"])])
     return np.array(found)
 

@@ -53,7 +53,7 @@ def test_only_the_same_operation_on_the_same_operands_is_merged():
         return jnp.sum(x), jnp.sum(x, axis=0), jnp.sum(y), x * 2.0, x * 3.0, jnp.float32(x * 2.0).astype(int), x * 2
 
     arguments = (jnp.arange(4.0).reshape(2, 2), jnp.ones((2, 2)))
-    jax.tree.map(np.testing.assert_array_equal, sharing.shared(several)(*arguments), several(*arguments))
+    chex.assert_trees_all_equal(sharing.shared(several)(*arguments), several(*arguments))
 
 
 def test_side_effects_stay(capsys):
@@ -85,9 +85,8 @@ def test_functions_inside_functions_are_merged_whole():
 def same_bits(found, expected):
     """Equal to the last bit: 0.0 is not -0.0; a NaN is a NaN."""
     chex.assert_trees_all_equal_shapes_and_dtypes(found, expected)
-    for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_array_equal(x, y)
-        np.testing.assert_array_equal(np.signbit(x), np.signbit(y))
+    chex.assert_trees_all_equal(found, expected)
+    chex.assert_trees_all_equal(jax.tree.map(np.signbit, found), jax.tree.map(np.signbit, expected))
 
 
 def test_literals_that_print_alike_are_different():

@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,9 +52,7 @@ def test_residuals_equal_a_loop_over_the_points(chunk):
     definition, params, constants = bridge.split(model)
     found = jax.jit(pj.residuals(ALL, definition, constants, chunk=chunk))(params, BATCH)
     expected = jax.jit(lambda: by_hand(model))()
-    assert set(found) == set(expected)
-    for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+    chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("chunk", [None, 4])
@@ -68,7 +67,7 @@ def test_losses_and_gradients_equal_those_of_the_loop(chunk):
     for name in losses:
         value, grad = jax.jit(jax.value_and_grad(loss), static_argnums=1)(params, name)
         np.testing.assert_allclose(losses[name], value, rtol=1e-5, err_msg=name)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), grads[name], grad)
+        chex.assert_trees_all_close(grads[name], grad, rtol=1e-4, atol=1e-5)
 
 
 def test_a_pair_of_apply_and_params_is_a_model_too():
@@ -77,7 +76,7 @@ def test_a_pair_of_apply_and_params_is_a_model_too():
     u = lambda x: poisson.apply(params, x)
     expected = np.mean([float(poisson.pde(u, x)) ** 2 for x in poisson.batch()["pde"]])
     np.testing.assert_allclose(losses["pde"], expected, rtol=1e-5)
-    assert jax.tree.structure(grads["bc"]) == jax.tree.structure(params)
+    chex.assert_trees_all_equal_shapes_and_dtypes(grads["bc"], params)
 
 
 class Decay(nnx.Module):
