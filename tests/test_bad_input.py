@@ -310,7 +310,7 @@ COMMANDS = {
     "solve helmholtz --model mpl": "model is 'mpl'; expected one of mlp, modified_mlp",
     "solve helmholtz --term-weights annealing": "term-weights is 'annealing'; expected one of none, fixed,",
     "solve helmholtz --term-weights lr_annealing:variant=foo": "variant is 'foo'; expected one of ['released'",
-    "solve helmholtz --term-weights lr_annealing:speed=1": "'lr_annealing' does not take the options ['speed']",
+    "solve helmholtz --term-weights lr_annealing:speed=1": "'lr_annealing' does not take these options, speed=1",
     "solve helmholtz --term-weights fixed:bc": "'fixed' has the option 'bc'; expected option=value",
     "solve helmholtz --point-weights sa": "point-weights is 'sa'; expected one of none, self_adaptive",
     "solve helmholtz --dtype float16": "dtype is 'float16'; expected float32 or float64",
