@@ -36,3 +36,10 @@ def quick_compilation():
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Drop a module's compiled programs when it is done: thousands of them exhaust the maps that a process may have."""
+    yield
+    jax.clear_caches()

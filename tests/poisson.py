@@ -42,3 +42,14 @@ def plain_params(seed=0, width=8, dtype=jnp.float32):
         "bias": jax.random.normal(keys[1], (width,), dtype),
         "out": jax.random.normal(keys[2], (width,), dtype) / width,
     }
+
+
+# A curve through points, by a network without hidden layers: for tests of the machinery, whose programs compile soon.
+SMALL = {"pde": lambda u, x: u(x) - x[0] ** 2, "bc": lambda u, x: u(x)}
+
+
+def small(dtype=jnp.float32):
+    return lambda params, x: params["out"] @ jnp.sin(params["kernel"] @ x), {
+        "kernel": jnp.array([[1.0], [2.0], [3.0]], dtype),
+        "out": jnp.array([0.3, -0.2, 0.1], dtype),
+    }

@@ -8,6 +8,8 @@ import optax
 import pytest
 
 import pinnjax as pj
+from pinnjax import frozen, spaces
+from pinnjax.term_weights import scaling
 
 from . import poisson
 from .test_term_weights_contract import RULES
@@ -18,6 +20,7 @@ TERMS = {
     "ic": lambda u, x: u(x) * x[0] - 0.3,
 }
 BATCH = poisson.batch(6) | {"ic": jnp.array([[0.5]])}
+PARAMS = {t: {"w": jnp.ones((2, 3))} for t in TERMS}
 
 
 def witness():
@@ -51,18 +54,41 @@ CHAINS = {
     "a clip of each term's norm": lambda: pj.per_term(optax.clip_by_global_norm(0.1)),
     "two rules": lambda: optax.chain(pj.lr_annealing("pde", every=1), pj.bounded(pj.ntk(), 0.5, 2.0)),
     "a scale": lambda: optax.scale(3.0),
-    "surgery behind a rule": lambda: optax.chain(pj.fixed({"bc": 100.0}), pj.pcgrad()),
+    "surgery behind a rule": lambda: optax.chain(pj.fixed({"bc": 100.0}), pj.cagrad()),
+    "a rule that counts gradients at points": lambda: pj.ntk(every=1),
     "a rule of the user's": lambda: optax.stateless(
         lambda grads, _: {t: optax.tree.scale(1 / optax.tree.norm(g), g) for t, g in grads.items()}
     ),
 }
-RULE_NAMES = [name for name, case in RULES.items() if case.scalar]
 
 
-@pytest.mark.parametrize("name", [*RULE_NAMES, *CHAINS])
+@pytest.mark.parametrize("name", [name for name, case in RULES.items() if case.scalar])
+def test_what_every_scalar_rule_makes_of_the_gradients_is_a_weight_times_each(name, quick_compilation):
+    """So the loss with those weights has their sum as its gradient; the weights are those in the rule's state."""
+    rule = RULES[name].make("pde")
+
+    @jax.jit
+    def applied(scale):
+        state, found = rule.init(PARAMS), []
+        for seed in range(2):
+            keys = jax.random.split(jax.random.key(seed), len(PARAMS))
+            grads = {t: {"w": s * jax.random.normal(k, (2, 3))} for (t, s), k in zip(scale.items(), keys, strict=True)}
+            losses = {t: 1.0 + seed + s for t, s in scale.items()}
+            norms = lambda: {t: jnp.ones(2) for t in PARAMS}
+            balanced, state = rule.update(grads, state, PARAMS, losses=losses, point_grad_norms=norms)
+            found.append((*frozen.applied(grads, balanced, scaling.current(state, losses)), balanced, grads))
+        return found
+
+    assert spaces.scales(rule)
+    for weights, exact, balanced, grads in applied({"pde": 1e3, "bc": 1.0, "ic": 1e-3}):
+        assert exact
+        for t in PARAMS:
+            chex.assert_trees_all_close(balanced[t]["w"], weights[t] * grads[t]["w"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", CHAINS)
 def test_the_gradient_that_an_optimiser_gets_is_that_of_value_fn(name, quick_compilation):
-    rule = CHAINS[name]() if name in CHAINS else RULES[name].make("pde")
-    seen, metrics = offered(rule)
+    seen, metrics = offered(CHAINS[name]())
     assert metrics["skipped"] == 0
     size = optax.tree.norm(seen["grad"])
     off = optax.tree.norm(optax.tree.sub(seen["grad"], seen["slope"]))

@@ -280,8 +280,8 @@ def test_it_keeps_the_dtype(case, dtype):
 
 @rule
 def test_resume_equals_the_uninterrupted_run_bit_for_bit(case, tmp_path):
-    train = pj.train_step(poisson.TERMS, optax.adam(1e-2), point_weights=case.make())
-    start = train.init(poisson.model(), poisson.batch())
+    train = pj.train_step(poisson.SMALL, optax.adam(1e-2), point_weights=case.make())
+    start = train.init(poisson.small(), poisson.batch())
     whole, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5)
     pj.fit(train, start, poisson.batch(), steps=10, chunk=5, checkpoint=tmp_path)
     resumed, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5, checkpoint=tmp_path)

@@ -13,6 +13,8 @@ import pytest
 
 import pinnjax as pj
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 FROZEN = dict(np.load(pathlib.Path(__file__).parent / "frozen" / "surgery.npz"))
 SETS = sorted({name.rsplit("/", 1)[0] for name in FROZEN if "/" in name}, key=lambda s: int(s.split("/")[0]))
 EQUAL_SCALES = [name for name in SETS if not name.endswith("scaled")]
