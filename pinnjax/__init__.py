@@ -23,7 +23,8 @@ from pinnjax.point_weights import (
     travelling,
     vrba,
 )
-from pinnjax.step import TrainState, TrainStep, train_step
+from pinnjax.state import TrainState, TrainStep
+from pinnjax.step import train_step
 from pinnjax.term_weights import (
     aligned_mtl,
     augmented_lagrangian,

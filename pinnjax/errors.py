@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnjax.step import TrainState, TrainStep
+from pinnjax.state import TrainState, TrainStep
 
 
 def numbers(found: Any) -> dict[str, jax.Array]:

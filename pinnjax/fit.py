@@ -19,7 +19,7 @@ from pinnjax import checks, fingerprint, resume, seeds
 from pinnjax import errors as errors_
 from pinnjax import progress as progress_
 from pinnjax.history import History, joined
-from pinnjax.step import TrainState, TrainStep
+from pinnjax.state import TrainState, TrainStep
 
 PyTree = Any
 Metrics = dict[str, Any]

@@ -11,7 +11,7 @@ import numpy as np
 
 from pinnjax import checkpoint, fingerprint
 from pinnjax.history import History
-from pinnjax.step import TrainState
+from pinnjax.state import TrainState
 
 
 class Best(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from pinnjax.step import TrainState
+from pinnjax.state import TrainState
 
 PyTree = Any
 Axes = tuple[tuple[str, int | None], ...] | None

@@ -11,65 +11,23 @@ params, batch
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
-from pinnjax import bridge, checks, frozen, losses, monitoring, names, point_gradients, spaces
+from pinnjax import bridge, checks, frozen, guard, losses, monitoring, names, point_gradients, spaces
 from pinnjax import terms as terms_
 from pinnjax.point_weights.travelling import moved as moved_points
 from pinnjax.point_weights.travelling import remembered, travelling
 from pinnjax.sampling.sampler import Draw, Sampler
+from pinnjax.state import Metrics, TrainState, TrainStep
 from pinnjax.term_weights import scaling, tools
 
 PyTree = Any
-Metrics = dict[str, Array]
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class TrainState:
-    """All that the next step needs, in one pytree: scan it, vmap it over seeds, shard it, save it.
-
-    Attributes:
-        definition: static; with `params` and `constants` it is the model (see `pinnjax.bridge`).
-        params: trainable parameters.
-        constants: a module's other variables.
-        point_weights: state of the point-space chain.
-        term_weights: state of the term-space chain.
-        optimizer: state of the optimiser.
-        sampler: state of the sampler, with its random key.
-        step: `()`, updates tried so far.
-        skipped: `()`, updates that were not taken: a loss, a gradient or the update was not finite, or a line search
-            ended at a larger loss than it began with.
-        nonfinite: `{term: ()}`, how often a term's loss or gradient was not finite.
-    """
-
-    definition: Any = dataclasses.field(metadata={"static": True})
-    params: PyTree
-    constants: PyTree
-    point_weights: PyTree
-    term_weights: PyTree
-    optimizer: PyTree
-    sampler: PyTree
-    step: Int[Array, ""]
-    skipped: Int[Array, ""]
-    nonfinite: dict[str, Int[Array, ""]]
-
-
-class TrainStep(NamedTuple):
-    """The pair `(init, update)` that `train_step` returns."""
-
-    init: Callable[..., TrainState]
-    update: Callable[..., tuple[TrainState, Metrics]]
-
-    def model(self, state: TrainState) -> Callable[[Array], Array]:
-        """The trained field `u(x)` of a state; the `nnx.Module` itself where the model was one."""
-        return bridge.field(state.definition, state.params, state.constants)
 
 
 def train_step(
@@ -197,7 +155,7 @@ def train_step(
         before = state.point_weights if sampler is None else moved_points(weigher, state.point_weights, origin, terms)
 
         residuals, pull = terms_.pullback(terms, state.definition, state.constants, chunk=chunk)(params, points)
-        _check_sizes(before, residuals, terms, index)
+        guard.check_sizes(before, residuals, terms, index)
         counts = _counts(terms, residuals, drawn)
         frozen_residuals = jax.lax.stop_gradient(residuals)
         at_points = point_gradients.point_grad_norms(terms, state.definition, state.constants, chunk=chunk)
@@ -222,40 +180,39 @@ def train_step(
             lambdas, exact = frozen.applied(term_grads, balanced, lambdas)
         value = optax.tree.sum({name: lambdas[name] * term_losses[name] for name in residuals})
         at = lambda p: evaluate(p, points)
-        searched: list[bool] = []  # whether the optimiser called value_fn
+        asked: set[str] = set()  # what the optimiser called, known when it is traced
+
+        def note(what: str) -> None:
+            if not asked:
+                spaces.check_directions(balancer, term_params, for_terms, inner)
+            asked.add(what)
 
         def value_fn(p: PyTree, residual_fn: Any = None) -> Array:
             del residual_fn  # the line searches of optax hand on every extra arg
-            spaces.check_directions(balancer, term_params, for_terms, inner)
-            searched.append(True)
+            note("value_fn")
             return jnp.where(exact, frozen.value_fn(at, lambdas, weights)(p), jnp.nan)
 
         def residual_fn(p: PyTree) -> Array:
-            spaces.check_directions(balancer, term_params, for_terms, inner)
+            note("residual_fn")
             return jnp.where(exact, frozen.residual_fn(at, lambdas, weights)(p), jnp.nan)
 
         updates, optimizer_state = inner.update(
             grad, state.optimizer, params, value=value, grad=grad, value_fn=value_fn, residual_fn=residual_fn
         )
         new_params = optax.apply_updates(params, updates)
-        moved = (new_params, point_state, term_state, optimizer_state)
-        stayed = (params, before, state.term_weights, state.optimizer)
         grad_norms = scaling.norms(term_grads)
-        sick = {name: ~jnp.isfinite(term_losses[name] + grad_norms[name]) for name in residuals}
-        refused = {name: ~jnp.isfinite(scaling.norm(balanced[name])) for name in residuals}
-        any_sick = functools.reduce(jnp.logical_or, sick.values())
-        # A rule may spread one term's NaN over all, so what it made of the gradients counts only where they were sound.
-        broken = {name: jnp.where(any_sick, sick[name], refused[name]) for name in residuals}
-        taken = ~functools.reduce(jnp.logical_or, broken.values()) & _finite(updates)
-        if searched:
-            lower = value_fn(new_params) <= value
-            stayed = (
-                *stayed[:3],
-                jax.tree.map(lambda new, old: jnp.where(taken, new, old), inner.init(params), stayed[3]),
-            )
-            taken = taken & lower
-        new_params, point_state, term_state, optimizer_state = jax.tree.map(
-            lambda new, old: jnp.where(taken, new, old), moved, stayed
+        broken = guard.broken(term_losses, grad_norms, balanced)
+        accepted = ~functools.reduce(jnp.logical_or, broken.values()) & guard.finite(updates)
+        old_optimizer = state.optimizer
+        if "value_fn" in asked:
+            # A search that ends higher than it began is at rounding, or was led astray by what it remembers: forget it.
+            raised = accepted & ~(value_fn(new_params) <= value)
+            old_optimizer = guard.where(raised, inner.init(params), old_optimizer)
+            accepted = accepted & ~raised
+        new_params, point_state, term_state, optimizer_state = guard.where(
+            accepted,
+            (new_params, point_state, term_state, optimizer_state),
+            (params, before, state.term_weights, old_optimizer),
         )
 
         new_state = dataclasses.replace(
@@ -266,7 +223,7 @@ def train_step(
             optimizer=optimizer_state,
             sampler=sampler_state,
             step=optax.safe_increment(state.step),
-            skipped=state.skipped + ~taken,
+            skipped=state.skipped + ~accepted,
             nonfinite={name: state.nonfinite[name] + broken[name] for name in residuals},
         )
         metrics: Metrics = {"loss": value, "skipped": new_state.skipped}
@@ -277,8 +234,8 @@ def train_step(
             metrics[f"grad_norm/{name}"] = grad_norms[name]
             metrics[f"nonfinite/{name}"] = new_state.nonfinite[name]
         for event in tools.EVENTS:
-            for counts in scaling.found(term_state, event, residuals):
-                for name, count in counts.items():
+            for events in scaling.found(term_state, event, residuals):
+                for name, count in events.items():
                     metrics[f"{event}/{name}"] = metrics.get(f"{event}/{name}", 0) + count
         seen = monitoring.Seen(
             terms=terms,
@@ -335,20 +292,3 @@ def _counts(terms: Mapping[str, Any], residuals: Mapping[str, Array], drawn: Dra
         own = names.of_residual(name, drawn.weights, terms)
         counts[name] = ones if own is None else own.astype(ones.dtype)
     return counts
-
-
-def _check_sizes(
-    state: PyTree, residuals: Mapping[str, Array], terms: Mapping[str, Any], index: Mapping[str, Array]
-) -> None:
-    """Points that weights were made for are still as many."""
-    for name, n in remembered(state, residuals).items():
-        term, rows = names.term_of(name, terms), residuals[name].shape[0]
-        if term not in index and rows != n:
-            raise ValueError(
-                f"term {term!r} has {rows} points, but the point weights were made for {n}; expected batches of one "
-                "size, since a weight belongs to its point (see pinnjax.sampling.minibatches)"
-            )
-
-
-def _finite(tree: PyTree) -> Array:
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))

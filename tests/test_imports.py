@@ -12,7 +12,7 @@ LAYERS = [
     ["derivatives", "chunks", "checks", "names", "spaces", "bridge", "metrics", "sharing"],
     ["terms", "losses", "frozen", "point_gradients", "monitoring"],
     ["point_weights", "term_weights", "nn", "sampling"],
-    ["balanced", "step"],
+    ["balanced", "state", "guard", "step"],
     ["checkpoint", "fingerprint", "history", "progress"],
     ["errors", "resume", "seeds", "fit"],
     ["diagnostics"],

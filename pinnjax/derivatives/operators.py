@@ -7,7 +7,6 @@ each axis is cheaper than reverse mode. What several derivatives of one field sh
 """
 
 import functools
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from pinnjax import checks
+from pinnjax.derivatives import arguments
 
 Field = Callable[[Float[Array, " d"]], Float[Array, "*m"]]
 Factory = TypeVar("Factory", bound=Callable[..., Field])
@@ -97,7 +97,7 @@ def diff(u: Field, *axes: int) -> Field:
         >>> print(diff(u, 0, 0)(jnp.array([2.0, 5.0])))  # 6·2·5
         60.0
     """
-    for axis in _integers("diff", axes):
+    for axis in arguments.integers("diff", axes):
         u = _partial(u, axis)
     return u
 
@@ -161,9 +161,9 @@ def laplacian(u: Field, axes: Sequence[int] | None = None) -> Field:
         def second(v: Array) -> Array:
             return _slope("laplacian", lambda y: _slope("laplacian", u, y, v), x, v)
 
-        return _along_axes(second, x, _coordinates("laplacian", chosen, x)).sum(-1)
+        return _along_axes(second, x, arguments.coordinates("laplacian", chosen, x)).sum(-1)
 
-    chosen = None if axes is None else _integers("laplacian", axes)
+    chosen = None if axes is None else arguments.integers("laplacian", axes)
     return laplace
 
 
@@ -189,12 +189,12 @@ def divergence(u: Field, axes: Sequence[int] | None = None) -> Field:
 
     def div(x: Float[Array, " d"]) -> Float[Array, ""]:
         x = checks.point("divergence", x)
-        along = _coordinates("divergence", chosen, x)
+        along = arguments.coordinates("divergence", chosen, x)
         jacobian = _along_axes(lambda v: _slope("divergence", u, x, v), x, along)
-        _check_components("divergence", jacobian.shape[:-1], (len(along),))
+        arguments.check_components("divergence", jacobian.shape[:-1], (len(along),))
         return jnp.trace(jacobian)
 
-    chosen = None if axes is None else _integers("divergence", axes)
+    chosen = None if axes is None else arguments.integers("divergence", axes)
     return div
 
 
@@ -220,16 +220,16 @@ def curl(u: Field, axes: Sequence[int] | None = None) -> Field:
 
     def rotation(x: Float[Array, " d"]) -> Float[Array, "*m"]:
         x = checks.point("curl", x)
-        along = _coordinates("curl", chosen, x)
+        along = arguments.coordinates("curl", chosen, x)
         if len(along) not in (2, 3):
             raise ValueError(f"curl: {len(along)} axes; expected 2 or 3, chosen with `axes`")
         j = _along_axes(lambda v: _slope("curl", u, x, v), x, along)
-        _check_components("curl", j.shape[:-1], (len(along),))
+        arguments.check_components("curl", j.shape[:-1], (len(along),))
         if len(along) == 2:
             return j[1, 0] - j[0, 1]
         return jnp.stack([j[2, 1] - j[1, 2], j[0, 2] - j[2, 0], j[1, 0] - j[0, 1]])
 
-    chosen = None if axes is None else _integers("curl", axes)
+    chosen = None if axes is None else arguments.integers("curl", axes)
     return rotation
 
 
@@ -252,14 +252,14 @@ def component(u: Field, index: int) -> Field:
             raise ValueError(f"component: the field has shape {value.shape}; expected (m,) with a component {index}")
         return value[index]
 
-    (index,) = _integers("component", (index,))
+    (index,) = arguments.integers("component", (index,))
     return scalar
 
 
 def _partial(u: Field, axis: int) -> Field:
     def derivative(x: Float[Array, " d"]) -> Float[Array, "*m"]:
         x = checks.point("diff", x)
-        (along,) = _coordinates("diff", (axis,), x)
+        (along,) = arguments.coordinates("diff", (axis,), x)
         return _slope("diff", u, x, _basis(x, along))
 
     return derivative
@@ -284,31 +284,3 @@ def _slope(name: str, u: Field, x: Array, v: Array) -> Array:
     if not isinstance(slope, jax.Array) or not jnp.issubdtype(slope.dtype, jnp.inexact):
         raise TypeError(f"{name}: the field is {checks.described(value)} at a point; expected floating () or (m,)")
     return slope
-
-
-def _integers(name: str, axes: Sequence[int]) -> tuple[int, ...]:
-    """Axes as integers; True would be taken for a mask of all coordinates."""
-    try:
-        found = tuple(operator.index(axis) for axis in axes)
-    except TypeError:
-        found = None
-    if found is None or any(isinstance(axis, bool | np.bool_) for axis in axes):
-        raise TypeError(f"{name}: coordinates or components {axes!r}; expected integers, such as (0, 1)")
-    return found
-
-
-def _coordinates(name: str, axes: tuple[int, ...] | None, x: Array) -> tuple[int, ...]:
-    """Distinct coordinates of the point, at least one; all when None."""
-    if axes is None:
-        return tuple(range(x.size))
-    for axis in axes:
-        if not -x.size <= axis < x.size:
-            raise ValueError(f"{name}: axis {axis} is not a coordinate of a point with {x.size} coordinates")
-    if not axes or len({axis % x.size for axis in axes}) < len(axes):
-        raise ValueError(f"{name}: axes are {axes}; expected different coordinates, at least one")
-    return axes
-
-
-def _check_components(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    if shape != expected:
-        raise ValueError(f"{name}: the field has shape {shape} at a point; expected {expected}, a component per axis")

@@ -15,7 +15,8 @@ from jaxtyping import Array, Float
 from pinnjax import bridge, checks, diagnostics, losses, monitors, names, nn, point_gradients
 from pinnjax import terms as terms_
 from pinnjax.fit import fit
-from pinnjax.step import TrainState, train_step
+from pinnjax.state import TrainState
+from pinnjax.step import train_step
 from pinnjax.term_weights import scaling
 
 PyTree = Any

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pinnjax import losses
 from pinnjax.diagnostics import by_layer
 from pinnjax.problems.problem import Problem
-from pinnjax.step import TrainState
+from pinnjax.state import TrainState
 
 
 def layer_gradients(

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 from pinnjax import losses, point_gradients, terms
 from pinnjax.problems.problem import Problem, Recipe
 from pinnjax.problems.solve import EVALUATIONS, prepare
-from pinnjax.step import TrainState, TrainStep
+from pinnjax.state import TrainState, TrainStep
 
 PyTree = Any
 

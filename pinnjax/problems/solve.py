@@ -14,7 +14,8 @@ from jaxtyping import Array
 from pinnjax import nn, sampling
 from pinnjax.fit import fit
 from pinnjax.problems.problem import Problem, Recipe
-from pinnjax.step import TrainState, TrainStep, train_step
+from pinnjax.state import TrainState, TrainStep
+from pinnjax.step import train_step
 
 PyTree = Any
 EVALUATIONS = 40  # errors along a run
