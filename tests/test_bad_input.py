@@ -338,10 +338,10 @@ def test_keys_new_and_old_pass_and_under_vmap(make):
     chex.assert_shape(jax.vmap(draw)(keys), (4,))
 
 
-@settings(deadline=None, max_examples=30)
-@given(power=st.floats(-36, 36), error=st.floats(1e-3, 1e3))
+@settings(deadline=None, max_examples=30, derandomize=True)
+@given(power=st.floats(-33, 36), error=st.floats(1e-3, 1e3))
 def test_the_relative_error_does_not_depend_on_units(power, error):
-    """Squares of 1e±36 are outside float32, so that an error could be read as zero or as NaN."""
+    """Squares of 1e-33 and 1e36 are outside float32: an error could be read as zero or as NaN. Differences are not."""
     unit, grid = 10.0**power, np.array([[0.5], [-1.0], [0.25]], np.float32)
     if power + np.log10(1 + error) > 37:
         return

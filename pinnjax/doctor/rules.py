@@ -8,14 +8,13 @@ A change is code: arguments of `pinnjax.train_step`, or of the network. Where no
 """
 
 import itertools
-import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from pinnjax import diagnostics
+from pinnjax.doctor import wording
 from pinnjax.doctor.diagnosis import Check
 from pinnjax.doctor.probe import Evidence
 
@@ -90,7 +89,9 @@ def saturated_network(seen: Evidence) -> list[Check]:
             layer, share = int(np.argmax(shares)) + 1, float(np.max(shares))
             words = f"{share:.0%} of the units of the layer of activations {layer} are {what} before training"
             about = f"units {what}, layer {layer}"
-            worst.append(Check("saturated network", about, share, threshold, source, True, words, _standardized(seen)))
+            worst.append(
+                Check("saturated network", about, share, threshold, source, True, words, wording.standardized(seen))
+            )
     found = [check for check in worst if check.found]
     return [*found[:1], *(check for check in worst if not check.found)]
 
@@ -134,9 +135,9 @@ def loss_balance_crisis(seen: Evidence) -> list[Check]:
         ratio = ratios[large, small]
         words = (
             f"the {what} of `{small}` are {ratio:.3g}x smaller than those of `{large}`, and of its loss "
-            f"{_share(seen.left(small))} is left"
+            f"{wording.share(seen.left(small))} is left"
         )
-        where, change = about.format(large, small), rule.format(_quoted(large))
+        where, change = about.format(large, small), rule.format(wording.quoted(large))
         found.append(Check("loss-balance crisis", where, ratio, 100.0, source, bool(starved), words, change))
     return found
 
@@ -151,7 +152,7 @@ def too_few_points(seen: Evidence) -> list[Check]:
         words = (
             f"the loss of `{term}` is {ratio:.3g}x larger at fresh points than at its own: they were learnt by heart"
         )
-        change = _resampled(seen, term)
+        change = wording.resampled(seen, term)
         about = f"loss of `{term}` at fresh points / at its own"
         found.append(Check("too few points", about, float(ratio), 10.0, OURS, harm, words, change))
     return found
@@ -177,9 +178,9 @@ def causality_violation(seen: Evidence) -> list[Check]:
     )
     # The residual that is left switches late times off.
     epsilon = 20 / (32 * max(float(np.nanmean(now)), 1e-30))
-    first_time, last_time = (_text(corner[seen.time]) for corner in seen.box[seen.in_time])
+    first_time, last_time = (wording.text(corner[seen.time]) for corner in seen.box[seen.in_time])
     change = (
-        f"point_weights=pj.causal([{_quoted(seen.in_time)}], interval=({first_time}, {last_time}), "
+        f"point_weights=pj.causal([{wording.quoted(seen.in_time)}], interval=({first_time}, {last_time}), "
         f"epsilon={epsilon:.1g}, time=lambda points: points[:, {seen.time}])"
     )
     source = "Wang, Sankaran, Perdikaris 2024; threshold pinnjax"
@@ -196,9 +197,9 @@ def spectral_bias(seen: Evidence) -> list[Check]:
         harm = seen.left(term) > UNLEARNT and seen.end.homogeneity[term] > EVEN
         words = (
             f"the residual of `{term}` oscillates {most:.2g} times across the domain, and of its loss "
-            f"{_share(seen.left(term))} is left: the network does not learn this frequency"
+            f"{wording.share(seen.left(term))} is left: the network does not learn this frequency"
         )
-        lower, upper = _domain(seen, len(waves))
+        lower, upper = wording.domain(seen, len(waves))
         sides = np.where(upper > lower, upper - lower, 1.0)  # of no length where all points share a coordinate
         scale = ", ".join(f"{max(k, 0.5) / side:.2g}" for k, side in zip(waves, sides, strict=True))
         scale = scale if len(waves) == 1 else f"({scale})"
@@ -219,11 +220,11 @@ def drowned_points(seen: Evidence) -> list[Check]:
         if not seen.steps or term not in seen.end.waves:
             continue
         words = (
-            f"{share:.0%} of the points of `{term}` carry its loss, of which {_share(seen.left(term))} is left: they "
-            "are drowned in the mean over the others"
+            f"{share:.0%} of the points of `{term}` carry its loss, of which {wording.share(seen.left(term))} is left: "
+            "they are drowned in the mean over the others"
         )
         # Weights that remember points need points that stay.
-        chosen = f"terms=[{_quoted(seen.owner(term))}]" if seen.short_lived else ""
+        chosen = f"terms=[{wording.quoted(seen.owner(term))}]" if seen.short_lived else ""
         change = f"point_weights=pj.residual_attention({chosen})"
         if seen.owner(term) in seen.short_lived:
             change = f"# points that stay, in the batch, and then {change}"
@@ -248,7 +249,7 @@ def conflicting_terms(seen: Evidence) -> list[Check]:
         harm = stalls and max(seen.left(s), seen.left(t)) > UNFINISHED
         words = (
             f"the gradients of `{s}` and `{t}` point against each other (cosine {cosine:.2f}), and training stalls "
-            f"with {_share(seen.left(s))} and {_share(seen.left(t))} of their losses left"
+            f"with {wording.share(seen.left(s))} and {wording.share(seen.left(t))} of their losses left"
         )
         change = "term_weights=pj.config()  # and look at their signs: can the two be satisfied together?"
         source = "Yu et al. 2020; Liu, Chu, Thuerey 2025; threshold pinnjax"
@@ -264,8 +265,8 @@ def no_progress(seen: Evidence) -> list[Check]:
     for term in seen.names if seen.steps else ():
         left = seen.left(term)
         words = (
-            f"of the loss of `{term}` {_share(left)} is left after {seen.steps} steps, it falls no more, and no rule "
-            "above says why"
+            f"of the loss of `{term}` {wording.share(left)} is left after {seen.steps} steps, it falls no more, and no "
+            "rule above says why"
         )
         change = "# more steps, or another learning rate"
         about = f"loss of `{term}` left"
@@ -284,50 +285,6 @@ RULES: Sequence[Callable[[Evidence], list[Check]]] = (
     drowned_points,
     conflicting_terms,
 )
-
-
-def _share(left: float) -> str:
-    """What is left of a loss, in words."""
-    return f"{left:.2g} times the initial one" if left > 1.05 else f"{left:.2g}" if left < 0.01 else f"{left:.0%}"
-
-
-def _domain(seen: Evidence, dimension: int) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the box of all points of so many coordinates."""
-    lower, upper = zip(*(corners for corners in seen.box.values() if len(corners[0]) == dimension), strict=True)
-    return np.min(lower, axis=0), np.max(upper, axis=0)
-
-
-def _standardized(seen: Evidence) -> str:
-    """Inputs of unit size where the coordinates are large, smaller kernels where they are not."""
-    lower, upper = _domain(seen, len(next(iter(seen.box.values()))[0]))
-    if max(np.max(np.abs(lower)), np.max(np.abs(upper))) <= 3:
-        return "# smaller initial kernels: their products are beyond the activation's range"
-    flat = lower == upper  # all points share this coordinate; the map needs a side
-    return f"inputs=pj.nn.Standardize.box({_corner(lower - flat)}, {_corner(upper + flat)})"
-
-
-def _resampled(seen: Evidence, term: str) -> str:
-    """Fresh points in every step, in the box of the term's own."""
-    if seen.owner(term) not in seen.box or seen.sampled:
-        return f"# more points of `{term}`, or a sampler that draws fresh ones: sampler=pj.sampling.resample(draw)"
-    owner = seen.owner(term)
-    lower, upper = map(_corner, seen.box[owner])
-    draw = f"lambda key: {{{_quoted(owner)}: pj.sampling.box(key, {lower}, {upper}, {seen.count[owner]})}}"
-    return f"sampler=pj.sampling.resample({draw})  # of a box; or more points"
-
-
-def _quoted(term: str) -> str:
-    """A term's name as code."""
-    return json.dumps(term, ensure_ascii=False)
-
-
-def _text(value: Any) -> str:
-    """All digits of a number as code; rounding would cut points off."""
-    return np.format_float_positional(value, trim="-")
-
-
-def _corner(values: np.ndarray) -> str:
-    return "(" + ", ".join(map(_text, values)) + ("," if len(values) == 1 else "") + ")"
 
 
 def _thirds(values: np.ndarray) -> tuple[float, float]:
