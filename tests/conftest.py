@@ -1,7 +1,12 @@
 """Settings that every test runs under."""
 
+import hypothesis
 import jax
 import pytest
+
+# The same examples in every run: what passes here passes at the gate. One that fails is printed, and belongs in a test.
+hypothesis.settings.register_profile("gate", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("gate")
 
 # This script makes frozen numbers with packages that the tests do not need.
 collect_ignore = ["frozen/make_surgery.py"]
