@@ -212,9 +212,9 @@ def test_zero_residuals_keep_the_weights(case):
 @pytest.mark.parametrize("broken", [jnp.nan, jnp.inf])
 def test_a_broken_term_is_counted_and_leaves_a_finite_state(case, broken):
     poison = lambda u, x: jnp.where(x[0] > 1, broken, u(x))
-    train = pj.train_step({"pde": poisson.pde, "bc": poison}, optax.adam(1e-2), point_weights=case.make())
+    train = pj.train_step(poisson.SMALL | {"bc": poison}, optax.adam(1e-2), point_weights=case.make())
     batch = poisson.batch()
-    state = train.init(poisson.model(), batch)
+    state = train.init(poisson.small(), batch)
     state, _ = train.update(state, batch)
     state, metrics = train.update(state, batch | {"bc": jnp.array([[0.0], [2.0]])})
     assert (metrics["nonfinite/bc"], metrics["skipped"]) == (1, 1)

@@ -218,13 +218,13 @@ def poisoned(u, x):
 )
 def test_a_step_that_is_not_finite_is_counted_and_leaves_no_trace(optimizer, before):
     train = pj.train_step(
-        {"pde": poisson.pde, "bc": poisoned},
+        poisson.SMALL | {"bc": poisoned},
         optimizer,
         point_weights=pj.self_adaptive(optax.adam(1e-2)),
         term_weights=optax.chain(before, pj.lr_annealing("pde", every=1)),
     )
     bad = BATCH | {"bc": jnp.array([[0.0], [2.0]])}
-    state = train.init(poisson.model(), BATCH)
+    state = train.init(poisson.small(), BATCH)
     state, _ = train.update(state, BATCH)
     after, metrics = train.update(state, bad)
     assert metrics["skipped"] == 1

@@ -61,17 +61,17 @@ def test_the_sets_are_of_every_kind_and_size():
     ("rule", "peer", "sets"),
     [
         (pj.config, "torchjd config", SETS),
-        (pj.config, "conflictfree config", SETS),
+        pytest.param(pj.config, "conflictfree config", SETS, marks=pytest.mark.slow),
         # torchjd regularises K itself, which drowns the small gradients of a badly scaled set; quadprog gets cosines.
-        (pj.upgrad, "torchjd upgrad", EQUAL_SCALES),
+        pytest.param(pj.upgrad, "torchjd upgrad", EQUAL_SCALES, marks=pytest.mark.slow),
         (pj.upgrad, "quadprog upgrad", SETS),
         (pj.mgda, "quadprog mgda", SETS),
         # For dependent gradients the eigenvalue that is cut as zero is each package's choice, and decides the scale.
         (pj.aligned_mtl, "torchjd aligned_mtl", SETS),
         # For dependent gradients IMTL-G is not unique: torchjd takes the pseudo-inverse of K, we that of the cosines.
         (pj.imtl_g, "torchjd imtl_g", FULL_RANK),
-        (pj.imtl_g, "conflictfree imtl_g", FULL_RANK),
-        (pj.cagrad, "torchjd cagrad", EQUAL_SCALES),
+        pytest.param(pj.imtl_g, "conflictfree imtl_g", FULL_RANK, marks=pytest.mark.slow),
+        pytest.param(pj.cagrad, "torchjd cagrad", EQUAL_SCALES, marks=pytest.mark.slow),
         (pj.cagrad, "cvxpy cagrad", SETS),
         # torchjd's sequence of convex programs ends early on two sets, and its Gram matrix drowns small gradients.
         (pj.nash_mtl, "torchjd nash_mtl", [s for s in EQUAL_SCALES if s not in ("1/conflicting", "19/dependent")]),
