@@ -58,7 +58,7 @@ def solve(terms, inputs, features, steps):
     train = pj.train_step(
         terms,
         optax.contrib.muon(optax.cosine_decay_schedule(1e-2, steps)),
-        term_weights=pj.fixed({"ic": 10.0}),
+        term_weights=pj.term_weights.fixed({"ic": 10.0}),
         sampler=pj.sampling.resample(draw),
     )
     some = {name: batch[name] for name in terms if name != "pde"}

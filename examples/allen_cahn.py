@@ -3,7 +3,7 @@
     u_t = 1e-4 u_xx + 5u - 5u³  on [0, 1] x [-1, 1],  u(0, x) = x² cos(πx),  periodic in x
 
 An error at time t is that of earlier times, grown by up to e^{5t}, so the start has to be right first. Start and
-period are built into the network, `pj.causal` weighs a time once all earlier ones are learnt, and the optimiser is any
+period are built into the network, `pj.point_weights.causal` weighs a time once all earlier ones are learnt, and the optimiser is any
 of optax: with Muon the same run gets much further than with Adam.
 
 Run `python examples/allen_cahn.py [STEPS]`. With 4000 steps the relative L2 error is 0.36 with Adam and 1.1e-2 with
@@ -53,7 +53,7 @@ def solve(optimizer, steps):
     train = pj.train_step(
         {"pde": pde},
         optimizer,
-        point_weights=pj.causal(["pde"], interval=(0.0, 1.0)),
+        point_weights=pj.point_weights.causal(["pde"], interval=(0.0, 1.0)),
         sampler=pj.sampling.resample(draw),
     )
     state, _ = pj.fit(train, train.init(new_model(), key=jax.random.key(1)), steps=steps)

@@ -59,7 +59,7 @@ def solve(sampler, batch, steps):
     train = pj.train_step(
         terms,
         optax.adam(optax.cosine_decay_schedule(2e-3, steps)),
-        term_weights=pj.fixed({"ic": 10.0, "bc": 10.0}),
+        term_weights=pj.term_weights.fixed({"ic": 10.0, "bc": 10.0}),
         sampler=sampler,
     )
     inputs = pj.nn.Standardize.box(lower, upper)

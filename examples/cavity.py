@@ -69,7 +69,7 @@ def solve(unknowns, out_features, steps):
     train = pj.train_step(
         terms_with(unknowns),
         optax.contrib.muon(optax.cosine_decay_schedule(1e-2, steps)),
-        term_weights=pj.lr_annealing("pde", variant="cavity"),
+        term_weights=pj.term_weights.lr_annealing("pde", variant="cavity"),
         sampler=pj.sampling.resample(draw),
     )
     inputs = pj.nn.Standardize.box(lower, upper)

@@ -4,7 +4,7 @@
     u = x - (e^{x/ε} - 1) / (e^{1/ε} - 1)
 
 Outside the layer at x = 1 every x + constant solves the equation, and the constant comes with the flow from x = 0.
-`pj.causal` takes x for the time, so that the network learns along the flow and not u = x - 1/2, the mean of both ends.
+`pj.point_weights.causal` takes x for the time, so that the network learns along the flow and not u = x - 1/2, the mean of both ends.
 Of 64 points in a step not one may lie in the layer: `pj.sampling.importance` draws from a pool as often as the
 residual is large, and weighs each point with 1 / (N p), so that the loss is still the mean over the pool. A slice of x
 would hold two of the 64 points, too few for a mean with such weights, so every point is a slice of its own.
@@ -55,7 +55,7 @@ def solve(sampler, point_weights, steps):
     train = pj.train_step(
         terms,
         optax.adam(optax.cosine_decay_schedule(3e-3, steps)),
-        term_weights=pj.fixed({"bc": 10.0}),
+        term_weights=pj.term_weights.fixed({"bc": 10.0}),
         point_weights=point_weights,
         sampler=sampler,
     )
@@ -66,7 +66,7 @@ def solve(sampler, point_weights, steps):
 
 
 def main(steps=5000):
-    along_the_flow = pj.causal(["pde"], interval=(0.0, 1.0), chunks=None, epsilon=3.0)
+    along_the_flow = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=None, epsilon=3.0)
     print(f"uniform:               relative L2 error {solve(uniform, None, steps):.1e}")
     print(f"uniform and causal:    relative L2 error {solve(uniform, along_the_flow, steps):.1e}")
     error = solve(importance, along_the_flow, steps)

@@ -37,7 +37,7 @@ def error(u):
 
 
 def main(steps=2000):
-    train = pj.train_step({"pde": pde, "bc": bc}, optax.adam(3e-3), term_weights=pj.lr_annealing("pde"))
+    train = pj.train_step({"pde": pde, "bc": bc}, optax.adam(3e-3), term_weights=pj.term_weights.lr_annealing("pde"))
     batch = {"pde": jnp.linspace(0.0, 1.0, 64)[:, None], "bc": jnp.array([[0.0], [1.0]])}
 
     def start(key):

@@ -4,7 +4,7 @@
     from measurements of u and v at t = 0.2
 
 With rates of up to 1000 the residuals of the equations are far larger than those of the start, and the start is never
-learnt. The residuals are dicts, so each equation is a term of its own, and `pj.grad_norm_ratio` gives the gradients of
+learnt. The residuals are dicts, so each equation is a term of its own, and `pj.term_weights.grad_norm_ratio` gives the gradients of
 all four one length.
 
 Run `python examples/gray_scott.py [STEPS]`. The error is that at t = 0.4. With 6000 steps it is 0.47 with every weight
@@ -65,7 +65,7 @@ def solve(term_weights, steps):
 def main(steps=6000):
     error, _ = solve(None, steps)
     print(f"every weight 1:         relative L2 error {error:.1e}")
-    error, history = solve(pj.grad_norm_ratio(every=100), steps)
+    error, history = solve(pj.term_weights.grad_norm_ratio(every=100), steps)
     weights = {name: f"{history[f'weight/{name}'][-1]:.2g}" for name in ("pde/u", "pde/v", "ic/u", "ic/v")}
     print(f"gradients of one length: relative L2 error {error:.1e}, weights at the end {weights}")
     return error

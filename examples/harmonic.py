@@ -3,7 +3,7 @@
     u'' + ω² u = 0  on [0, 1],  u(0) = 1,  u'(0) = 0,  ω = 2π,  with the solution u = cos(ωt)
 
 With a small weight on the initial conditions the network forgets them, since u = 0 solves the equation; with a large
-one it forgets the equation. `pj.ntk` lets both terms converge at the same rate, and nothing is tried.
+one it forgets the equation. `pj.term_weights.ntk` lets both terms converge at the same rate, and nothing is tried.
 
 Run `python examples/harmonic.py [STEPS]`. With 10 000 steps the relative L2 error is 2.4e-4 at λ_ic = 100 and 1.4e-4
 with NTK weights; at 0.01, 1 and 1e5 it is above 0.7.
@@ -47,9 +47,9 @@ def solve(term_weights, steps):
 
 def main(steps=10_000):
     for weight in (1e-2, 1.0, 1e2, 1e5):
-        error, _ = solve(pj.fixed({"ic": weight}), steps)
+        error, _ = solve(pj.term_weights.fixed({"ic": weight}), steps)
         print(f"λ_ic = {weight:<6g} relative L2 error {error:.1e}")
-    error, found = solve(pj.ntk(), steps)
+    error, found = solve(pj.term_weights.ntk(), steps)
     print(f"NTK weights:  relative L2 error {error:.1e}, λ_ic = {found:.1f} at the end")
     return error
 

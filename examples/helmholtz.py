@@ -62,7 +62,7 @@ def solve(term_weights, steps):
 
 def main(steps=40_000):
     print(f"plain:    relative L2 error {solve(None, steps):.1e}")
-    error = solve(pj.lr_annealing("pde"), steps)
+    error = solve(pj.term_weights.lr_annealing("pde"), steps)
     print(f"balanced: relative L2 error {error:.1e}")
     return error
 

@@ -80,7 +80,7 @@ def solve(term_weights, steps):
 def main(steps=12_000):
     print(f"the truth:     ν = {VISCOSITY:.6f}")
     print(f"equal weights: ν = {solve(None, steps):.6f}")
-    nu = solve(pj.fixed({"data": 1000.0}), steps)
+    nu = solve(pj.term_weights.fixed({"data": 1000.0}), steps)
     error = abs(nu / VISCOSITY - 1)
     print(f"λ_data = 1000: ν = {nu:.6f}, relative error {error:.1e}")
     return error

@@ -3,7 +3,7 @@
     u_t + α u u_x + β u_xx + γ u_xxxx = 0  on [0, 0.05] x [0, 2π],  u(0, x) = cos(x) (1 + sin(x)),  periodic in x,
     α = 100/16, β = 100/16², γ = 100/16⁴
 
-The equation is chaotic, errors grow, and time has to be learnt in order. How strict `pj.causal` is depends on ε: too
+The equation is chaotic, errors grow, and time has to be learnt in order. How strict `pj.point_weights.causal` is depends on ε: too
 small does nothing, too large and the network never gets to later times. With several of them the next is taken once
 all times have been learnt under the last. For longer times one trains one network after the other, each from the end
 of the last.
@@ -69,7 +69,7 @@ def main(steps=3000):
     error, _ = solve(None, steps)
     print(f"all times at once:    relative L2 error {error:.1e}")
     schedule = (1e-3, 1e-2, 1e-1, 1.0)
-    error, state = solve(pj.causal(["pde"], interval=(0.0, END), chunks=16, epsilon=schedule), steps)
+    error, state = solve(pj.point_weights.causal(["pde"], interval=(0.0, END), chunks=16, epsilon=schedule), steps)
     stage = int(optax.tree.get(state.point_weights, "stage"))
     print(f"causal, ε = {schedule[stage]:g} at the end: relative L2 error {error:.1e}")
     return error

@@ -32,7 +32,7 @@ exact = jnp.sin(jnp.pi * grid[:, 0])
 
 
 def main(steps=3000, folder=None):
-    train = pj.train_step({"pde": pde, "bc": bc}, optax.adam(3e-3), term_weights=pj.lr_annealing("pde"))
+    train = pj.train_step({"pde": pde, "bc": bc}, optax.adam(3e-3), term_weights=pj.term_weights.lr_annealing("pde"))
     batch = {"pde": jnp.linspace(0.0, 1.0, 64)[:, None], "bc": jnp.array([[0.0], [1.0]])}
     model = pj.nn.MLP(1, "scalar", width=16, depth=2, rngs=pj.nn.Rngs(0))
     folder = tempfile.mkdtemp(prefix="pinnjax-") if folder is None else folder

@@ -29,7 +29,7 @@ grid = jnp.linspace(0.0, 1.0, 201)[:, None]
 reference = jax.vmap(lambda x: jnp.sin(jnp.pi * x[0]))(grid)
 
 # An ordinary optax transform, but that {term: gradient} goes in.
-tx = pj.balanced(optax.adam(3e-3), term_weights=pj.lr_annealing("pde"), terms=terms)
+tx = pj.balanced(optax.adam(3e-3), term_weights=pj.term_weights.lr_annealing("pde"), terms=terms)
 
 
 def new_model():

@@ -65,8 +65,8 @@ def main(steps=3000):
     train = pj.train_step(
         {"pde": pde, "bc": bc},
         optax.chain(optax.adam(3e-3), trust_radius(0.1)),
-        point_weights=optax.chain(pj.self_adaptive(1e-3), boundary_layer(2.0)),
-        term_weights=optax.chain(normalize_terms(), pj.fixed({"bc": 10.0})),
+        point_weights=optax.chain(pj.point_weights.self_adaptive(1e-3), boundary_layer(2.0)),
+        term_weights=optax.chain(normalize_terms(), pj.term_weights.fixed({"bc": 10.0})),
     )
     batch = {"pde": jnp.linspace(0.0, 1.0, 64)[:, None], "bc": jnp.array([[0.0], [1.0]])}
     model = pj.nn.MLP(1, "scalar", width=16, depth=2, rngs=pj.nn.Rngs(0))

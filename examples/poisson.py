@@ -3,7 +3,7 @@
     u'' = -(aπ)² sin(aπx)  on [0, 1],  u(0) = u(1) = 0,  with the solution u = sin(aπx)
 
 The residual's gradient grows with a, the boundary's does not, so that the boundary is not learnt. The history has the
-norms of both in each step, and `pj.lr_annealing` weighs the boundary up by as much as is needed.
+norms of both in each step, and `pj.term_weights.lr_annealing` weighs the boundary up by as much as is needed.
 
 Run `python examples/poisson.py [STEPS]`. With 5000 steps and a = 4 the relative L2 error is 1.4e-2 plain and 4.3e-3
 balanced.
@@ -49,7 +49,7 @@ def main(steps=5000):
     for a in (1, 2, 4):
         plain, history = solve(a, None, steps)
         ratio = history["grad_norm/pde"][0] / history["grad_norm/bc"][0]
-        error, history = solve(a, pj.lr_annealing("pde"), steps)
+        error, history = solve(a, pj.term_weights.lr_annealing("pde"), steps)
         print(f"{a}  {ratio:<33.0f} {plain:.1e}   {error:.1e}    {history['weight/bc'][-1]:.0f}")
     return error
 

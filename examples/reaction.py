@@ -3,7 +3,7 @@
     u_t = 5u (1 - u)  on [0, 1] x [0, 2π],  u(0, x) = exp(-(x - π)² / 2(π/4)²)
 
 Where u is small at the start it is easier to be wrong near t = 0 and to follow u = 0 from there on: the average of the
-residual is then small. `pj.causal` gives later times no weight before the earlier ones are right. One line differs.
+residual is then small. `pj.point_weights.causal` gives later times no weight before the earlier ones are right. One line differs.
 
 Run `python examples/reaction.py [STEPS]`. With 6000 steps the relative L2 error is 0.99 all at once and 8.0e-2 with
 causal weights.
@@ -64,7 +64,7 @@ def solve(point_weights, steps):
 
 def main(steps=6000):
     print(f"all times at once: relative L2 error {solve(None, steps):.1e}")
-    error = solve(pj.causal(["pde"], interval=(0.0, 1.0), epsilon=10.0), steps)
+    error = solve(pj.point_weights.causal(["pde"], interval=(0.0, 1.0), epsilon=10.0), steps)
     print(f"causal weights:    relative L2 error {error:.1e}")
     return error
 

@@ -2,7 +2,7 @@
 
     u(x) = tanh(20x)  on [-1, 1], a regression: no equation, one term
 
-Four of thirty points lie in the front, and the average over all drowns them. `pj.self_adaptive` gives each point a
+Four of thirty points lie in the front, and the average over all drowns them. `pj.point_weights.self_adaptive` gives each point a
 weight m(γ) whose γ climbs the loss that the network descends; the mask m says how far a weight can go.
 
 Run `python examples/tanh.py [STEPS]`. With 2000 steps the relative L2 errors are 6.8e-2 (no weights), 5.0e-2 (sigmoid)
@@ -48,7 +48,7 @@ def main(steps=2000):
     print(f"no weights: relative L2 error {error:.1e}")
     in_front = jnp.abs(batch["data"][:, 0]) < 0.15
     for name, (mask, initial) in MASKS.items():
-        error, state = solve(pj.self_adaptive(optax.adam(5e-3), mask=mask, initial=initial), steps)
+        error, state = solve(pj.point_weights.self_adaptive(optax.adam(5e-3), mask=mask, initial=initial), steps)
         weights = mask(optax.tree.get(state.point_weights, "self_adaptation")["data"])
         ratio = jnp.mean(weights[in_front]) / jnp.mean(weights[~in_front])
         print(f"{name:>10}: relative L2 error {error:.1e}; mean weight in the front {ratio:.1f} times that elsewhere")

@@ -3,7 +3,7 @@
     u_tt = 4 u_xx  on [0, 1]²,  u = 0 at x = 0 and x = 1,  with the solution
     u = sin(πx) cos(2πt) + ½ sin(2πx) cos(4πt)
 
-The second derivatives drown both initial conditions. `pj.ntk` balances the terms while Muon runs. A quasi-Newton
+The second derivatives drown both initial conditions. `pj.term_weights.ntk` balances the terms while Muon runs. A quasi-Newton
 method remembers gradients of the loss as it was weighed then, so the weights rest before it takes over.
 
 Run `python examples/wave.py [STEPS]`; the second phase has a tenth of the steps. With 2000 steps the relative L2
@@ -65,10 +65,10 @@ def main(steps=2000):
     muon = optax.contrib.muon(optax.cosine_decay_schedule(1e-2, steps))
     _, _, error = solve(start, muon, None, steps)
     print(f"Muon, equal weights:   relative L2 error {error:.1e}")
-    model, state, error = solve(start, muon, pj.ntk(), steps)
+    model, state, error = solve(start, muon, pj.term_weights.ntk(), steps)
     print(f"Muon, NTK weights:     relative L2 error {error:.1e}")
     reached = optax.tree.get(state.term_weights, "weights")
-    _, _, error = solve(model, optax.lbfgs(), pj.fixed(reached), max(1, steps // 10))
+    _, _, error = solve(model, optax.lbfgs(), pj.term_weights.fixed(reached), max(1, steps // 10))
     print(f"L-BFGS, weights fixed: relative L2 error {error:.1e}")
     return error
 

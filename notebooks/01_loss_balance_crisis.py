@@ -69,7 +69,7 @@ def train_with(term_weights):
     return jax.vmap(u)(grid), pj.relative_l2(u, grid, solution), metrics
 
 
-run = jax.jit(lambda weight: train_with(pj.fixed({"ic": weight})))
+run = jax.jit(lambda weight: train_with(pj.term_weights.fixed({"ic": weight})))
 exponents = np.arange(-3, 6)
 fields, errors, _ = jax.vmap(run)(10.0**exponents)
 
@@ -113,7 +113,7 @@ print({name: f"{value:.3g}" for name, value in norms.items()}, f"ratio {norms['p
 # state of an optax transform, inside the compiled program.
 
 # %%
-_, error, metrics = jax.jit(lambda: train_with(pj.ntk()))()
+_, error, metrics = jax.jit(lambda: train_with(pj.term_weights.ntk()))()
 ratio = metrics["weight/ic"] / metrics["weight/pde"]
 print(f"relative L2 error {error:.1e}; λ went from {ratio[0]:.0f} to {ratio[-1]:.0f}")
 plt.figure(figsize=(4.5, 2.6), layout="constrained")
@@ -148,7 +148,7 @@ ipywidgets.interact(show, log10_weight=slider)
 # ## What to change
 #
 # * `omega`: the higher the frequency, the larger the equation's gradient, and the narrower the zone.
-# * `pj.ntk()`: any balancer of `pinnjax list term-weights`; `pj.relobralo()` fails here. Why? (It never looks at gradients.)
+# * `pj.term_weights.ntk()`: any balancer of `pinnjax list term-weights`; `pj.term_weights.relobralo()` fails here. Why? (It never looks at gradients.)
 #
 # References: Wang, Teng & Perdikaris, [Understanding and mitigating gradient pathologies](https://arxiv.org/abs/2001.04536);
 # Wang, Yu & Perdikaris, [When and why PINNs fail to train](https://arxiv.org/abs/2007.14527).

@@ -26,7 +26,8 @@ import numpy as np
 
 import pinnjax as pj
 from pinnjax import plot
-from pinnjax.problems import helmholtz, race
+from pinnjax.cli.race import race
+from pinnjax.problems import helmholtz
 
 FAST = bool(os.environ.get("PINNJAX_FAST"))
 STEPS = 5_000 if FAST else 40_000
@@ -39,12 +40,12 @@ METHODS = ("M1", "M2", "M3", "M4")
 print(helmholtz.title)
 for method in METHODS:
     recipe = helmholtz.recipes[method]
-    balancer = "none" if recipe.term_weights is None else "pj.lr_annealing('pde')"
+    balancer = "none" if recipe.term_weights is None else "pj.term_weights.lr_annealing('pde')"
     print(f"{method}: {recipe.model.__name__:12} term_weights={balancer}")
 
 # %%
-laps = race(helmholtz, {m: helmholtz.recipes[m] for m in METHODS}, steps=STEPS, progress=False)
-errors = {method: float(lap.errors[0]) for method, lap in laps.items()}
+outcomes = race(helmholtz, {m: helmholtz.recipes[m] for m in METHODS}, steps=STEPS, progress=False)
+errors = {method: float(outcome.errors[0]) for method, outcome in outcomes.items()}
 for method, error in errors.items():
     published = helmholtz.recipes[method].published
     print(f"{method}: relative L2 error {error:.1e}" + (f", published {published:.1e}" if published else ""))
@@ -52,8 +53,8 @@ for method, error in errors.items():
 # %%
 figure, axes = plt.subplots(1, 5, figsize=(16, 3), layout="constrained")
 plot.field(helmholtz.grid, helmholtz.reference, helmholtz.grid_shape, title="solution", limit=1.0, ax=axes[0])
-for ax, (method, lap) in zip(axes[1:], laps.items(), strict=True):
-    u = lap.train.model(jax.tree.map(lambda leaf: leaf[0], lap.states))
+for ax, (method, outcome) in zip(axes[1:], outcomes.items(), strict=True):
+    u = outcome.train.model(jax.tree.map(lambda leaf: leaf[0], outcome.states))
     values = np.asarray(jax.vmap(u)(helmholtz.grid))
     plot.field(helmholtz.grid, values, helmholtz.grid_shape, title=f"{method}: {errors[method]:.1e}", limit=1.0, ax=ax)
 plt.show()
@@ -66,12 +67,12 @@ plt.show()
 
 # %%
 def gradients(method):
-    lap = laps[method]
-    state = jax.tree.map(lambda leaf: leaf[0], lap.states)
+    outcome = outcomes[method]
+    state = jax.tree.map(lambda leaf: leaf[0], outcome.states)
     batch = helmholtz.draw(jax.random.key(0), {"pde": 1000, "bc": 250})
     evaluate = pj.value_and_grads(helmholtz.terms, state.definition, state.constants)
     _, term_grads = jax.jit(evaluate)(state.params, batch)
-    weights = {term: lap.history[f"weight/{term}"][-1, 0] for term in helmholtz.terms}
+    weights = {term: outcome.history[f"weight/{term}"][-1, 0] for term in helmholtz.terms}
     return {
         layer: {term: weights[term] * np.asarray(g) for term, g in found.items()}
         for layer, found in pj.diagnostics.by_layer(term_grads).items()
@@ -96,7 +97,7 @@ assert width_ratio(balanced) < width_ratio(plain) / 1.5
 
 # %% [markdown]
 # The gap shrinks and does not close: the rule compares with a gradient that is weighted already, so $\lambda$ settles near
-# the *square root* of what would make both equal. That is enough; `pj.lr_annealing("pde", variant="norm")` closes it.
+# the *square root* of what would make both equal. That is enough; `pj.term_weights.lr_annealing("pde", variant="norm")` closes it.
 #
 # ## The weight that annealing finds
 #
@@ -106,9 +107,9 @@ assert width_ratio(balanced) < width_ratio(plain) / 1.5
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 for method in METHODS:
-    lap = laps[method]
-    left.semilogy(lap.steps, lap.history["relative_l2"][:, 0], label=method)
-    right.semilogy(lap.steps, lap.history["weight/bc"][:, 0], label=method)
+    outcome = outcomes[method]
+    left.semilogy(outcome.steps, outcome.history["relative_l2"][:, 0], label=method)
+    right.semilogy(outcome.steps, outcome.history["weight/bc"][:, 0], label=method)
 left.set(xlabel="step", ylabel="relative L2 error")
 right.set(xlabel="step", ylabel="weight of the boundary")
 left.legend(frameon=False)
@@ -117,12 +118,12 @@ plt.show()
 # %%
 assert errors["M1"] == max(errors.values())
 assert errors["M4"] < errors["M1"] / (5 if FAST else 20)
-assert laps["M4"].history["weight/bc"][-1, 0] > 5
+assert outcomes["M4"].history["weight/bc"][-1, 0] > 5
 
 # %% [markdown]
 # ## What to change
 #
-# * The balancer: `dataclasses.replace(helmholtz.recipes["M1"], term_weights=pj.config())`.
+# * The balancer: `dataclasses.replace(helmholtz.recipes["M1"], term_weights=pj.term_weights.config())`.
 # * The frequency 4π of the solution: at π there is hardly a pathology.
 #
 # `pinnjax reproduce helmholtz` makes the paper's table, medians over three seeds. Reference: Wang, Teng & Perdikaris,

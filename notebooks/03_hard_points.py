@@ -34,7 +34,8 @@ import optax
 
 import pinnjax as pj
 from pinnjax import plot
-from pinnjax.problems import race, tanh
+from pinnjax.cli.race import race
+from pinnjax.problems import tanh
 
 FAST = bool(os.environ.get("PINNJAX_FAST"))
 SEEDS = range(3 if FAST else 10)
@@ -46,20 +47,20 @@ SEEDS = range(3 if FAST else 10)
 # %%
 rules = {
     "uniform": None,
-    "per-point gradient norm": pj.gradient_norm_points(),
-    "self-adaptive": pj.self_adaptive(optax.adam(5e-3), mask=jnp.square, initial=1.0),
-    "attention": pj.residual_attention(),
+    "per-point gradient norm": pj.point_weights.gradient_norm_points(),
+    "self-adaptive": pj.point_weights.self_adaptive(optax.adam(5e-3), mask=jnp.square, initial=1.0),
+    "attention": pj.point_weights.residual_attention(),
 }
 plain = dataclasses.replace(tanh.recipes["plain"], resampled=False)
 recipes = {label: dataclasses.replace(plain, point_weights=rule) for label, rule in rules.items()}
-laps = race(tanh, recipes, seeds=SEEDS, progress=False)  # all seeds in one program, by jax.vmap
+outcomes = race(tanh, recipes, seeds=SEEDS, progress=False)  # all seeds in one program, by jax.vmap
 
 # %%
 print(f"{'':24} error    front/rest   (medians of {len(SEEDS)} seeds)")
 ratio, error = {}, {}
-for label, lap in laps.items():
-    ratio[label] = float(np.median(lap.history["front_over_rest"][-1]))
-    error[label] = float(np.median(lap.errors))
+for label, outcome in outcomes.items():
+    ratio[label] = float(np.median(outcome.history["front_over_rest"][-1]))
+    error[label] = float(np.median(outcome.errors))
     print(f"{label:24} {error[label]:.1e}  {ratio[label]:.1f}")
 
 # %% [markdown]
@@ -68,17 +69,17 @@ for label, lap in laps.items():
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
 left.plot(tanh.grid, tanh.reference, "k", linewidth=4, alpha=0.3, label="tanh 20x")
-for label, lap in laps.items():
-    u = lap.train.model(jax.tree.map(lambda leaf: leaf[0], lap.states))
+for label, outcome in outcomes.items():
+    u = outcome.train.model(jax.tree.map(lambda leaf: leaf[0], outcome.states))
     left.plot(tanh.grid, np.asarray(jax.vmap(u)(jnp.asarray(tanh.grid))), label=label, linewidth=1)
-points = laps["attention"].points["data"][0]
+points = outcomes["attention"].points["data"][0]
 left.plot(points, np.tanh(20 * points), "k.", markersize=5)
 left.set(xlabel="x", ylabel="u", xlim=(-0.4, 0.4))
 left.legend(frameon=False, fontsize="small")
-weighed = {label: lap for label, lap in laps.items() if lap.point_weights}
+weighed = {label: outcome for label, outcome in outcomes.items() if outcome.point_weights}
 plot.masks(
-    {label: lap.points["data"][0] for label, lap in weighed.items()},
-    {label: lap.point_weights["data"] for label, lap in weighed.items()},
+    {label: outcome.points["data"][0] for label, outcome in weighed.items()},
+    {label: outcome.point_weights["data"] for label, outcome in weighed.items()},
     ax=right,
 )
 plt.show()
@@ -90,7 +91,7 @@ plt.show()
 # %%
 assert ratio["uniform"] > 2 * ratio["self-adaptive"]
 assert error["self-adaptive"] < error["uniform"] and error["attention"] < error["uniform"]
-x, mask = laps["self-adaptive"].points["data"][0, :, 0], np.median(laps["self-adaptive"].point_weights["data"], axis=0)
+x, mask = outcomes["self-adaptive"].points["data"][0, :, 0], np.median(outcomes["self-adaptive"].point_weights["data"], axis=0)
 assert abs(x[np.argmax(mask)]) < 0.15
 assert ratio["per-point gradient norm"] > ratio["self-adaptive"]
 
@@ -105,7 +106,7 @@ pool = {"data": jnp.linspace(-1, 1, 300)[:, None]}
 train = pj.train_step(
     tanh.terms,
     optax.adam(1e-3),
-    point_weights=pj.residual_attention(),
+    point_weights=pj.point_weights.residual_attention(),
     sampler=pj.sampling.minibatches(pool, {"data": 30}),
 )
 model = pj.nn.MLP(1, "scalar", width=20, depth=2, rngs=pj.nn.Rngs(0))
@@ -121,8 +122,8 @@ assert trained < 0.1
 # %% [markdown]
 # ## What to change
 #
-# * Rules chain: `optax.chain(pj.residual_attention(), optax.clip(5.0))`.
-# * With a time axis, `pj.causal(["pde"], interval=(0, 1))` lets a time be learnt when all earlier ones are.
+# * Rules chain: `optax.chain(pj.point_weights.residual_attention(), optax.clip(5.0))`.
+# * With a time axis, `pj.point_weights.causal(["pde"], interval=(0, 1))` lets a time be learnt when all earlier ones are.
 # * `pinnjax race allen_cahn --point-weights none,self_adaptive,residual_attention,causal` does this for a real equation.
 #
 # References: McClenny & Braga-Neto, [Self-adaptive PINNs](https://arxiv.org/abs/2009.04544); Anagnostopoulos et al.,

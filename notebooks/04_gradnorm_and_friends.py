@@ -29,7 +29,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import pinnjax as pj
-from pinnjax.problems import burgers, helmholtz, race
+from pinnjax.cli.race import race
+from pinnjax.problems import burgers, helmholtz
 
 FAST = bool(os.environ.get("PINNJAX_FAST"))
 STEPS = 4_000 if FAST else 20_000
@@ -46,20 +47,20 @@ def laps_of(rules, problem=helmholtz, base=plain, steps=STEPS):
 
 
 # %%
-alphas = laps_of({"equal weights": None} | {f"α = {a:g}": pj.gradnorm(alpha=a) for a in (0.0, 0.5, 1.5)})
+alphas = laps_of({"equal weights": None} | {f"α = {a:g}": pj.term_weights.gradnorm(alpha=a) for a in (0.0, 0.5, 1.5)})
 
 
-def imbalance(lap):
+def imbalance(outcome):
     """Weighted gradient norms, the equation's over the boundary's."""
-    norm = {t: lap.history[f"grad_norm/{t}"] * lap.history[f"weight/{t}"] for t in ("pde", "bc")}
+    norm = {t: outcome.history[f"grad_norm/{t}"] * outcome.history[f"weight/{t}"] for t in ("pde", "bc")}
     return (norm["pde"] / norm["bc"])[:, 0]
 
 
 figure, axes = plt.subplots(1, 3, figsize=(13, 3), layout="constrained")
-for label, lap in alphas.items():
-    axes[0].plot(lap.steps, lap.history["weight/bc"][:, 0], label=label)
-    axes[1].semilogy(lap.steps, imbalance(lap), label=label)
-    axes[2].semilogy(lap.steps, lap.history["relative_l2"][:, 0], label=label)
+for label, outcome in alphas.items():
+    axes[0].plot(outcome.steps, outcome.history["weight/bc"][:, 0], label=label)
+    axes[1].semilogy(outcome.steps, imbalance(outcome), label=label)
+    axes[2].semilogy(outcome.steps, outcome.history["relative_l2"][:, 0], label=label)
 for ax, name in zip(
     axes, ("weight of the boundary (the sum is 2)", "gradients, equation / boundary", "error"), strict=True
 ):
@@ -69,12 +70,12 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %%
-late = {label: float(np.median(imbalance(lap)[len(lap.steps) // 2 :])) for label, lap in alphas.items()}
-errors = {label: float(lap.errors[0]) for label, lap in alphas.items()}
+late = {label: float(np.median(imbalance(outcome)[len(outcome.steps) // 2 :])) for label, outcome in alphas.items()}
+errors = {label: float(outcome.errors[0]) for label, outcome in alphas.items()}
 print({label: f"imbalance {late[label]:.1f}, error {errors[label]:.1e}" for label in alphas})
 for a in (0.0, 0.5, 1.5):
-    lap = alphas[f"α = {a:g}"]
-    assert np.allclose(lap.history["weight/pde"] + lap.history["weight/bc"], 2.0, rtol=1e-5)
+    outcome = alphas[f"α = {a:g}"]
+    assert np.allclose(outcome.history["weight/pde"] + outcome.history["weight/bc"], 2.0, rtol=1e-5)
     assert late[f"α = {a:g}"] < late["equal weights"]
 
 # %% [markdown]
@@ -83,12 +84,12 @@ for a in (0.0, 0.5, 1.5):
 # floor in force α hardly matters. Rules whose weights have no fixed sum go on:
 
 # %%
-friends = laps_of({"learning-rate annealing": pj.lr_annealing("pde"), "NTK": pj.ntk(), "ConFIG": pj.config()})
+friends = laps_of({"learning-rate annealing": pj.term_weights.lr_annealing("pde"), "NTK": pj.term_weights.ntk(), "ConFIG": pj.term_weights.config()})
 friends |= {"GradNorm, α = 1.5": alphas["α = 1.5"], "equal weights": alphas["equal weights"]}
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
-for label, lap in friends.items():
-    left.semilogy(lap.steps, np.abs(lap.history["weight/bc"] / lap.history["weight/pde"])[:, 0], label=label)
-    right.semilogy(lap.steps, lap.history["relative_l2"][:, 0], label=label)
+for label, outcome in friends.items():
+    left.semilogy(outcome.steps, np.abs(outcome.history["weight/bc"] / outcome.history["weight/pde"])[:, 0], label=label)
+    right.semilogy(outcome.steps, outcome.history["relative_l2"][:, 0], label=label)
 left.set(xlabel="step", ylabel="weight of the boundary over the equation's")
 right.set(xlabel="step", ylabel="relative L2 error")
 left.legend(frameon=False, fontsize="small")
@@ -103,14 +104,14 @@ assert friends["learning-rate annealing"].errors[0] < errors["equal weights"] / 
 # A rule costs nothing in the steps in which it rests. Here GradNorm moves every 1, 10 and 100 steps.
 
 # %%
-often = laps_of({f"every {n}": pj.gradnorm(every=n) for n in (1, 10, 100)})
+often = laps_of({f"every {n}": pj.term_weights.gradnorm(every=n) for n in (1, 10, 100)})
 figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
-for label, lap in often.items():
-    ax.plot(lap.steps, lap.history["weight/bc"][:, 0], label=label)
+for label, outcome in often.items():
+    ax.plot(outcome.steps, outcome.history["weight/bc"][:, 0], label=label)
 ax.set(xlabel="step", ylabel="weight of the boundary")
 ax.legend(frameon=False)
 plt.show()
-weights = [float(lap.history["weight/bc"][len(lap.steps) // 4, 0]) for lap in often.values()]
+weights = [float(outcome.history["weight/bc"][len(outcome.steps) // 4, 0]) for outcome in often.values()]
 print("weight after a quarter of the run:", [f"{w:.2f}" for w in weights])
 assert weights[0] >= weights[2]  # a weight that rarely moves lags behind
 
@@ -123,7 +124,7 @@ assert weights[0] >= weights[2]  # a weight that rarely moves lags behind
 # %%
 burgers_steps = 8_000 if FAST else 15_000
 together = laps_of(
-    {"RAD, fixed weights": burgers.recipes["rad"].term_weights, "RAD and GradNorm": pj.gradnorm(alpha=0.5)},
+    {"RAD, fixed weights": burgers.recipes["rad"].term_weights, "RAD and GradNorm": pj.term_weights.gradnorm(alpha=0.5)},
     burgers,
     burgers.recipes["rad"],
     burgers_steps,
@@ -134,14 +135,14 @@ together |= laps_of(
     burgers.recipes["uniform"],
     burgers_steps,
 )
-for label, lap in together.items():
-    print(f"{label:26} relative L2 error {lap.errors[0]:.1e}")
+for label, outcome in together.items():
+    print(f"{label:26} relative L2 error {outcome.errors[0]:.1e}")
 assert together["RAD, fixed weights"].errors[0] < together["uniform points that stay"].errors[0]
 
 # %% [markdown]
 # ## What to change
 #
-# * `pj.bounded(pj.gradnorm(), 1e-3, 1e3)`, `pj.scheduled(pj.gradnorm(), start=1000)`: tools around a rule; they nest.
+# * `pj.term_weights.bounded(pj.term_weights.gradnorm(), 1e-3, 1e3)`, `pj.term_weights.scheduled(pj.term_weights.gradnorm(), start=1000)`: tools around a rule; they nest.
 # * `gradnorm(every=..., min_weight=..., max_weight=...)`; other balancers: `pinnjax list term-weights`.
 #
 # References: Chen et al., [GradNorm](https://arxiv.org/abs/1711.02257), ICML 2018; Wu et al.,

@@ -140,7 +140,7 @@ variants = {
         "point_weights": optax.chain(focus(0.5), optax.clip(5.0)),
         "term_weights": optax.chain(optax.clip_by_global_norm(100.0), equal_lengths()),
     },
-    "annealing": {"term_weights": pj.lr_annealing("pde")},
+    "annealing": {"term_weights": pj.term_weights.lr_annealing("pde")},
 }
 side = jnp.linspace(0, 1, 61)
 grid = jnp.stack(jnp.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)

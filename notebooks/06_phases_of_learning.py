@@ -54,14 +54,14 @@ setups = {  # problem, numbers of points, term weights, learning rate, steps
     "Allen-Cahn": (allen_cahn, {"pde": 2048, "ic": 128}, {"ic": 100.0}, 2e-3, 3000 if FAST else 6000),
     "Helmholtz": (helmholtz, {"pde": 1024, "bc": 128}, {"bc": 1.0}, 2e-4, 3000 if FAST else 6000),
 }
-rules = {"equal points": None, "RBA": pj.residual_attention()}
+rules = {"equal points": None, "RBA": pj.point_weights.residual_attention()}
 
 
 def run(problem, numbers, weights, rate, steps, rule):
     train = pj.train_step(
         problem.terms,
         optax.adam(rate),
-        term_weights=pj.fixed(weights),
+        term_weights=pj.term_weights.fixed(weights),
         point_weights=rule,
         monitors=monitors,
     )

@@ -3,28 +3,21 @@
 import importlib
 from typing import Any
 
-from pinnjax import checkpoint, diagnostics, monitors, nn, sampling
-from pinnjax.balanced import balanced
+from pinnjax import diagnostics, monitors, nn, sampling
 from pinnjax.derivatives import component, curl, diff, directional, divergence, grad, hessian, laplacian
 from pinnjax.doctor import Diagnosis, diagnose
-from pinnjax.fit import fit
-from pinnjax.losses import value_and_grads
 from pinnjax.metrics import relative_l2
-from pinnjax.monitoring import Monitor
-from pinnjax.point_gradients import point_grad_norms
 from pinnjax.point_weights import (
     brdr,
     by_position,
     causal,
-    gradient_norm_points,
+    inverse_point_gradients,
     pecann,
+    per_point_memory,
     residual_attention,
     self_adaptive,
-    travelling,
     vrba,
 )
-from pinnjax.state import TrainState, TrainStep
-from pinnjax.step import train_step
 from pinnjax.term_weights import (
     aligned_mtl,
     augmented_lagrangian,
@@ -62,7 +55,15 @@ from pinnjax.term_weights import (
     upgrad,
     van_der_meer,
 )
-from pinnjax.terms import batchwise, pullback, residuals
+from pinnjax.terms.evaluation import batchwise, pullback, residuals
+from pinnjax.terms.losses import value_and_grads
+from pinnjax.terms.point_gradients import point_grad_norms
+from pinnjax.train import checkpoint
+from pinnjax.train.balanced import balanced
+from pinnjax.train.fit import fit
+from pinnjax.train.monitor import Monitor
+from pinnjax.train.state import TrainState, TrainStep
+from pinnjax.train.step import train_step
 
 __version__ = "0.1.0"
 

@@ -15,10 +15,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from pinnjax import checks, chunks, diagnostics, losses, names
-from pinnjax import point_gradients as point_gradients_
-from pinnjax import terms as terms_
-from pinnjax.monitoring import Monitor, Seen
+from pinnjax import checks, diagnostics
+from pinnjax.terms import chunks, evaluation, losses, names, point_gradients
+from pinnjax.train.monitor import Monitor, Seen
 
 PyTree = Any
 
@@ -145,8 +144,8 @@ def point_grad_norms(*, points: int = 256, every: int = 100) -> Monitor:
     """
 
     def measure(seen: Seen) -> dict[str, Array]:
-        norms = point_gradients_.point_grad_norms(seen.terms, seen.definition, seen.constants)
-        found = norms(seen.params, terms_.some_of_each(seen.terms, seen.points, points))
+        norms = point_gradients.point_grad_norms(seen.terms, seen.definition, seen.constants)
+        found = norms(seen.params, evaluation.some_of_each(seen.terms, seen.points, points))
         return {f"point_grad_norm/{t}": jnp.stack([jnp.min(n), jnp.median(n), jnp.max(n)]) for t, n in found.items()}
 
     return Monitor(measure, every)
@@ -173,7 +172,7 @@ def signal_to_noise(*, parts: int = 8, unit: bool = False, every: int = 100) -> 
             return jax.tree.map(lambda v: _parted(v, parts), values)
 
         whole = {
-            name: isinstance(function, terms_.Batchwise) or jax.tree.leaves(seen.points[name])[0].shape[0] < parts
+            name: isinstance(function, evaluation.Batchwise) or jax.tree.leaves(seen.points[name])[0].shape[0] < parts
             for name, function in seen.terms.items()
         }
         owner = lambda name: name if name in seen.terms else names.term_of(name, seen.terms)
@@ -210,7 +209,7 @@ def tangent_kernel(*, points: int = 64, every: int = 100) -> Monitor:
         blocks = diagnostics.tangent_kernel(seen.terms, seen.definition, seen.constants)
         found: dict[str, Array] = {}
         for t, s in diagnostics.spectra(
-            blocks(seen.params, terms_.some_of_each(seen.terms, seen.points, points))
+            blocks(seen.params, evaluation.some_of_each(seen.terms, seen.points, points))
         ).items():
             found |= {
                 f"ntk_eigenvalues/{t}": s.eigenvalues,
@@ -240,7 +239,7 @@ def curvature(*, points: int = 128, steps: int = 20, every: int = 100) -> Monito
             seen.terms,
             seen.definition,
             seen.params,
-            terms_.some_of_each(seen.terms, seen.points, points),
+            evaluation.some_of_each(seen.terms, seen.points, points),
             seen.constants,
             weights=seen.term_weights,
         )
@@ -264,7 +263,7 @@ def gap(fresh: Mapping[str, PyTree], *, every: int = 100) -> Monitor:
 
     def measure(seen: Seen) -> dict[str, Array]:
         terms = {t: seen.terms[t] for t in fresh}
-        found = terms_.residuals(terms, seen.definition, seen.constants)(seen.params, fresh)
+        found = evaluation.residuals(terms, seen.definition, seen.constants)(seen.params, fresh)
         return {f"gap/{t}": g for t, g in diagnostics.gap({t: seen.residuals[t] for t in found}, found).items()}
 
     return Monitor(measure, every)

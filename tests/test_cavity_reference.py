@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from pinnjax.problems import corner_flow
+from pinnjax.problems import _corner_flow
 from pinnjax.problems.cavity import stream
 from pinnjax.problems.references import cavity, load
 
@@ -146,14 +146,14 @@ def test_the_corners_are_those_of_the_paint_scraper(fine, corner):
 
 def test_the_corner_flow_of_the_networks_is_slow_flow_and_holds_the_lid_and_the_walls(x64, quick_compilation):
     """Δu / Re = ∇p and continuity, by automatic differentiation; u = 1 on the lid from either corner."""
-    lift = lambda x: corner_flow.uvp(x, 100.0)
+    lift = lambda x: _corner_flow.uvp(x, 100.0)
     many = lambda f: jax.jit(jax.vmap(f))
     points = jnp.array([[0.3, 0.6], [0.05, 0.97], [0.9, 0.9], [0.999, 0.998]])
     jacobian, hessian = many(jax.jacfwd(lift))(points), many(jax.jacfwd(jax.jacfwd(lift)))(points)
     spread = jnp.trace(hessian[:, :2], axis1=-2, axis2=-1) / 100
     np.testing.assert_allclose(spread, jacobian[:, 2], rtol=1e-9)
     np.testing.assert_allclose(jacobian[:, 0, 0] + jacobian[:, 1, 1], 0, atol=1e-9)
-    u, v, p = stream(lambda x: corner_flow.psi_p(x, 100.0))
+    u, v, p = stream(lambda x: _corner_flow.psi_p(x, 100.0))
     np.testing.assert_allclose(many(lambda x: jnp.stack([u(x), v(x), p(x)]))(points), many(lift)(points))
     lid = jnp.linspace(0, 1, 11)
     np.testing.assert_allclose(many(lift)(jnp.stack([lid, 0 * lid + 1], axis=1))[:, 0], 2, rtol=1e-5)
@@ -167,7 +167,7 @@ def test_what_the_corner_flow_leaves_of_the_pressure_is_mild(fine, corner, x64):
     """In the reference p is as 1/r there, 20 at r = 1e-3. What is left is some -log r, as inertia makes it."""
     r = np.array([1e-2, 1e-3])
     x, y = (1 - r if corner else r), 1 - r
-    lift = jax.vmap(lambda x: corner_flow.uvp(x, 100.0))(jnp.stack([x, y], axis=1))
+    lift = jax.vmap(lambda x: _corner_flow.uvp(x, 100.0))(jnp.stack([x, y], axis=1))
     p = fine(x, y)[3]
     assert np.all(np.abs(p * r) > 0.014)
     assert np.all(np.abs(p - lift[:, 2]) < 1)

@@ -94,7 +94,7 @@ def test_a_checkpointed_run_goes_on(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_bench_prints_ratios_and_writes_json(tmp_path, capsys, monkeypatch):
-    from pinnjax.bench import step
+    from pinnjax.cli.bench import step
 
     monkeypatch.setattr(step, "WORKLOADS", {"W0": ({"pde": 8, "bc": 2}, 3)})
     assert main(["bench", "step", "--rounds", "2", "--json", str(tmp_path / "bench.json")]) == 0

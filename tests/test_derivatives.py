@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import pinnjax as pj
-from pinnjax import bridge
+from pinnjax.terms import bridge
 
 POINT = [0.7, -1.3, 0.4]
 

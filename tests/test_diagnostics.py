@@ -11,7 +11,7 @@ import scipy.special
 
 import pinnjax as pj
 from pinnjax import diagnostics as d
-from pinnjax.sharing import shared
+from pinnjax.terms.cse import shared
 from tests import poisson
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")

@@ -13,7 +13,7 @@ import pytest
 import pinnjax as pj
 from pinnjax import doctor
 from pinnjax.doctor import rules
-from pinnjax.problems.problem import grid as tensor_grid
+from pinnjax.problems._problem import grid as tensor_grid
 from tests.doctor_trials import TRIALS
 
 value = lambda u, x: u(x) - 1.0
@@ -168,10 +168,10 @@ def test_a_change_keeps_all_points(quick_compilation):
     [
         (
             ("pde", "bc"),
-            {"pde": '# points that stay, in the batch, and then point_weights=pj.residual_attention(terms=["pde"])'},
+            {"pde": '# points that stay, in the batch, and then point_weights=pj.point_weights.residual_attention(terms=["pde"])'},
         ),
-        (("bc",), {"pde": 'point_weights=pj.residual_attention(terms=["pde"])'}),
-        ((), {"pde": "point_weights=pj.residual_attention()"}),
+        (("bc",), {"pde": 'point_weights=pj.point_weights.residual_attention(terms=["pde"])'}),
+        ((), {"pde": "point_weights=pj.point_weights.residual_attention()"}),
     ],
 )
 def test_points_that_are_drawn_anew_get_no_rule_that_remembers_them(anew, changes, quick_compilation):
@@ -256,7 +256,7 @@ def test_causal_says_that_points_have_no_such_coordinate():
         (lambda points: points, ValueError, r"causal: time returns shape \(4, 1\)"),
         (3, TypeError, "causal: time is 3; expected a function of points to times"),
     ]:
-        rule = pj.causal(["pde"], interval=(0.0, 1.0), time=time)
+        rule = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), time=time)
         with pytest.raises(error, match=message):
             rule.update({"pde": jnp.ones(4)}, rule.init(residuals), residuals=residuals, points=points)
 

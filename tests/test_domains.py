@@ -14,7 +14,7 @@ import pytest
 
 import pinnjax as pj
 from pinnjax.sampling import Box, Difference, Disk, Domain, Polygon, Shape, Union
-from pinnjax.sampling.rejection import reject
+from pinnjax.sampling._rejection import reject
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -24,7 +24,7 @@ BATCH = poisson.batch()
 
 
 def train_step(**options):
-    settings = {"point_weights": pj.self_adaptive(optax.adam(1e-1)), "term_weights": pj.lr_annealing("pde")} | options
+    settings = {"point_weights": pj.point_weights.self_adaptive(optax.adam(1e-1)), "term_weights": pj.term_weights.lr_annealing("pde")} | options
     return pj.train_step(poisson.TERMS, optax.adam(1e-2), **settings)
 
 
@@ -323,7 +323,7 @@ def test_a_loss_balance_crisis_is_said_once(capsys, progress):
             "step 5: loss-balance crisis: the gradient of 'hard' (λ |∇L| = 2.0e+06) is 1.0e+06 times that of 'soft'"
             in said
         )
-    even = pj.train_step(terms, optax.sgd(1e-12), term_weights=pj.fixed({"soft": 5e4}))  # 20 times is none
+    even = pj.train_step(terms, optax.sgd(1e-12), term_weights=pj.term_weights.fixed({"soft": 5e4}))  # 20 times is none
     pj.fit(even, even.init((line, jnp.float32(0.0)), batch), batch, steps=20, chunk=5, progress=progress)
     assert "crisis" not in capsys.readouterr().err
 

@@ -48,11 +48,11 @@ def offered(term_weights, steps=3, point_weights=None, batch=BATCH):
 
 
 CHAINS = {
-    "clip of norms, then fixed": lambda: optax.chain(optax.clip_by_global_norm(0.1), pj.fixed({"bc": 16.0})),
-    "a clip of each term's norm": lambda: pj.per_term(optax.clip_by_global_norm(0.1)),
-    "two rules": lambda: optax.chain(pj.lr_annealing("pde", every=1), pj.bounded(pj.ntk(), 0.5, 2.0)),
-    "surgery behind a rule": lambda: optax.chain(pj.fixed({"bc": 100.0}), pj.cagrad()),
-    "a rule that counts gradients at points": lambda: pj.ntk(every=1),
+    "clip of norms, then fixed": lambda: optax.chain(optax.clip_by_global_norm(0.1), pj.term_weights.fixed({"bc": 16.0})),
+    "a clip of each term's norm": lambda: pj.term_weights.per_term(optax.clip_by_global_norm(0.1)),
+    "two rules": lambda: optax.chain(pj.term_weights.lr_annealing("pde", every=1), pj.term_weights.bounded(pj.term_weights.ntk(), 0.5, 2.0)),
+    "surgery behind a rule": lambda: optax.chain(pj.term_weights.fixed({"bc": 100.0}), pj.term_weights.cagrad()),
+    "a rule that counts gradients at points": lambda: pj.term_weights.ntk(every=1),
     "a rule of the user's": lambda: optax.stateless(
         lambda grads, _: {t: optax.tree.scale(1 / optax.tree.norm(g), g) for t, g in grads.items()}
     ),
@@ -74,11 +74,11 @@ def test_the_gradient_that_an_optimiser_gets_is_that_of_value_fn(name, quick_com
 @pytest.mark.parametrize(
     "rule, named",
     [
-        (lambda: optax.chain(optax.clip(1e-3), pj.fixed({"bc": 16.0})), "clip"),
-        (lambda: pj.multiadam(), "multiadam"),
-        (lambda: optax.chain(pj.fixed({"bc": 2.0}), pj.multiadam()), "multiadam"),
-        (lambda: pj.per_term(optax.scale_by_adam()), "scale_by_adam"),
-        (lambda: optax.chain(pj.ntk(), optax.ema(0.9)), "ema"),
+        (lambda: optax.chain(optax.clip(1e-3), pj.term_weights.fixed({"bc": 16.0})), "clip"),
+        (lambda: pj.term_weights.multiadam(), "multiadam"),
+        (lambda: optax.chain(pj.term_weights.fixed({"bc": 2.0}), pj.term_weights.multiadam()), "multiadam"),
+        (lambda: pj.term_weights.per_term(optax.scale_by_adam()), "scale_by_adam"),
+        (lambda: optax.chain(pj.term_weights.ntk(), optax.ema(0.9)), "ema"),
         (lambda: optax.stateless(lambda grads, _: jax.tree.map(jnp.sign, grads)), "stateless|lambda"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_rule_whose_sum_is_no_gradient_refuses_such_an_optimiser_by_name(rule,
         offered(rule())
 
 
-@pytest.mark.parametrize("rule", [lambda: pj.multiadam(), lambda: optax.chain(optax.clip(1e-3), pj.ntk())])
+@pytest.mark.parametrize("rule", [lambda: pj.term_weights.multiadam(), lambda: optax.chain(optax.clip(1e-3), pj.term_weights.ntk())])
 def test_and_goes_with_one_that_does_not_ask(rule, quick_compilation):
     train = pj.train_step(TERMS, optax.sgd(1e-3), term_weights=rule())
     state = train.init((poisson.apply, poisson.plain_params()), BATCH)
@@ -115,9 +115,9 @@ def test_a_clip_that_no_trial_saw_is_counted_and_not_taken(quick_compilation):
     chex.assert_trees_all_equal(after.params, state.params)
 
 
-@pytest.mark.parametrize("point_weights", [None, pj.self_adaptive(1.0), pj.causal(["pde"], interval=(0.0, 1.0))])
+@pytest.mark.parametrize("point_weights", [None, pj.point_weights.self_adaptive(1.0), pj.point_weights.causal(["pde"], interval=(0.0, 1.0))])
 def test_point_weights_are_frozen_into_value_fn(point_weights, quick_compilation):
-    seen, _ = offered(pj.fixed({"bc": 4.0}), point_weights=point_weights)
+    seen, _ = offered(pj.term_weights.fixed({"bc": 4.0}), point_weights=point_weights)
     chex.assert_trees_all_close(seen["grad"], seen["slope"], rtol=1e-3, atol=1e-4)
 
 
@@ -160,7 +160,7 @@ def test_a_step_that_raises_the_loss_it_was_searched_on_is_not_taken_and_the_sea
 def test_balanced_hands_what_only_rules_read_to_no_line_search():
     terms = poisson.TERMS
     params, batch = poisson.plain_params(), poisson.batch(6)
-    tx = pj.balanced(optax.lbfgs(), term_weights=pj.ntk(), terms=terms)
+    tx = pj.balanced(optax.lbfgs(), term_weights=pj.term_weights.ntk(), terms=terms)
     norms = pj.point_grad_norms(terms, poisson.apply)
     evaluate = pj.value_and_grads(terms, poisson.apply)
 

@@ -6,8 +6,8 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax import bridge, losses
 from pinnjax.problems import helmholtz
+from pinnjax.terms import bridge, losses
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -21,7 +21,7 @@ GRADS = {"pde": PDE, "bc": BC}
 
 
 def weights_after(steps, **options):
-    balancer = pj.lr_annealing("pde", **options)
+    balancer = pj.term_weights.lr_annealing("pde", **options)
     state = balancer.init(GRADS)
     for _ in range(steps):
         balanced, state = balancer.update(GRADS, state)

@@ -8,8 +8,9 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax import chunks, monitors
 from pinnjax import diagnostics as d
+from pinnjax import monitors
+from pinnjax.terms import chunks
 from tests import poisson
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -36,7 +37,7 @@ def everything(every):
 
 
 def started(**options):
-    train = pj.train_step(TERMS, optax.adam(1e-2), term_weights=pj.fixed({"bc": 10.0}), **options)
+    train = pj.train_step(TERMS, optax.adam(1e-2), term_weights=pj.term_weights.fixed({"bc": 10.0}), **options)
     return train, train.init(poisson.model(), BATCH)
 
 

@@ -7,7 +7,8 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax import names, sampling
+from pinnjax import sampling
+from pinnjax.terms import names
 
 from .test_term_weights_contract import RULES as TERM_RULES
 
@@ -47,23 +48,23 @@ def test_every_reference_may_be_a_term_of_several_equations(name):
     chex.assert_trees_all_equal({r: balanced[r] for r in RESIDUALS[:2]}, {r: grads[r] for r in RESIDUALS[:2]})
 
 
-@pytest.mark.parametrize("tool", [pj.bounded, pj.guarded, pj.smoothed, pj.normalized, pj.scheduled])
+@pytest.mark.parametrize("tool", [pj.term_weights.bounded, pj.term_weights.guarded, pj.term_weights.smoothed, pj.term_weights.normalized, pj.term_weights.scheduled])
 def test_every_tool_takes_a_term_called_as_the_field_it_edits(tool):
     grads = {"weights": jnp.array([1.0]), "bc": jnp.array([1.0])}
-    rule = tool(pj.fixed({"weights": 3.0}))
+    rule = tool(pj.term_weights.fixed({"weights": 3.0}))
     balanced, _ = rule.update(grads, rule.init(grads))
     chex.assert_trees_all_close(balanced["weights"], 3 * balanced["bc"])  # normalised, 3/2 and 1/2
 
 
 CHOSEN = {
-    "self_adaptive": pj.self_adaptive(1.0, terms=[ODE], initial={ODE: 2.0}),
-    "residual_attention": pj.residual_attention(terms=[ODE]),
-    "vrba": pj.vrba(terms=[ODE]),
-    "brdr": pj.brdr(decay=0.5, smoothing=0.0, eps=1.0, terms=[ODE]),
-    "gradient_norm_points": pj.gradient_norm_points(terms=[ODE]),
-    "causal": pj.causal([ODE], interval=(0.0, 1.0)),
-    "pecann": pj.pecann([ODE]),
-    "by_position": pj.by_position({ODE: lambda x: 1.0 + x[0]}),
+    "self_adaptive": pj.point_weights.self_adaptive(1.0, terms=[ODE], initial={ODE: 2.0}),
+    "residual_attention": pj.point_weights.residual_attention(terms=[ODE]),
+    "vrba": pj.point_weights.vrba(terms=[ODE]),
+    "brdr": pj.point_weights.brdr(decay=0.5, smoothing=0.0, eps=1.0, terms=[ODE]),
+    "gradient_norm_points": pj.point_weights.gradient_norm_points(terms=[ODE]),
+    "causal": pj.point_weights.causal([ODE], interval=(0.0, 1.0)),
+    "pecann": pj.point_weights.pecann([ODE]),
+    "by_position": pj.point_weights.by_position({ODE: lambda x: 1.0 + x[0]}),
 }
 
 
@@ -91,7 +92,7 @@ SAMPLERS = {
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_takes_such_names(name):
-    rule = None if name == "resample" else pj.residual_attention()
+    rule = None if name == "resample" else pj.point_weights.residual_attention()
     sampler = sampling.combine(SAMPLERS[name](ODE), SAMPLERS[name](LEFT))
     state, _ = trained({"weights": BATCH["weights"]}, sampler=sampler, point_weights=rule)
     assert set(sampler.pool(state.sampler)) == {ODE, LEFT}
@@ -153,7 +154,7 @@ def test_a_sampled_term_leaves_alone_the_memory_of_one_whose_name_begins_with_it
     terms = {"bc": TERMS[LEFT], "bc/left": TERMS[LEFT]}
     sampler = sampling.minibatches({"bc": BATCH[ODE]}, {"bc": 2})
     state, _ = trained(
-        {"bc/left": BATCH[LEFT]}, terms=terms, sampler=sampler, point_weights=pj.residual_attention(gamma=0.0, eta=1.0)
+        {"bc/left": BATCH[LEFT]}, terms=terms, sampler=sampler, point_weights=pj.point_weights.residual_attention(gamma=0.0, eta=1.0)
     )
     attention = state.point_weights.rule.attention
     assert attention["bc"].shape == (6,) and attention["bc/left"].shape == (3,)

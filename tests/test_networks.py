@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 import pinnjax as pj
-from pinnjax import bridge
+from pinnjax.terms import bridge
 
 rngs = lambda: pj.nn.Rngs(0)
 small = {"width": 4, "depth": 2}

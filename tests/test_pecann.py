@@ -10,7 +10,7 @@ def test_it_follows_the_authors_loop():
     rng = np.random.default_rng(0)
     sequence = [rng.normal(size=(4, 2)).astype(np.float32) * 0.7**k for k in range(12)]  # a vector residual
     sequence[5] = 0.01 * sequence[5]  # progress: nothing moves
-    rule = pj.pecann(["bc"], every=2, max_penalty=16.0)
+    rule = pj.point_weights.pecann(["bc"], every=2, max_penalty=16.0)
     state = rule.init({"pde": jnp.ones(3), "bc": jnp.asarray(sequence[0])})
     multiplier, penalty, eta, held = np.zeros(4), 1.0, 0.0, 0
     for k, r in enumerate(sequence):
@@ -37,7 +37,7 @@ def test_the_gradient_is_that_of_the_augmented_lagrangian():
 
     x = jnp.array([[0.5], [1.5]])
     residual = lambda a: a * x[:, 0] - 1.0
-    rule = pj.pecann(["bc"])
+    rule = pj.point_weights.pecann(["bc"])
     state = rule.init({"bc": residual(0.3)})
     weights, state = rule.update({"bc": jnp.ones(2)}, state, residuals={"bc": residual(0.3)})
     _, grads = pj.value_and_grads({"bc": lambda u, x: u(x) - 1.0}, lambda a, x: a * x[0])(

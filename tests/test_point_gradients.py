@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax import bridge
+from pinnjax.terms import bridge
 
 from . import poisson
 
@@ -47,7 +47,7 @@ def test_norms_at_points_are_those_of_the_rows_of_the_jacobian(chunk, x64):
 
 
 def test_the_step_offers_them_to_ntk():
-    train = pj.train_step(poisson.TERMS, optax.sgd(1e-9), term_weights=pj.ntk(every=2))
+    train = pj.train_step(poisson.TERMS, optax.sgd(1e-9), term_weights=pj.term_weights.ntk(every=2))
     state = train.init(poisson.model(), poisson.batch())
     norms = pj.point_grad_norms(poisson.TERMS, state.definition, state.constants)(state.params, poisson.batch())
     traces = {name: float(jnp.mean(n**2)) for name, n in norms.items()}
@@ -59,7 +59,7 @@ def test_the_step_offers_them_to_ntk():
 def test_a_step_that_does_not_ask_does_not_contain_them():
     """The Jacobian at points would be the only loop over chunks in the program."""
     programs = {}
-    for name, rule in {"asks": pj.ntk(), "asks not": pj.lr_annealing("pde")}.items():
+    for name, rule in {"asks": pj.term_weights.ntk(), "asks not": pj.term_weights.lr_annealing("pde")}.items():
         train = pj.train_step(poisson.TERMS, optax.adam(1e-3), term_weights=rule)
         state = train.init(poisson.model(), poisson.batch())
         programs[name] = str(jax.make_jaxpr(train.update)(state, poisson.batch()))

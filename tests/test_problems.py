@@ -14,6 +14,7 @@ from pinnjax import nn
 from pinnjax.cli import catalogue, main
 from pinnjax.derivatives import diff
 from pinnjax.problems import convection_diffusion, gray_scott, inverse_burgers, schroedinger, solve
+from pinnjax.problems._solve import prepare
 from pinnjax.problems.advection import exact as advected
 from pinnjax.problems.convection_diffusion import exact as layer
 from pinnjax.problems.inverse_burgers import NOISE, VISCOSITY, measurements
@@ -21,7 +22,6 @@ from pinnjax.problems.reaction import exact as logistic
 from pinnjax.problems.references import etdrk4, load
 from pinnjax.problems.references import gray_scott as gray_scott_reference
 from pinnjax.problems.schroedinger import exact as breather
-from pinnjax.problems.solve import prepare
 from pinnjax.problems.wave import exact as standing
 
 # Fields in closed form; the numbers of points that a test draws are small.

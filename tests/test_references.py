@@ -10,7 +10,8 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax.problems import burgers, race, tanh, wave
+from pinnjax.cli.race import race
+from pinnjax.problems import burgers, tanh, wave
 from pinnjax.problems.references import cole_hopf, etdrk4, load
 from pinnjax.problems.wave import exact
 
@@ -69,14 +70,14 @@ def test_the_points_of_burgers_are_where_they_belong():
 
 @pytest.mark.slow
 def test_self_adaptive_weights_halve_the_front_of_the_tanh_race():
-    adaptive = pj.self_adaptive(optax.adam(5e-3), mask=jnp.square, initial=1.0)
-    rules = {"plain": None, "self_adaptive": adaptive, "residual_attention": pj.residual_attention()}
+    adaptive = pj.point_weights.self_adaptive(optax.adam(5e-3), mask=jnp.square, initial=1.0)
+    rules = {"plain": None, "self_adaptive": adaptive, "residual_attention": pj.point_weights.residual_attention()}
     recipes = {
         name: dataclasses.replace(tanh.recipes["plain"], point_weights=rule, resampled=False)
         for name, rule in rules.items()
     }
-    laps = race(tanh, recipes, seeds=range(10), progress=False)
-    ratio = {name: float(np.median(lap.history["front_over_rest"][-1])) for name, lap in laps.items()}
+    outcomes = race(tanh, recipes, seeds=range(10), progress=False)
+    ratio = {name: float(np.median(lap.history["front_over_rest"][-1])) for name, lap in outcomes.items()}
     assert ratio["plain"] > 2 * ratio["self_adaptive"], ratio
     assert ratio["plain"] > 2 * ratio["residual_attention"], ratio
 
@@ -84,6 +85,6 @@ def test_self_adaptive_weights_halve_the_front_of_the_tanh_race():
 @pytest.mark.slow
 def test_rad_beats_uniform_points_on_burgers():
     recipes = {name: burgers.recipes[name] for name in ("uniform", "rad")}
-    laps = race(burgers, recipes, seeds=range(3), progress=False)
-    medians = {name: float(np.median(lap.errors)) for name, lap in laps.items()}
+    outcomes = race(burgers, recipes, seeds=range(3), progress=False)
+    medians = {name: float(np.median(lap.errors)) for name, lap in outcomes.items()}
     assert medians["uniform"] > 3 * medians["rad"], medians

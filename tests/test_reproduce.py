@@ -12,9 +12,10 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax import plot, reproduce
+from pinnjax import plot
+from pinnjax.cli import reproduce
+from pinnjax.cli.reproduce import Run, Study, gradient_pathologies, harmonic_sweep, poisson_growth
 from pinnjax.problems import harmonic
-from pinnjax.reproduce import Run, Study, gradient_pathologies, harmonic_sweep, poisson_growth
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 RECIPE = dataclasses.replace(harmonic.recipes["plain"], steps=40)
@@ -29,7 +30,7 @@ def study(claims=lambda results: {"errors are finite": bool(np.isfinite(results[
         claims=claims,
         quick_claims=lambda results: {"quick": True},
         figures=lambda results: {"empty": plt.figure()},
-        extras=lambda problem, lap: {"bias": np.asarray(lap.states.step)},
+        extras=lambda problem, outcome: {"bias": np.asarray(outcome.states.step)},
         seeds=2,
     )
 

@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 import pinnjax as pj
-from pinnjax import checkpoint, fingerprint
+from pinnjax.train import _fingerprint, checkpoint
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -39,8 +39,8 @@ def bc(u, x):
 
 def train_step(source=SOURCE, rate=1e-2, weight=2.0, clip=3.0, optimizer=None, **options):
     settings = {
-        "term_weights": pj.fixed({"bc": weight}),
-        "point_weights": optax.chain(pj.self_adaptive(optax.sgd(1e-2)), optax.clip(clip)),
+        "term_weights": pj.term_weights.fixed({"bc": weight}),
+        "point_weights": optax.chain(pj.point_weights.self_adaptive(optax.sgd(1e-2)), optax.clip(clip)),
     } | options
     return pj.train_step({"pde": pde(source), "bc": bc}, optimizer or optax.adam(rate), **settings)
 
@@ -153,7 +153,7 @@ print(*[0] * int(sys.argv[1]), file=sys.stderr)
 unrelated = [object() for _ in range(1000 * int(sys.argv[1]))]
 train = t.train_step(weight=2.0)
 state = train.init((t.apply, t.params()), t.BATCH)
-print(fingerprint.whole(fingerprint.of(train.update, state, t.BATCH)))
+print(_fingerprint.whole(_fingerprint.of(train.update, state, t.BATCH)))
 """
 
 
@@ -307,19 +307,19 @@ def test_the_best_model_is_kept_and_the_model_alone_can_be_restored(tmp_path):
 
 
 def test_a_fingerprint_sees_signs_of_zero_and_dtypes():
-    digest = fingerprint._value
+    digest = _fingerprint._value
     values = [0.0, -0.0, np.float32(0.0), np.nan, np.zeros(1), np.zeros((1, 1)), np.int64(0), jax.random.key(3)]
     assert len({digest(value) for value in values}) == len(values)
 
 
 def digests(**options):
     train = train_step(**options)
-    return fingerprint.of(train.update, train.init((apply, params()), BATCH, key=jax.random.key(0)), BATCH)
+    return _fingerprint.of(train.update, train.init((apply, params()), BATCH, key=jax.random.key(0)), BATCH)
 
 
 RULES = {
-    "conditions": lambda a: {"term_weights": pj.scheduled(pj.lr_annealing("pde", rate=a), every=5)},
-    "per-point gradients": lambda a: {"term_weights": pj.ntk(every=7), "point_weights": pj.residual_attention(eta=a)},
+    "conditions": lambda a: {"term_weights": pj.term_weights.scheduled(pj.term_weights.lr_annealing("pde", rate=a), every=5)},
+    "per-point gradients": lambda a: {"term_weights": pj.term_weights.ntk(every=7), "point_weights": pj.point_weights.residual_attention(eta=a)},
     "a line search": lambda a: {
         "optimizer": optax.lbfgs(linesearch=optax.scale_by_backtracking_linesearch(9, slope_rtol=a))
     },
@@ -332,6 +332,6 @@ def test_a_fingerprint_sees_numbers_inside_every_construct_and_no_monitor(case):
     watch = [pj.monitors.gradients(every=3), pj.monitors.signal_to_noise(every=3)]
     options = RULES[case]
     plain, watched, other = digests(**options(0.5)), digests(**options(0.5), monitors=watch), digests(**options(0.25))
-    assert fingerprint.differing(plain, watched) == []
-    assert fingerprint.whole(plain) == fingerprint.whole(watched)
-    assert fingerprint.differing(plain, other) != []
+    assert _fingerprint.differing(plain, watched) == []
+    assert _fingerprint.whole(plain) == _fingerprint.whole(watched)
+    assert _fingerprint.differing(plain, other) != []

@@ -49,7 +49,7 @@ def test_for_every_rule_places_not_in_use_are_as_if_they_were_not_there(x64, nam
     chex.assert_trees_all_close(found, expected, rtol=1e-6)  # the sampler's own weights are float32 under x64 too
 
 
-@pytest.mark.parametrize("rule", [pj.ntk(every=1), pj.ntk(every=1, trace=True), pj.lr_annealing("pde", every=1)])
+@pytest.mark.parametrize("rule", [pj.term_weights.ntk(every=1), pj.term_weights.ntk(every=1, trace=True), pj.term_weights.lr_annealing("pde", every=1)])
 def test_nor_does_a_rule_for_terms_see_them(x64, rule):
     found = metrics_of(None, {"bc": BC}, ADDING["rar_g"](), term_weights=rule)
     expected = metrics_of(None, {"pde": USED, "bc": BC}, term_weights=rule)
@@ -72,7 +72,7 @@ def test_causal_slices_of_an_importance_sample_have_the_pools_means(x64):
     terms = {"pde": lambda u, x: u(x) * jnp.where(x[0] < 0.15, 1.0, 0.0)}
     score = lambda found: jnp.array([8.0, 1.0, 3.0])
     sampler = sampling.importance(pool, {"pde": 6000}, every=1, uniform=1e-9, score=score)
-    causal = pj.causal(["pde"], interval=(0.0, 1.0), chunks=2)
+    causal = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=2)
     train = pj.train_step(terms, optax.sgd(0.0), point_weights=causal, sampler=sampler)
     state = train.init((lambda a, x: a + 0 * x[0], jnp.asarray(1.0)), key=jax.random.key(0))
     state, _ = train.update(state)
@@ -109,10 +109,10 @@ def test_a_sampler_cannot_weigh_the_points_of_a_batchwise_term():
 
 
 def test_normalized_residuals_are_one_a_point_and_their_weights_go_with_the_points():
-    term = pj.magnitude_normalized(lambda u, x: u(x) - 1.0, lambda u, x: 1.0 + x[0] ** 2)
+    term = pj.term_weights.magnitude_normalized(lambda u, x: u(x) - 1.0, lambda u, x: 1.0 + x[0] ** 2)
     sampler = sampling.minibatches({"pde": USED}, {"pde": 2})
     train = pj.train_step(
-        {"pde": term}, optax.sgd(1e-3), point_weights=pj.residual_attention(gamma=0.0, eta=1.0), sampler=sampler
+        {"pde": term}, optax.sgd(1e-3), point_weights=pj.point_weights.residual_attention(gamma=0.0, eta=1.0), sampler=sampler
     )
     state = train.init(MODEL, key=jax.random.key(0))
     state, _ = train.update(state)

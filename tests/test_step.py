@@ -10,8 +10,8 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax import bridge
 from pinnjax.problems import helmholtz
+from pinnjax.terms import bridge
 
 from . import poisson
 
@@ -23,8 +23,8 @@ BATCH = poisson.batch()
 def everything_on(**options):
     """A step with balancers in both spaces."""
     settings = {
-        "point_weights": pj.self_adaptive(1e-1),
-        "term_weights": pj.lr_annealing("pde", every=1),
+        "point_weights": pj.point_weights.self_adaptive(1e-1),
+        "term_weights": pj.term_weights.lr_annealing("pde", every=1),
     } | options
     return pj.train_step(poisson.TERMS, optax.adam(1e-2), **settings)
 
@@ -94,8 +94,8 @@ def test_one_compilation_serves_1000_steps_with_changing_weights():
     train = pj.train_step(
         {"pde": poisson.pde, "bc": chex.assert_max_traces(poisson.bc, n=2)},  # init and update
         optax.adam(1e-2),
-        point_weights=pj.self_adaptive(1e-1),
-        term_weights=pj.lr_annealing("pde"),
+        point_weights=pj.point_weights.self_adaptive(1e-1),
+        term_weights=pj.term_weights.lr_annealing("pde"),
     )
     state = train.init(poisson.model(), BATCH)
     weights = set()
@@ -220,8 +220,8 @@ def test_a_step_that_is_not_finite_is_counted_and_leaves_no_trace(optimizer, bef
     train = pj.train_step(
         poisson.SMALL | {"bc": poisoned},
         optimizer,
-        point_weights=pj.self_adaptive(optax.adam(1e-2)),
-        term_weights=optax.chain(before, pj.lr_annealing("pde", every=1)),
+        point_weights=pj.point_weights.self_adaptive(optax.adam(1e-2)),
+        term_weights=optax.chain(before, pj.term_weights.lr_annealing("pde", every=1)),
     )
     bad = BATCH | {"bc": jnp.array([[0.0], [2.0]])}
     state = train.init(poisson.small(), BATCH)
@@ -237,7 +237,7 @@ def test_a_step_that_is_not_finite_is_counted_and_leaves_no_trace(optimizer, bef
 
 
 def test_lbfgs_minimises_the_weighted_loss_of_the_step():
-    weights = pj.fixed({"pde": 0.5, "bc": 4.0})
+    weights = pj.term_weights.fixed({"pde": 0.5, "bc": 4.0})
     train = pj.train_step(poisson.TERMS, optax.lbfgs(), term_weights=weights)
     start = state = train.init(poisson.model(), BATCH)
     values = []
@@ -281,8 +281,8 @@ def test_the_optimiser_is_offered_the_weighted_residual_vector():
     train = pj.train_step(
         {"pde": poisson.pde, "both": lambda u, x: jnp.stack([u(x), x[0] - 0.5])},
         optax.GradientTransformationExtraArgs(init, update),
-        point_weights=pj.self_adaptive(1.0, initial=0.3),
-        term_weights=pj.fixed({"both": 7.0}),
+        point_weights=pj.point_weights.self_adaptive(1.0, initial=0.3),
+        term_weights=pj.term_weights.fixed({"both": 7.0}),
     )
     batch = {"pde": BATCH["pde"], "both": BATCH["bc"]}
     state = train.init(poisson.model(), batch)
@@ -337,13 +337,13 @@ UNIFORM = lambda key, n: pj.sampling.box(key, [0.0], [1.0], n)
 DONATED = {
     "rules and a line search": {
         "optimizer": optax.lbfgs(),
-        "point_weights": pj.self_adaptive(optax.adam(1e-2)),
-        "term_weights": pj.gradnorm(),
+        "point_weights": pj.point_weights.self_adaptive(optax.adam(1e-2)),
+        "term_weights": pj.term_weights.gradnorm(),
     },
     "a sampler": {
         "sampler": pj.sampling.rar_g("pde", UNIFORM, 6, capacity=9, candidates=20, every=2),
-        "point_weights": pj.brdr(),
-        "term_weights": pj.m_config(),
+        "point_weights": pj.point_weights.brdr(),
+        "term_weights": pj.term_weights.m_config(),
     },
 }
 
@@ -364,7 +364,7 @@ def test_a_fresh_state_can_be_donated_and_the_model_stays(name, quick_compilatio
     chex.assert_tree_all_finite(model(jnp.zeros(1)))
 
 
-@pytest.mark.parametrize("rule", [pj.self_adaptive(0.1), pj.residual_attention(), pj.brdr(terms=["bc", "pde"])])
+@pytest.mark.parametrize("rule", [pj.point_weights.self_adaptive(0.1), pj.point_weights.residual_attention(), pj.point_weights.brdr(terms=["bc", "pde"])])
 def test_batches_of_another_size_are_refused_where_weights_belong_to_points(rule):
     train = pj.train_step(poisson.TERMS, optax.sgd(1e-3), point_weights=rule)
     state = train.init((poisson.apply, poisson.plain_params()), poisson.batch(6))

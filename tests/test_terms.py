@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 import pinnjax as pj
-from pinnjax import bridge
+from pinnjax.terms import bridge
 
 from . import poisson
 

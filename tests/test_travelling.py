@@ -32,7 +32,7 @@ class Ledger:
 
 def test_after_a_thousand_shuffles_minibatches_and_resamplings_each_point_has_its_own_weight(x64):
     rng = np.random.default_rng(0)
-    rule = pj.travelling(pj.residual_attention(gamma=0.9, eta=0.1))
+    rule = pj.point_weights.travelling(pj.point_weights.residual_attention(gamma=0.9, eta=0.1))
     state = rule.init({"pde": jnp.zeros(POOL), "bc": jnp.zeros(3)})
     ledger, walls = Ledger(), Ledger()
     pool, born = np.arange(POOL, dtype=float), POOL
@@ -62,12 +62,12 @@ def test_after_a_thousand_shuffles_minibatches_and_resamplings_each_point_has_it
 
 
 RULES = {
-    "self_adaptive": pj.self_adaptive(optax.adam(0.1)),
-    "residual_attention": pj.residual_attention(),
-    "vrba": pj.vrba(),
-    "brdr": pj.brdr(decay=0.5, smoothing=0.5),
-    "pecann": pj.pecann(["pde"]),
-    "a chain": optax.chain(pj.residual_attention(), pj.self_adaptive(0.1), optax.clip(9.0)),
+    "self_adaptive": pj.point_weights.self_adaptive(optax.adam(0.1)),
+    "residual_attention": pj.point_weights.residual_attention(),
+    "vrba": pj.point_weights.vrba(),
+    "brdr": pj.point_weights.brdr(decay=0.5, smoothing=0.5),
+    "pecann": pj.point_weights.pecann(["pde"]),
+    "a chain": optax.chain(pj.point_weights.residual_attention(), pj.point_weights.self_adaptive(0.1), optax.clip(9.0)),
 }
 
 
@@ -75,7 +75,7 @@ RULES = {
 def test_a_permuted_pool_gives_permuted_weights_for_every_rule(rule):
     """The same points and residuals, once in place and once shuffled before every step."""
     rng = np.random.default_rng(1)
-    travelling = pj.travelling(rule)
+    travelling = pj.point_weights.travelling(rule)
     still = travelling.init({"pde": jnp.zeros(8)})
     shuffled, places = still, np.arange(8)  # places[i]: which point is in place i
     for _ in range(6):
@@ -92,7 +92,7 @@ def test_a_permuted_pool_gives_permuted_weights_for_every_rule(rule):
 
 def test_a_new_point_starts_as_init_starts_it():
     initial = jnp.arange(4.0)
-    rule = pj.travelling(pj.self_adaptive(1.0, mask=lambda g: g, initial={"pde": initial}))
+    rule = pj.point_weights.travelling(pj.point_weights.self_adaptive(1.0, mask=lambda g: g, initial={"pde": initial}))
     state = rule.init({"pde": jnp.zeros(4)})
     ones = {"pde": jnp.ones(4)}
     _, state = rule.update(ones, state, residuals={"pde": jnp.full(4, 2.0)})
@@ -108,7 +108,7 @@ def test_state_that_mixes_the_points_of_two_terms_is_refused():
     with pytest.raises(
         ValueError, match=r"travelling: the state of the point weights has a leaf .* of shape .*; expected"
     ):
-        pj.travelling(rule).init({"pde": jnp.zeros(3), "bc": jnp.zeros(2)})
+        pj.point_weights.travelling(rule).init({"pde": jnp.zeros(3), "bc": jnp.zeros(2)})
 
 
 def follow(sampler, steps=30):
@@ -116,7 +116,7 @@ def follow(sampler, steps=30):
     train = pj.train_step(
         {"pde": poisson.pde, "bc": poisson.bc},
         optax.adam(1e-3),
-        point_weights=pj.residual_attention(gamma=0.9, eta=0.1, terms=["pde"]),
+        point_weights=pj.point_weights.residual_attention(gamma=0.9, eta=0.1, terms=["pde"]),
         sampler=sampler,
     )
     batch = {"bc": jnp.array([[0.0], [1.0]])}
@@ -156,7 +156,7 @@ def test_a_skipped_step_moves_the_memory_with_the_points():
     train = pj.train_step(
         {"pde": poisson.pde, "bc": fail},
         optax.adam(1e-3),
-        point_weights=pj.residual_attention(terms=["pde"]),
+        point_weights=pj.point_weights.residual_attention(terms=["pde"]),
         sampler=sampling.r3("pde", UNIFORM, 16),
     )
     good, bad = {"bc": jnp.array([[0.0], [1.0]])}, {"bc": jnp.array([[0.0], [3.0]])}
@@ -181,7 +181,7 @@ def test_a_rule_may_remember_the_points_that_stay_and_no_others(short, lasting):
     make = lambda **options: pj.train_step(
         {"pde": poisson.pde, "bc": poisson.bc},
         optax.adam(1e-3),
-        point_weights=pj.residual_attention(gamma=0.5, eta=1.0, **options),
+        point_weights=pj.point_weights.residual_attention(gamma=0.5, eta=1.0, **options),
         sampler=sampler,
     )
     with pytest.raises(ValueError, match=f"each point of '{short}', but the sampler replaces its points in every step"):
@@ -198,7 +198,7 @@ def test_resampled_points_go_beside_remembered_points_of_the_batch():
     train = pj.train_step(
         {"pde": poisson.pde, "bc": poisson.bc},
         optax.adam(1e-3),
-        point_weights=pj.self_adaptive(1.0, terms=["bc"]),
+        point_weights=pj.point_weights.self_adaptive(1.0, terms=["bc"]),
         sampler=RESAMPLE["pde"],
     )
     batch = {"bc": jnp.array([[0.0], [1.0]])}
@@ -213,7 +213,7 @@ def test_a_point_drawn_twice_ascends_twice(x64):
     pool = jnp.array([[1.0], [3.0]])
     sampler = sampling.importance({"data": pool}, {"data": 5}, uniform=1.0)
     train = pj.train_step(
-        {"data": lambda u, x: u(x)}, optax.sgd(0.0), point_weights=pj.self_adaptive(4.0), sampler=sampler
+        {"data": lambda u, x: u(x)}, optax.sgd(0.0), point_weights=pj.point_weights.self_adaptive(4.0), sampler=sampler
     )
     state = train.init((lambda a, x: a * x[0], jnp.asarray(1.0)), key=jax.random.key(1))
     evaluate = lambda asked: {"data": asked["data"][:, 0]}

@@ -5,8 +5,8 @@ import argparse
 import rich.console
 import rich.table
 
-from pinnjax.bench import balancers, monitors, points, step
 from pinnjax.cli import choosing, environment, writing
+from pinnjax.cli.bench import balancers, monitors, points, step
 
 BENCHES = {"step": step.run, "balancers": balancers.run, "points": points.run, "monitors": monitors.run}
 

@@ -10,7 +10,7 @@ import jax
 
 from pinnjax.cli import catalogue
 from pinnjax.problems import Problem, Recipe
-from pinnjax.problems.solve import prepare
+from pinnjax.problems._solve import prepare
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ import rich.console
 from pinnjax.cli import catalogue, choosing, writing
 from pinnjax.doctor import Diagnosis, diagnose
 from pinnjax.problems import Problem, Recipe
-from pinnjax.problems.solve import begin, step_options
-from pinnjax.step import train_step
+from pinnjax.problems._solve import begin, step_options
+from pinnjax.train.step import train_step
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,8 +5,7 @@ import argparse
 import rich.console
 import rich.table
 
-from pinnjax import reproduce
-from pinnjax.cli import catalogue, choosing
+from pinnjax.cli import catalogue, choosing, reproduce
 
 
 def run(options: argparse.Namespace) -> int:

@@ -14,12 +14,13 @@ import rich.table
 
 from pinnjax import plot
 from pinnjax.cli import catalogue, choosing, environment, writing
-from pinnjax.problems import Lap, Problem, Recipe, race
-from pinnjax.term_weights.tools import EVENTS
+from pinnjax.cli.race import Outcome, race
+from pinnjax.problems import Problem, Recipe
+from pinnjax.term_weights._wrappers import EVENTS
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train side by side, print the table, write JSON and the plot after every lap."""
+    """Train side by side, print the table, write JSON and the plot after every outcome."""
     problem = choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
     recipes = _recipes(problem, options)
     choosing.number(options, "seeds")
@@ -33,35 +34,35 @@ def run(options: argparse.Namespace) -> int:
     steps = sorted({options.steps or recipe.steps for recipe in recipes.values()})
     console.print(f"[bold]{problem.title}[/bold]: {options.seeds} seeds, {', '.join(map(str, steps))} steps")
 
-    def save(laps: dict[str, Lap]) -> None:
+    def save(outcomes: dict[str, Outcome]) -> None:
         if options.json:
             with results.write("json", options.json):
-                writing.write_json(options.json, _record(problem, laps))
+                writing.write_json(options.json, _record(problem, outcomes))
         if options.out:
             with results.write("out", options.out):
-                figure = plot.race({label: lap.history | {"step": lap.steps} for label, lap in laps.items()})
-                _draw_masks(problem, laps, pathlib.Path(options.out))
+                figure = plot.race({label: outcome.history | {"step": outcome.steps} for label, outcome in outcomes.items()})
+                _draw_masks(problem, outcomes, pathlib.Path(options.out))
                 figure.savefig(pathlib.Path(options.out) / f"race_{problem.name}.png", dpi=110)
                 plt.close(figure)
 
-    laps = race(problem, recipes, seeds=range(options.seeds), steps=options.steps, dtype=options.dtype, after=save)
-    console.print(_table(problem, laps))
-    for line in _events(laps):
+    outcomes = race(problem, recipes, seeds=range(options.seeds), steps=options.steps, dtype=options.dtype, after=save)
+    console.print(_table(problem, outcomes))
+    for line in _events(outcomes):
         console.print(line, soft_wrap=True)
-    results.end(_record(problem, laps))
+    results.end(_record(problem, outcomes))
     return 0
 
 
-def _draw_masks(problem: Problem, laps: dict[str, Lap], folder: pathlib.Path) -> None:
+def _draw_masks(problem: Problem, outcomes: dict[str, Outcome], folder: pathlib.Path) -> None:
     """Where there is one coordinate, the point weights over it: one picture a term."""
     folder.mkdir(exist_ok=True)
-    weighed = {label: lap for label, lap in laps.items() if lap.point_weights}
+    weighed = {label: outcome for label, outcome in outcomes.items() if outcome.point_weights}
     if problem.grid.shape[1] != 1 or not weighed:
         return
     for term in problem.terms:
-        points = {label: lap.points[term][0] for label, lap in weighed.items()}
+        points = {label: outcome.points[term][0] for label, outcome in weighed.items()}
         figure, ax = plt.subplots(figsize=(4.5, 3.2), layout="constrained")
-        plot.masks(points, {label: lap.point_weights[term] for label, lap in weighed.items()}, ax=ax)
+        plot.masks(points, {label: outcome.point_weights[term] for label, outcome in weighed.items()}, ax=ax)
         figure.savefig(folder / f"masks_{problem.name}_{term}.png", dpi=150)
         plt.close(figure)
 
@@ -91,20 +92,20 @@ def _rules(text: str | None, table: dict[str, catalogue.Entry]) -> list[str | No
     return rules
 
 
-def _record(problem: Problem, laps: dict[str, Lap]) -> dict[str, Any]:
+def _record(problem: Problem, outcomes: dict[str, Outcome]) -> dict[str, Any]:
     return {
         "problem": problem.name,
         "device": environment.device(),
         "versions": environment.versions(),
-        "laps": {
+        "outcomes": {
             label: {
-                "seeds": lap.seeds.tolist(),
-                "relative_l2": _rounded(lap.errors),
-                "seconds": round(lap.seconds, 2),
-                "steps": lap.steps.tolist(),
-                "history": {name: _rounded(values) for name, values in lap.history.items()},
+                "seeds": outcome.seeds.tolist(),
+                "relative_l2": _rounded(outcome.errors),
+                "seconds": round(outcome.seconds, 2),
+                "steps": outcome.steps.tolist(),
+                "history": {name: _rounded(values) for name, values in outcome.history.items()},
             }
-            for label, lap in laps.items()
+            for label, outcome in outcomes.items()
         },
     }
 
@@ -115,38 +116,38 @@ def _rounded(values: np.ndarray) -> list:
     return flat if values.ndim == 1 else [flat[i : i + values.shape[1]] for i in range(0, len(flat), values.shape[1])]
 
 
-def _table(problem: Problem, laps: dict[str, Lap]) -> rich.table.Table:
+def _table(problem: Problem, outcomes: dict[str, Outcome]) -> rich.table.Table:
     table = rich.table.Table(
         rich.table.Column("rule", overflow="fold", min_width=20),
         title=f"relative L2 error on {problem.name}",
         caption="seconds of all seeds together; weights over the reference's, medians",
     )
     known = ("loss", "skipped", "relative_l2")
-    others = list(dict.fromkeys(n for lap in laps.values() for n in lap.history if "/" not in n and n not in known))
+    others = list(dict.fromkeys(n for outcome in outcomes.values() for n in outcome.history if "/" not in n and n not in known))
     for column in ("median", "best", "worst", *others, "seconds"):
         table.add_column(column, justify="right", no_wrap=True, min_width=7)
     table.add_column("weights", min_width=10)
     worst = lambda errors: np.where(np.isfinite(errors), errors, np.inf)
-    for label, lap in sorted(laps.items(), key=lambda item: np.median(worst(item[1].errors))):
-        errors = worst(lap.errors)
+    for label, outcome in sorted(outcomes.items(), key=lambda item: np.median(worst(item[1].errors))):
+        errors = worst(outcome.errors)
         figures = [f"{f(errors):.1e}" for f in (np.median, np.min, np.max)]
-        figures += [f"{np.median(lap.history[name][-1]):.2g}" for name in others]
-        table.add_row(label, *figures, f"{lap.seconds:.1f}", _weights(problem, lap))
+        figures += [f"{np.median(outcome.history[name][-1]):.2g}" for name in others]
+        table.add_row(label, *figures, f"{outcome.seconds:.1f}", _weights(problem, outcome))
     return table
 
 
-def _weights(problem: Problem, lap: Lap) -> str:
-    last = {name.removeprefix("weight/"): v[-1] for name, v in lap.history.items() if name.startswith("weight/")}
+def _weights(problem: Problem, outcome: Outcome) -> str:
+    last = {name.removeprefix("weight/"): v[-1] for name, v in outcome.history.items() if name.startswith("weight/")}
     reference = last.pop(problem.balance_against, np.ones(1))
     reference = np.where(reference == 0, np.nan, reference)
     return ", ".join(f"{name} {np.median(value / reference):.2g}" for name, value in last.items())
 
 
-def _events(laps: dict[str, Lap]) -> Iterator[str]:
+def _events(outcomes: dict[str, Outcome]) -> Iterator[str]:
     """One line for each rule whose steps were skipped or whose weights were held."""
-    for label, lap in laps.items():
-        last = {name: int(values[-1].max()) for name, values in lap.history.items()}
+    for label, outcome in outcomes.items():
+        last = {name: int(values[-1].max()) for name, values in outcome.history.items()}
         events = [f"{last['skipped']} steps skipped"] * bool(last["skipped"])
         events += [f"{name} {n} times" for name, n in last.items() if n and name.split("/")[0] in EVENTS]
         if events:
-            yield f"{label}: {', '.join(events)} (of {lap.steps[-1]} steps, in the worst seed)"
+            yield f"{label}: {', '.join(events)} (of {outcome.steps[-1]} steps, in the worst seed)"

@@ -14,13 +14,13 @@ import rich.console
 import rich.table
 from matplotlib.figure import Figure
 
-from pinnjax import diagnostics, losses, plot
-from pinnjax import terms as terms_
+from pinnjax import diagnostics, plot
 from pinnjax.cli import diagnosing, environment, pictures
+from pinnjax.cli.layer_gradients import layer_gradients
 from pinnjax.doctor import Diagnosis
 from pinnjax.problems import Problem, Recipe, Solution
-from pinnjax.problems.gradients import layer_gradients
-from pinnjax.problems.solve import numbers_of_points
+from pinnjax.problems._solve import numbers_of_points
+from pinnjax.terms import evaluation, losses
 
 PROBE = 1000  # steps of the diagnosis, at most those of the run
 STYLE = """
@@ -102,8 +102,8 @@ def _configuration(
 def _state(problem: Problem, solution: Solution, weights: Mapping[str, float], diagnosis: Diagnosis) -> Figure:
     state, definition, constants = solution.state, solution.state.definition, solution.state.constants
     batch = problem.draw(jax.random.key(0), problem.points, None)
-    few = terms_.some_of_each(problem.terms, batch, 64)
-    residuals = jax.jit(terms_.residuals(problem.terms, definition, constants))(state.params, batch)
+    few = evaluation.some_of_each(problem.terms, batch, 64)
+    residuals = jax.jit(evaluation.residuals(problem.terms, definition, constants))(state.params, batch)
     kernel = diagnostics.tangent_kernel(problem.terms, definition, constants)
     blocks = jax.jit(lambda p: diagnostics.spectra(kernel(p, few)))(state.params)
 

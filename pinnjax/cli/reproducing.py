@@ -7,9 +7,8 @@ import numpy as np
 import rich.console
 import rich.table
 
-from pinnjax import reproduce
-from pinnjax.cli import choosing, environment, writing
-from pinnjax.reproduce import Report, Study
+from pinnjax.cli import choosing, environment, reproduce, writing
+from pinnjax.cli.reproduce import Report, Study
 
 STUDIES = {study.name: study for study in reproduce.STUDIES}
 

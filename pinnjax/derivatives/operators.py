@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from pinnjax import checks
-from pinnjax.derivatives import arguments
+from pinnjax.derivatives import _arguments
 
 Field = Callable[[Float[Array, " d"]], Float[Array, "*m"]]
 Factory = TypeVar("Factory", bound=Callable[..., Field])
@@ -97,7 +97,7 @@ def diff(u: Field, *axes: int) -> Field:
         >>> print(diff(u, 0, 0)(jnp.array([2.0, 5.0])))  # 6·2·5
         60.0
     """
-    for axis in arguments.integers("diff", axes):
+    for axis in _arguments.integers("diff", axes):
         u = _partial(u, axis)
     return u
 
@@ -161,9 +161,9 @@ def laplacian(u: Field, axes: Sequence[int] | None = None) -> Field:
         def second(v: Array) -> Array:
             return _slope("laplacian", lambda y: _slope("laplacian", u, y, v), x, v)
 
-        return _along_axes(second, x, arguments.coordinates("laplacian", chosen, x)).sum(-1)
+        return _along_axes(second, x, _arguments.coordinates("laplacian", chosen, x)).sum(-1)
 
-    chosen = None if axes is None else arguments.integers("laplacian", axes)
+    chosen = None if axes is None else _arguments.integers("laplacian", axes)
     return laplace
 
 
@@ -189,12 +189,12 @@ def divergence(u: Field, axes: Sequence[int] | None = None) -> Field:
 
     def div(x: Float[Array, " d"]) -> Float[Array, ""]:
         x = checks.point("divergence", x)
-        along = arguments.coordinates("divergence", chosen, x)
+        along = _arguments.coordinates("divergence", chosen, x)
         jacobian = _along_axes(lambda v: _slope("divergence", u, x, v), x, along)
-        arguments.check_components("divergence", jacobian.shape[:-1], (len(along),))
+        _arguments.check_components("divergence", jacobian.shape[:-1], (len(along),))
         return jnp.trace(jacobian)
 
-    chosen = None if axes is None else arguments.integers("divergence", axes)
+    chosen = None if axes is None else _arguments.integers("divergence", axes)
     return div
 
 
@@ -220,16 +220,16 @@ def curl(u: Field, axes: Sequence[int] | None = None) -> Field:
 
     def rotation(x: Float[Array, " d"]) -> Float[Array, "*m"]:
         x = checks.point("curl", x)
-        along = arguments.coordinates("curl", chosen, x)
+        along = _arguments.coordinates("curl", chosen, x)
         if len(along) not in (2, 3):
             raise ValueError(f"curl: {len(along)} axes; expected 2 or 3, chosen with `axes`")
         j = _along_axes(lambda v: _slope("curl", u, x, v), x, along)
-        arguments.check_components("curl", j.shape[:-1], (len(along),))
+        _arguments.check_components("curl", j.shape[:-1], (len(along),))
         if len(along) == 2:
             return j[1, 0] - j[0, 1]
         return jnp.stack([j[2, 1] - j[1, 2], j[0, 2] - j[2, 0], j[1, 0] - j[0, 1]])
 
-    chosen = None if axes is None else arguments.integers("curl", axes)
+    chosen = None if axes is None else _arguments.integers("curl", axes)
     return rotation
 
 
@@ -252,14 +252,14 @@ def component(u: Field, index: int) -> Field:
             raise ValueError(f"component: the field has shape {value.shape}; expected (m,) with a component {index}")
         return value[index]
 
-    (index,) = arguments.integers("component", (index,))
+    (index,) = _arguments.integers("component", (index,))
     return scalar
 
 
 def _partial(u: Field, axis: int) -> Field:
     def derivative(x: Float[Array, " d"]) -> Float[Array, "*m"]:
         x = checks.point("diff", x)
-        (along,) = arguments.coordinates("diff", (axis,), x)
+        (along,) = _arguments.coordinates("diff", (axis,), x)
         return _slope("diff", u, x, _basis(x, along))
 
     return derivative

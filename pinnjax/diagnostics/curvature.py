@@ -15,7 +15,7 @@ import jax.flatten_util
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pinnjax import terms as terms_
+from pinnjax.terms import evaluation
 
 PyTree = Any
 Product = Callable[[Float[Array, " p"]], Float[Array, " p"]]
@@ -54,7 +54,7 @@ def products(
         2 [8. 6.] [8. 4.]
     """
     flat, unravel = jax.flatten_util.ravel_pytree(params)
-    residuals = terms_.residuals(terms, definition, constants)
+    residuals = evaluation.residuals(terms, definition, constants)
     scale = lambda name: 1.0 if weights is None else weights.get(name, 1.0)
 
     def roots(p: Float[Array, " p"]) -> dict[str, Array]:

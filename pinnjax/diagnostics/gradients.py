@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import scaling, span
+from pinnjax.term_weights import _rule, _surgery
 
 PyTree = Any
 
@@ -51,8 +51,8 @@ def sizes(term_grads: Mapping[str, PyTree]) -> dict[str, Size]:
     found = {}
     for term, grads in term_grads.items():
         g = _vector(grads)
-        deviation = scaling.norm(g - jnp.mean(g)) / jnp.sqrt(g.size)
-        found[term] = Size(scaling.norm(g), jnp.max(jnp.abs(g)), jnp.mean(jnp.abs(g)), deviation)
+        deviation = _rule.norm(g - jnp.mean(g)) / jnp.sqrt(g.size)
+        found[term] = Size(_rule.norm(g), jnp.max(jnp.abs(g)), jnp.mean(jnp.abs(g)), deviation)
     return found
 
 
@@ -79,7 +79,7 @@ def cosines(term_grads: Mapping[str, PyTree]) -> Float[Array, "T T"]:
         [[ 1.  -0.6]
          [-0.6  1. ]]
     """
-    directions, norms = span.span(dict(term_grads))
+    directions, norms = _surgery.span(dict(term_grads))
     alive = directions * (norms > 0)[None, :]
     return jnp.clip(jnp.matmul(alive.T, alive, precision="highest"), -1, 1)
 

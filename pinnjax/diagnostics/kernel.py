@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pinnjax import checks
-from pinnjax import terms as terms_
+from pinnjax.terms import evaluation
 
 PyTree = Any
 
@@ -56,7 +56,7 @@ def tangent_kernel(
          [3. 5.]]
     """
     checks.terms(terms)
-    residuals = terms_.residuals(terms, definition, constants)
+    residuals = evaluation.residuals(terms, definition, constants)
 
     def evaluate(params: PyTree, batch: Mapping[str, PyTree]) -> dict[tuple[str, str], Array]:
         jacobians = jax.jacrev(lambda p: {name: jnp.ravel(r) for name, r in residuals(p, batch).items()})(params)

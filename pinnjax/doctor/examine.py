@@ -60,7 +60,7 @@ def diagnose(
         >>> batch = {"pde": jnp.linspace(0, 3, 32)[:, None], "bc": jnp.array([[0.0], [3.0]])}
         >>> found = pj.diagnose(terms, model, batch, steps=200)
         >>> print(found.pathology, "->", found.findings[0].change)
-        loss-balance crisis -> term_weights=pj.lr_annealing("pde")
+        loss-balance crisis -> term_weights=pj.term_weights.lr_annealing("pde")
     """
     evidence = probe(
         terms,

@@ -12,12 +12,12 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax import bridge, checks, diagnostics, losses, monitors, names, nn, point_gradients
-from pinnjax import terms as terms_
-from pinnjax.fit import fit
-from pinnjax.state import TrainState
-from pinnjax.step import train_step
-from pinnjax.term_weights import scaling
+from pinnjax import checks, diagnostics, monitors, nn
+from pinnjax.term_weights import _rule
+from pinnjax.terms import bridge, evaluation, losses, names, point_gradients
+from pinnjax.train.fit import fit
+from pinnjax.train.state import TrainState
+from pinnjax.train.step import train_step
 
 PyTree = Any
 RECORDS = 100  # measurements along a probe
@@ -144,13 +144,13 @@ def probe(
     train = train_step(terms, optimizer, monitors=seen, **options)
     state = train.init(model, batch, key=key)
     points = dict(batch or {}) | (dict(sampler.pool(state.sampler)) if sampler is not None else {})
-    pointwise = {t: p for t, p in points.items() if not isinstance(terms[t], terms_.Batchwise)}
+    pointwise = {t: p for t, p in points.items() if not isinstance(terms[t], evaluation.Batchwise)}
     arrays = {t: jnp.asarray(p) for t, p in pointwise.items() if not isinstance(p, Mapping | tuple) and np.ndim(p) == 2}
     box = {t: (np.min(np.asarray(p), axis=0), np.max(np.asarray(p), axis=0)) for t, p in arrays.items()}
     unmeasured: dict[str, str] = {}
 
     in_time = None if time is None else _in_time(arrays, time)
-    equations = jax.eval_shape(terms_.residuals(terms, state.definition, state.constants), state.params, points)
+    equations = jax.eval_shape(evaluation.residuals(terms, state.definition, state.constants), state.params, points)
     owners = {name: names.term_of(name, terms) for name in equations}
     if time is None:
         unmeasured["causality"] = "no time was given: say time=i, the index of that coordinate, where there is one"
@@ -208,9 +208,9 @@ def _measurement(
 ) -> Callable[[TrainState], Snapshot]:
     """What takes a snapshot of a state of this run; compiled once."""
     definition, constants = state.definition, state.constants
-    evaluate = terms_.residuals(terms, definition, constants)
-    evaluate_fresh = terms_.residuals({t: terms[t] for t in fresh}, definition, constants) if fresh else None
-    few = terms_.some_of_each(terms, points, SEEN_POINTS)
+    evaluate = evaluation.residuals(terms, definition, constants)
+    evaluate_fresh = evaluation.residuals({t: terms[t] for t in fresh}, definition, constants) if fresh else None
+    few = evaluation.some_of_each(terms, points, SEEN_POINTS)
     at_points = {t: few[t] for t in arrays}
     widest = max(at_points.values(), key=len, default=None)
 
@@ -222,7 +222,7 @@ def _measurement(
         waves: dict[str, Array] = {}
         for t, x in at_points.items():
             if len(x) >= MANY:
-                at = functools.partial(terms_.at_point(t, terms[t], definition), params, constants)
+                at = functools.partial(evaluation.at_point(t, terms[t], definition), params, constants)
                 waves |= _waves(at, x, jnp.asarray(box[t][1] - box[t][0], x.dtype))
         by_time = None
         if in_time is not None and time is not None:
@@ -247,7 +247,7 @@ def _measurement(
     def snapshot(at: TrainState) -> Snapshot:
         found = jax.device_get(measure(at.params))
         numbers = {name: {t: float(v) for t, v in found[name].items()} for name in ("losses", "homogeneity", "fresh")}
-        weights = scaling.current(at.term_weights, jax.eval_shape(evaluate, at.params, points))
+        weights = _rule.current(at.term_weights, jax.eval_shape(evaluate, at.params, points))
         rates = {t: float(weights[t]) * float(rate) for t, rate in found["rates"].items()}
         return Snapshot(**found | numbers | {"rates": rates})
 
@@ -281,13 +281,13 @@ def _in_time(arrays: Mapping[str, Array], time: int) -> str | None:
 
 def _broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, PyTree]) -> dict[str, Any]:
     """The first point of each term at which its residual is not finite."""
-    evaluate = jax.jit(terms_.residuals(terms, state.definition, state.constants))
+    evaluate = jax.jit(evaluation.residuals(terms, state.definition, state.constants))
     found: dict[str, Any] = {}
     for name, r in evaluate(state.params, points).items():
         bad = ~np.isfinite(np.asarray(r).reshape(len(r), -1)).all(axis=1)
         if bad.any():
             owner, first = names.term_of(name, terms), int(np.argmax(bad))
-            all_points = isinstance(terms[owner], terms_.Batchwise)
+            all_points = isinstance(terms[owner], evaluation.Batchwise)
             found[name] = None if all_points else jax.tree.map(lambda leaf, i=first: np.asarray(leaf)[i], points[owner])
     return found
 
@@ -298,5 +298,5 @@ def _exactly(
     """Root mean square residuals of the exact solution; a module where the terms read coefficients from it."""
     as_model = exact if isinstance(exact, nn.Module) else (lambda _, x: exact(x), ())
     definition, params, constants = bridge.split(as_model)
-    residuals = jax.jit(terms_.residuals(terms, definition, constants))(params, points)
+    residuals = jax.jit(evaluation.residuals(terms, definition, constants))(params, points)
     return {t: float(jnp.sqrt(losses.loss(r))) for t, r in residuals.items()}

@@ -117,13 +117,13 @@ def loss_balance_crisis(seen: Evidence) -> list[Check]:
             gradients,
             "|gradient of `{}`| / |gradient of `{}`|, in a tenth of the probe",
             "Wang, Teng, Perdikaris 2021; threshold: the 10² rule",
-            "term_weights=pj.lr_annealing({})",
+            "term_weights=pj.term_weights.lr_annealing({})",
         ),
         "rates of convergence": (
             rates,
             "rate of convergence of `{}` / of `{}`, by the tangent kernel",
             "Wang, Yu, Perdikaris 2022; threshold pinnjax",
-            "term_weights=pj.ntk()",
+            "term_weights=pj.term_weights.ntk()",
         ),
     }
     found = []
@@ -180,7 +180,7 @@ def causality_violation(seen: Evidence) -> list[Check]:
     epsilon = 20 / (32 * max(float(np.nanmean(now)), 1e-30))
     first_time, last_time = (wording.text(corner[seen.time]) for corner in seen.box[seen.in_time])
     change = (
-        f"point_weights=pj.causal([{wording.quoted(seen.in_time)}], interval=({first_time}, {last_time}), "
+        f"point_weights=pj.point_weights.causal([{wording.quoted(seen.in_time)}], interval=({first_time}, {last_time}), "
         f"epsilon={epsilon:.1g}, time=lambda points: points[:, {seen.time}])"
     )
     source = "Wang, Sankaran, Perdikaris 2024; threshold pinnjax"
@@ -225,7 +225,7 @@ def drowned_points(seen: Evidence) -> list[Check]:
         )
         # Weights that remember points need points that stay.
         chosen = f"terms=[{wording.quoted(seen.owner(term))}]" if seen.short_lived else ""
-        change = f"point_weights=pj.residual_attention({chosen})"
+        change = f"point_weights=pj.point_weights.residual_attention({chosen})"
         if seen.owner(term) in seen.short_lived:
             change = f"# points that stay, in the batch, and then {change}"
         source = "Anagnostopoulos et al. 2024; threshold pinnjax"
@@ -251,7 +251,7 @@ def conflicting_terms(seen: Evidence) -> list[Check]:
             f"the gradients of `{s}` and `{t}` point against each other (cosine {cosine:.2f}), and training stalls "
             f"with {wording.share(seen.left(s))} and {wording.share(seen.left(t))} of their losses left"
         )
-        change = "term_weights=pj.config()  # and look at their signs: can the two be satisfied together?"
+        change = "term_weights=pj.term_weights.config()  # and look at their signs: can the two be satisfied together?"
         source = "Yu et al. 2020; Liu, Chu, Thuerey 2025; threshold pinnjax"
         found.append(
             Check("conflicting terms", f"cosine of `{s}` and `{t}`", cosine, -0.5, source, harm, words, change, True)

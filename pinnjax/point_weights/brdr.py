@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, ScalarLike
 
-from pinnjax import checks, losses
-from pinnjax.point_weights import magnitudes
+from pinnjax import checks
+from pinnjax.point_weights import _rule
+from pinnjax.terms import losses
 
 Residuals = dict[str, Array]
 
@@ -83,9 +84,9 @@ def brdr(
     checks.number("brdr: eps", eps, 0.0)
 
     def init(residuals: Residuals) -> BRDRState:
-        names = magnitudes.chosen("brdr", residuals, terms)
-        zeros = magnitudes.full(residuals, names, 0.0)
-        return BRDRState(zeros, zeros, magnitudes.full(residuals, names, 1.0))
+        names = _rule.chosen("brdr", residuals, terms)
+        zeros = _rule.full(residuals, names, 0.0)
+        return BRDRState(zeros, zeros, _rule.full(residuals, names, 1.0))
 
     def update(
         weights: dict[str, Array],

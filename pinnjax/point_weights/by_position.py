@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, ScalarLike
 
-from pinnjax import names
+from pinnjax.terms import names
 
 PyTree = Any
 

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, ScalarLike
 
-from pinnjax import checks, losses, names
-from pinnjax.point_weights import magnitudes
+from pinnjax import checks
+from pinnjax.point_weights import _rule
+from pinnjax.terms import losses, names
 
 PyTree = Any
 Residuals = dict[str, Array]
@@ -105,7 +106,7 @@ def causal(
         return before_each(sums / jnp.where(totals > 0, totals, 1))[slices]
 
     def init(residuals: Residuals) -> CausalState:
-        magnitudes.chosen("causal", residuals, terms)
+        _rule.chosen("causal", residuals, terms)
         return CausalState(jnp.zeros((), jnp.int32), jnp.zeros((), next(iter(residuals.values())).dtype))
 
     def update(
@@ -121,7 +122,7 @@ def causal(
         del params, extra
         rate = jnp.stack([jnp.asarray(value, state.least.dtype) for value in schedule])[state.stage]
         found = {}
-        for name in magnitudes.chosen("causal", residuals, terms):
+        for name in _rule.chosen("causal", residuals, terms):
             squares = losses.squared(residuals[name])
             times = checks.times("causal: time", time, points[names.term_of(name, points)])
             counts = losses.sampling_weights(sampling_weights, name, squares)

@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, ScalarLike
 
-from pinnjax import checks, losses, names
-from pinnjax.point_weights import magnitudes
+from pinnjax import checks
+from pinnjax.point_weights import _rule
+from pinnjax.terms import losses, names
 
 Residuals = dict[str, Array]
 
@@ -85,7 +86,7 @@ def pecann(
     checks.number("pecann: max_penalty", max_penalty, 0.0)
 
     def init(residuals: Residuals) -> PECANNState:
-        multipliers = magnitudes.full(residuals, names.meant("pecann: constraints", constraints, residuals), 0.0)
+        multipliers = _rule.full(residuals, names.meant("pecann: constraints", constraints, residuals), 0.0)
         one = jnp.ones((), next(iter(residuals.values())).dtype)
         return PECANNState(multipliers, one, 0 * one, jnp.zeros((), jnp.int32))
 

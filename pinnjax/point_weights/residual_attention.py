@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, Float, ScalarLike
 
 from pinnjax import checks
-from pinnjax.point_weights import magnitudes
+from pinnjax.point_weights import _rule
 
 Residuals = dict[str, Array]
 
@@ -68,8 +68,8 @@ def residual_attention(
     checks.number("residual_attention: eta", eta, 0.0)
 
     def init(residuals: Residuals) -> ResidualAttentionState:
-        chosen = magnitudes.chosen("residual_attention", residuals, terms)
-        return ResidualAttentionState(magnitudes.full(residuals, chosen, initial))
+        chosen = _rule.chosen("residual_attention", residuals, terms)
+        return ResidualAttentionState(_rule.full(residuals, chosen, initial))
 
     def update(
         weights: dict[str, Array],
@@ -82,7 +82,7 @@ def residual_attention(
         del params, extra
         attention = {}
         for name, old in state.attention.items():
-            relative = magnitudes.relative(magnitudes.norm(residuals[name]))
+            relative = _rule.relative(_rule.norm(residuals[name]))
             attention[name] = jnp.asarray(gamma * old + eta * relative, old.dtype)
         weighted = {name: weights[name] * jnp.square(value) for name, value in attention.items()}
         return weights | weighted, ResidualAttentionState(attention)

@@ -12,8 +12,9 @@ import jax
 import optax
 from jaxtyping import Array, Float, ScalarLike
 
-from pinnjax import checks, losses, names
-from pinnjax.point_weights import magnitudes
+from pinnjax import checks
+from pinnjax.point_weights import _rule
+from pinnjax.terms import losses, names
 
 Residuals = dict[str, Array]
 
@@ -79,11 +80,11 @@ def self_adaptive(
     ascent = learning_rate
 
     def init(residuals: Residuals) -> SelfAdaptiveState:
-        chosen = magnitudes.chosen("self_adaptive", residuals, terms)
+        chosen = _rule.chosen("self_adaptive", residuals, terms)
         given = initial if isinstance(initial, dict) else dict.fromkeys(chosen, initial)
         start = {name: given[by] for name, by in names.meant("self_adaptive: initial", given, chosen).items()}
-        gamma = magnitudes.full(residuals, chosen, 0.0)
-        gamma |= {name: magnitudes.full(residuals, [name], value)[name] for name, value in start.items()}
+        gamma = _rule.full(residuals, chosen, 0.0)
+        gamma |= {name: _rule.full(residuals, [name], value)[name] for name, value in start.items()}
         return SelfAdaptiveState(gamma, ascent.init(gamma))
 
     def update(

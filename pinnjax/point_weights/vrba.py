@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Float, Int, ScalarLike
 
 from pinnjax import checks
-from pinnjax.point_weights import magnitudes
+from pinnjax.point_weights import _rule
 
 Residuals = dict[str, Array]
 
@@ -33,7 +33,7 @@ class VRBAState(NamedTuple):
 def _quadratic(size: Array, temperature: Array) -> Array:
     """Φ = s²/2, for the mean-square error."""
     del temperature
-    return magnitudes.relative(size)
+    return _rule.relative(size)
 
 
 def _exponential(size: Array, temperature: Array) -> Array:
@@ -96,8 +96,8 @@ def vrba(
     checks.number("vrba: temperature", temperature, 1e-12)
 
     def init(residuals: Residuals) -> VRBAState:
-        names = magnitudes.chosen("vrba", residuals, terms)
-        return VRBAState(magnitudes.full(residuals, names, 0.0), jnp.zeros((), jnp.int32))
+        names = _rule.chosen("vrba", residuals, terms)
+        return VRBAState(_rule.full(residuals, names, 0.0), jnp.zeros((), jnp.int32))
 
     def update(
         weights: dict[str, Array], state: VRBAState, params: Any = None, *, residuals: Residuals, **extra: Any
@@ -106,7 +106,7 @@ def vrba(
         attention = {}
         for name, old in state.attention.items():
             inverse_beta = jnp.asarray(temperature / jnp.log(state.moves.astype(old.dtype) + 2))  # in units of max|r|
-            q = POTENTIALS[potential](magnitudes.norm(residuals[name]), inverse_beta)
+            q = POTENTIALS[potential](_rule.norm(residuals[name]), inverse_beta)
             attention[name] = jnp.asarray(gamma * old + eta * (phi * q + 1 - phi), old.dtype)
         weighted = {name: weights[name] * jnp.square(value) for name, value in attention.items()}
         return weights | weighted, VRBAState(attention, optax.safe_increment(state.moves))

@@ -1,5 +1,7 @@
 """Problems with references: each file states the equations as a reader would write them, and how others fared."""
 
+from pinnjax.problems._problem import Problem, Recipe
+from pinnjax.problems._solve import Solution, solve
 from pinnjax.problems.advection import advection
 from pinnjax.problems.allen_cahn import allen_cahn
 from pinnjax.problems.burgers import burgers
@@ -13,16 +15,12 @@ from pinnjax.problems.kdv import kdv
 from pinnjax.problems.klein_gordon import klein_gordon
 from pinnjax.problems.kuramoto_sivashinsky import kuramoto_sivashinsky
 from pinnjax.problems.poisson import poisson, poisson_with
-from pinnjax.problems.problem import Problem, Recipe
-from pinnjax.problems.race import Lap, race
 from pinnjax.problems.reaction import reaction
 from pinnjax.problems.schroedinger import schroedinger
-from pinnjax.problems.solve import Solution, solve
 from pinnjax.problems.tanh import tanh
 from pinnjax.problems.wave import wave
 
 __all__ = [
-    "Lap",
     "Problem",
     "Recipe",
     "Solution",
@@ -42,7 +40,6 @@ __all__ = [
     "kuramoto_sivashinsky",
     "poisson",
     "poisson_with",
-    "race",
     "reaction",
     "schroedinger",
     "solve",

@@ -24,8 +24,8 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.problems.problem import Problem, Recipe, grid
-from pinnjax.problems.schedules import decaying
+from pinnjax.problems._problem import Problem, Recipe, grid
+from pinnjax.problems._schedules import decaying
 
 LOWER, UPPER = (0.0, 0.0), (1.0, 2 * np.pi)  # of (t, x)
 SPEED = 100.0

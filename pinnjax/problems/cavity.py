@@ -28,12 +28,12 @@ from jaxtyping import Array, Float
 from pinnjax import nn, sampling
 from pinnjax.derivatives import component, diff, laplacian
 from pinnjax.point_weights import by_position
-from pinnjax.problems import corner_flow
-from pinnjax.problems.four_methods import authors_network, four_methods
-from pinnjax.problems.problem import Field, Problem, Recipe, grid
+from pinnjax.problems import _corner_flow
+from pinnjax.problems._four_methods import authors_network, four_methods
+from pinnjax.problems._problem import Field, Problem, Recipe, grid
+from pinnjax.problems._schedules import cosine
 from pinnjax.problems.references import cavity as references
 from pinnjax.problems.references import load
-from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import lr_annealing
 
 LOWER, UPPER = (0.0, 0.0), (1.0, 1.0)
@@ -69,7 +69,7 @@ def draw(key: Array, points: Mapping[str, int], dtype: Any = None) -> dict[str, 
 
 def far_from_corners(x: Float[Array, " 2"]) -> Float[Array, ""]:
     """Weight (r / 0.2)², at most 1, for residuals as 1/r."""
-    return jnp.minimum(corner_flow.distance(x) / 0.2, 1.0) ** 2
+    return jnp.minimum(_corner_flow.distance(x) / 0.2, 1.0) ** 2
 
 
 STORED = load("cavity")
@@ -119,7 +119,7 @@ def cavity_with(reynolds: float, form: Callable[[Field], tuple[Field, Field, Fie
 
     def beside_corners(**network: Any) -> nn.Constrained:
         """The modified network, to which the corners' flow is added."""
-        corners = corner_flow.psi_p if psi_p else corner_flow.uvp
+        corners = _corner_flow.psi_p if psi_p else _corner_flow.uvp
         return nn.Constrained(authors_network(**network), lambda x: corners(x, reynolds), factor=lambda x: jnp.ones(()))
 
     return Problem(

@@ -18,8 +18,8 @@ from jaxtyping import Array, Float
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import residual_attention
-from pinnjax.problems.problem import Problem, Recipe
-from pinnjax.problems.schedules import cosine
+from pinnjax.problems._problem import Problem, Recipe
+from pinnjax.problems._schedules import cosine
 
 EPSILON = 0.01
 

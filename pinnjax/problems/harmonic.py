@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn
 from pinnjax.derivatives import diff
-from pinnjax.problems.problem import Problem, Recipe
-from pinnjax.problems.schedules import cosine
+from pinnjax.problems._problem import Problem, Recipe
+from pinnjax.problems._schedules import cosine
 from pinnjax.term_weights import fixed, lr_annealing, ntk
 
 OMEGA = 2 * np.pi

@@ -18,9 +18,9 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import laplacian
-from pinnjax.problems.four_methods import four_methods
-from pinnjax.problems.problem import Problem, Recipe, grid
-from pinnjax.problems.schedules import cosine
+from pinnjax.problems._four_methods import four_methods
+from pinnjax.problems._problem import Problem, Recipe, grid
+from pinnjax.problems._schedules import cosine
 from pinnjax.term_weights import fixed, lr_annealing
 
 LOWER, UPPER = (-1.0, -1.0), (1.0, 1.0)

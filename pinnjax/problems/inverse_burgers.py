@@ -19,9 +19,9 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn
 from pinnjax.derivatives import diff
+from pinnjax.problems._problem import Problem, Recipe
+from pinnjax.problems._schedules import cosine
 from pinnjax.problems.burgers import LOWER, UPPER, VISCOSITY, burgers, inside
-from pinnjax.problems.problem import Problem, Recipe
-from pinnjax.problems.schedules import cosine
 from pinnjax.term_weights import fixed, lr_annealing
 
 FIRST_GUESS = 0.03  # ten times the true ν

@@ -16,8 +16,8 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.problems.four_methods import authors_network, four_methods
-from pinnjax.problems.problem import Problem, grid
+from pinnjax.problems._four_methods import authors_network, four_methods
+from pinnjax.problems._problem import Problem, grid
 from pinnjax.term_weights import lr_annealing
 
 LOWER, UPPER = (0.0, 0.0), (1.0, 1.0)  # of (t, x)

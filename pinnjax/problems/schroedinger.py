@@ -24,9 +24,9 @@ from jaxtyping import Array, Float
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import residual_attention
-from pinnjax.problems.exact_start import exact_start
-from pinnjax.problems.problem import Problem, Recipe, grid
-from pinnjax.problems.schedules import cosine
+from pinnjax.problems._exact_start import exact_start
+from pinnjax.problems._problem import Problem, Recipe, grid
+from pinnjax.problems._schedules import cosine
 from pinnjax.term_weights import fixed
 
 LOWER, UPPER = (0.0, -5.0), (np.pi / 2, 5.0)  # of (t, x)

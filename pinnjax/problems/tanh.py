@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pinnjax import nn
-from pinnjax.problems.problem import Problem, Recipe
+from pinnjax.problems._problem import Problem, Recipe
 
 STEEPNESS = 20.0
 FRONT = 0.15  # the front is |x| < 0.15, where tanh(20x) is not ±1 to three digits

@@ -15,9 +15,9 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.problems.exact_start import exact_start
-from pinnjax.problems.problem import Problem, Recipe, grid
-from pinnjax.problems.schedules import decaying
+from pinnjax.problems._exact_start import exact_start
+from pinnjax.problems._problem import Problem, Recipe, grid
+from pinnjax.problems._schedules import decaying
 from pinnjax.term_weights import ntk
 
 LOWER, UPPER = (0.0, 0.0), (1.0, 1.0)  # of (t, x)

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ScalarLike
 
 from pinnjax import checks
-from pinnjax.sampling import sampler as sampler_
-from pinnjax.sampling.renewing import AdaptiveState, Generator, Renew, Score, renewing
+from pinnjax.sampling import sampler
+from pinnjax.sampling._renewing import AdaptiveState, Generator, Renew, Score, renewing
 from pinnjax.sampling.sampler import Residuals, Sampler
 
 PyTree = Any
@@ -32,7 +32,7 @@ def rad(
     every: int = 1000,
     k: ScalarLike = 1.0,
     c: ScalarLike = 1.0,
-    score: Score = sampler_.score,
+    score: Score = sampler.score,
 ) -> Sampler:
     """Replace all points by a draw from fresh candidates with p ∝ |r|^k / mean |r|^k + c (RAD).
 
@@ -93,7 +93,7 @@ def rar_d(
     add: int | None = None,
     k: ScalarLike = 2.0,
     c: ScalarLike = 0.0,
-    score: Score = sampler_.score,
+    score: Score = sampler.score,
 ) -> Sampler:
     """Add points drawn from fresh candidates with p ∝ |r|^k / mean |r|^k + c, until the capacity is reached (RAR-D).
 
@@ -146,7 +146,7 @@ def rar_g(
     candidates: int,
     every: int = 1000,
     add: int = 1,
-    score: Score = sampler_.score,
+    score: Score = sampler.score,
 ) -> Sampler:
     """Add the candidates with the largest residuals, until the capacity is reached (RAR-G).
 

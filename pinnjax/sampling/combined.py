@@ -20,8 +20,8 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Array, Bool
 
+from pinnjax.sampling._rejection import reject
 from pinnjax.sampling.domains import Box, Domain, Dtype, Points, Shape, frame, pick, place, points, request
-from pinnjax.sampling.rejection import reject
 
 PROBES = 2**14  # quasi-random points in each leaf that measure a tree
 LOOKS = 64  # times as many points in all leaves, at most, that look for a domain before it counts as empty

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, ScalarLike
 
 from pinnjax import checks
-from pinnjax.sampling import sampler as sampler_
+from pinnjax.sampling import sampler
 from pinnjax.sampling.sampler import Draw, Points, Residuals, Sampler
 
 PyTree = Any
@@ -96,7 +96,7 @@ def importance(
     *,
     every: int = 100,
     uniform: ScalarLike = 0.1,
-    score: Callable[[Mapping[str, Array]], Array] = sampler_.score,
+    score: Callable[[Mapping[str, Array]], Array] = sampler.score,
 ) -> Sampler:
     """Draw from a pool with probability p_i ∝ score_i and weigh each point with 1 / (N p_i): the loss stays unbiased.
 

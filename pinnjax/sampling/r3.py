@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from pinnjax.sampling import sampler as sampler_
-from pinnjax.sampling.renewing import AdaptiveState, Generator, Score, renewing
+from pinnjax.sampling import sampler
+from pinnjax.sampling._renewing import AdaptiveState, Generator, Score, renewing
 from pinnjax.sampling.sampler import Residuals, Sampler
 
 PyTree = Any
 
 
-def r3(term: str, generate: Generator, n: int, *, every: int = 1, score: Score = sampler_.score) -> Sampler:
+def r3(term: str, generate: Generator, n: int, *, every: int = 1, score: Score = sampler.score) -> Sampler:
     """Retain the points with |r| > mean |r|, resample the others (R3).
 
     Args:

@@ -5,6 +5,8 @@ structure in and out, so balancers chain with each other and with plain optax tr
 weight a term keeps it in its state as `weights: {term: ()}`, where `optax.tree.get(state, "weights")` finds it.
 """
 
+from pinnjax.term_weights._rule import ScalarWeightsState
+from pinnjax.term_weights._wrappers import bounded, guarded, normalized, scheduled, smoothed
 from pinnjax.term_weights.aligned_mtl import aligned_mtl
 from pinnjax.term_weights.augmented_lagrangian import augmented_lagrangian
 from pinnjax.term_weights.brdr_scale import brdr_scale
@@ -29,9 +31,7 @@ from pinnjax.term_weights.ntk import ntk
 from pinnjax.term_weights.pcgrad import pcgrad
 from pinnjax.term_weights.random import random
 from pinnjax.term_weights.relobralo import relobralo
-from pinnjax.term_weights.scaling import ScalarWeightsState
 from pinnjax.term_weights.softadapt import softadapt
-from pinnjax.term_weights.tools import bounded, guarded, normalized, scheduled, smoothed
 from pinnjax.term_weights.uncertainty import uncertainty
 from pinnjax.term_weights.upgrad import upgrad
 from pinnjax.term_weights.van_der_meer import magnitude_normalized, van_der_meer

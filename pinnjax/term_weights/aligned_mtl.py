@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import span
+from pinnjax.term_weights import _surgery
 
 SWEEPS = 12  # convergence is quadratic; ten terms in double precision take eight
 
@@ -38,16 +38,16 @@ def aligned_mtl() -> optax.GradientTransformationExtraArgs:
         [0.5 0.5]
     """
 
-    def coefficients(seen: span.Span) -> Float[Array, " T"]:
+    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
         unit = jnp.linalg.svd(seen.alive, compute_uv=False)
-        rank = jnp.sum(unit > span.rounding(unit) * jnp.max(unit))
+        rank = jnp.sum(unit > _surgery.rounding(unit) * jnp.max(unit))
         values, vectors = _components(seen.alive * seen.sizes[None, :])
         counted = jnp.argsort(jnp.argsort(-values)) < rank
         smallest = jnp.min(jnp.where(counted, values, jnp.inf))
         shrunk = jnp.where(counted, smallest / jnp.where(counted, values, 1), 0)
         return vectors @ (shrunk * jnp.mean(vectors, axis=0))
 
-    return span.surgery(coefficients)
+    return _surgery.surgery(coefficients)
 
 
 def _components(columns: Float[Array, "T T"]) -> tuple[Float[Array, " T"], Float[Array, "T T"]]:
@@ -63,10 +63,10 @@ def _components(columns: Float[Array, "T T"]) -> tuple[Float[Array, " T"], Float
     def turn(k: Array, both: Float[Array, "2T T"]) -> Float[Array, "2T T"]:
         i, j = pairs[k % len(pairs)]
         x, y = both[:, i], both[:, j]
-        long_x, long_y = span.length(x[:terms]), span.length(y[:terms])
-        cosine = span.divide(x[:terms], long_x) @ span.divide(y[:terms], long_y)
+        long_x, long_y = _surgery.length(x[:terms]), _surgery.length(y[:terms])
+        cosine = _surgery.divide(x[:terms], long_x) @ _surgery.divide(y[:terms], long_y)
         turned = jnp.abs(cosine) > jnp.finfo(both.dtype).eps
-        zeta = (span.divide(long_y, long_x) - span.divide(long_x, long_y)) / (2 * jnp.where(turned, cosine, 1))
+        zeta = (_surgery.divide(long_y, long_x) - _surgery.divide(long_x, long_y)) / (2 * jnp.where(turned, cosine, 1))
         tangent = jnp.where(turned, jnp.where(zeta < 0, -1, 1) / (jnp.abs(zeta) + jnp.hypot(1.0, zeta)), 0)
         cos = 1 / jnp.sqrt(1 + tangent**2)
         sin = cos * tangent
@@ -75,4 +75,4 @@ def _components(columns: Float[Array, "T T"]) -> tuple[Float[Array, " T"], Float
     both = jnp.concatenate([columns, jnp.eye(terms, dtype=columns.dtype)])
     if terms > 1:
         both = jax.lax.fori_loop(0, SWEEPS * len(first), turn, both)
-    return span.length(both[:terms].T), both[terms:]
+    return _surgery.length(both[:terms].T), both[terms:]

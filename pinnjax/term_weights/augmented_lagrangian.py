@@ -3,7 +3,7 @@
 References:
   Basir, Senocak, `Physics and equality constrained artificial neural networks
   <https://arxiv.org/abs/2109.14860>`_, Journal of Computational Physics 463, 2022 (a multiplier a point: see
-  `pinnjax.pecann`).
+  `pinnjax.point_weights.pecann`).
 
   Hu, Basir, Senocak, `Conditionally adaptive augmented Lagrangian method for physics-informed learning of forward and
   inverse problems <https://arxiv.org/abs/2508.15695>`_, 2025: Algorithm 1 and the authors' code.
@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, ScalarLike
 
-from pinnjax import checks, names
-from pinnjax.term_weights import scaling
+from pinnjax import checks
+from pinnjax.term_weights import _rule
+from pinnjax.terms import names
 
 PyTree = Any
 
@@ -80,15 +81,13 @@ def augmented_lagrangian(
 
     def start(term_params: dict[str, PyTree]) -> AugmentedLagrangianMemory:
         minimised = names.meant("augmented_lagrangian: objective", [objective], term_params)
-        ones = {name: one for name, one in scaling.ones(term_params).items() if name not in minimised}
-        zero = 0 * scaling.ones(term_params)[next(iter(minimised))]
+        ones = {name: one for name, one in _rule.ones(term_params).items() if name not in minimised}
+        zero = 0 * _rule.ones(term_params)[next(iter(minimised))]
         largest = jnp.full_like(zero, jnp.finfo(zero.dtype).max)  # the first step has none before it
         return AugmentedLagrangianMemory(ones, ones, {name: 0 * one for name, one in ones.items()}, largest)
 
-    def propose(
-        seen: scaling.Seen, memory: AugmentedLagrangianMemory
-    ) -> tuple[scaling.Weights, AugmentedLagrangianMemory]:
-        losses = scaling.needs_losses("augmented_lagrangian", seen)
+    def propose(seen: _rule.Seen, memory: AugmentedLagrangianMemory) -> tuple[_rule.Weights, AugmentedLagrangianMemory]:
+        losses = _rule.needs_losses("augmented_lagrangian", seen)
         multipliers, penalties = memory.multipliers, memory.penalties
         minimised = names.meant("augmented_lagrangian: objective", [objective], seen.grads)
         value = optax.tree.sum({name: losses[name] for name in minimised})
@@ -104,4 +103,4 @@ def augmented_lagrangian(
         weights |= {name: jnp.ones_like(seen.weights[name]) for name in minimised}
         return weights, AugmentedLagrangianMemory(multipliers, penalties, squares, value)
 
-    return scaling.scalar_rule(propose, start=start)
+    return _rule.scalar_rule(propose, start=start)

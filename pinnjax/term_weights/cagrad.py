@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import span
+from pinnjax.term_weights import _surgery
 
 
 def cagrad(radius: ScalarLike = 0.5) -> optax.GradientTransformationExtraArgs:
@@ -45,41 +45,41 @@ def cagrad(radius: ScalarLike = 0.5) -> optax.GradientTransformationExtraArgs:
     """
     checks.number("cagrad: radius", radius, 0.0, 1.0)
 
-    def coefficients(seen: span.Span) -> Float[Array, " T"]:
+    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
         terms = len(seen.norms)
-        masks = span.subsets(terms)
+        masks = _surgery.subsets(terms)
         n = jnp.maximum(seen.sizes, 1e-30)
         mean = seen.alive @ seen.sizes / terms  # g_0, in units of the largest gradient
-        mean_length = jnp.maximum(span.length(mean), jnp.finfo(n.dtype).tiny)
+        mean_length = jnp.maximum(_surgery.length(mean), jnp.finfo(n.dtype).tiny)
         far = radius * mean_length
-        q, r, sound = span.factors(masks, seen.directions)
+        q, r, sound = _surgery.factors(masks, seen.directions)
 
         # Where the terms of a subset bind, d · g_t = ν for them. So d is g_0 without its part along differences of
         # those gradients, and as far as the ball allows along p, the direction in their span with one p · g_t.
         shortest = jnp.min(jnp.where(masks, n[None], jnp.inf), axis=1)
-        p = span.solve(r, jnp.where(masks, shortest[:, None] / n[None], 0), transposed=True)
-        size = span.length(p)
-        p = span.divide(p, size[:, None])
+        p = _surgery.solve(r, jnp.where(masks, shortest[:, None] / n[None], 0), transposed=True)
+        size = _surgery.length(p)
+        p = _surgery.divide(p, size[:, None])
         part = mean @ q  # of g_0 in the span
         along = jnp.sum(part * p, axis=1)
         across = part - along[:, None] * p
-        reach = span.length(across)
+        reach = _surgery.length(across)
         left = jnp.sqrt(jnp.maximum((far - reach) * (far + reach), 0))
         step = left[:, None] * p - across
-        y = jnp.where(masks, span.solve(r, step), 0)
+        y = jnp.where(masks, _surgery.solve(r, step), 0)
         d = mean[None] + jnp.einsum("sij,sj->si", q, step)
         rates = d @ seen.directions  # d · g_t / ‖g_t‖
-        common = span.divide((along + left) * shortest, size)[:, None] / n[None]
+        common = _surgery.divide((along + left) * shortest, size)[:, None] / n[None]
         wrong = [jnp.max(-y, axis=1), jnp.max(common - rates, axis=1), reach - far]
-        binding = span.best(jnp.max(jnp.stack(wrong), axis=0), sound & jnp.any(masks, axis=1))
+        binding = _surgery.best(jnp.max(jnp.stack(wrong), axis=0), sound & jnp.any(masks, axis=1))
 
         # With opposite gradients no loss can fall at the common rate. Then none shall rise: d · g_t = 0 for a subset.
         rest = mean[None] - jnp.einsum("sij,sj->si", q, part)
-        rising = jnp.maximum(jnp.max(-(rest @ seen.directions), axis=1), span.length(part) - far)
-        still = span.best(rising, sound)
-        tolerance = span.rounding(n) * mean_length
+        rising = jnp.maximum(jnp.max(-(rest @ seen.directions), axis=1), _surgery.length(part) - far)
+        still = _surgery.best(rising, sound)
+        tolerance = _surgery.rounding(n) * mean_length
         falls_back = (jnp.min(rates[binding]) < -tolerance) & (rising[still] <= tolerance)
-        y = jnp.where(falls_back, -jnp.where(masks, span.solve(r, part), 0)[still], y[binding])
-        return 1 / terms + span.divide(y, seen.sizes)
+        y = jnp.where(falls_back, -jnp.where(masks, _surgery.solve(r, part), 0)[still], y[binding])
+        return 1 / terms + _surgery.divide(y, seen.sizes)
 
-    return span.surgery(coefficients)
+    return _surgery.surgery(coefficients)

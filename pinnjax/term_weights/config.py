@@ -8,7 +8,7 @@ References:
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import span
+from pinnjax.term_weights import _surgery
 
 
 def config() -> optax.GradientTransformationExtraArgs:
@@ -31,12 +31,12 @@ def config() -> optax.GradientTransformationExtraArgs:
         >>> print((balanced["pde"] + balanced["bc"]).round(5))  # (3 + 1) / √2 along (1, 1) / √2
         [2. 2.]
     """
-    return span.surgery(coefficients)
+    return _surgery.surgery(coefficients)
 
 
-def coefficients(seen: span.Span) -> Float[Array, " T"]:
+def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
     """The numbers a_t of G = Σ_t a_t g_t."""
-    x, q = span.equal_projections(seen)  # d = q / ‖q‖, a_t = (Σ_s g_s · d) x_t / (‖g_t‖ ‖q‖)
-    d = span.divide(q, span.length(q))
+    x, q = _surgery.equal_projections(seen)  # d = q / ‖q‖, a_t = (Σ_s g_s · d) x_t / (‖g_t‖ ‖q‖)
+    d = _surgery.divide(q, _surgery.length(q))
     projections = seen.norms @ (seen.alive.T @ d)
-    return span.divide(span.divide(x, span.length(q)) * projections, seen.norms)
+    return _surgery.divide(_surgery.divide(x, _surgery.length(q)) * projections, seen.norms)

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from pinnjax import checks, names
-from pinnjax import losses as losses_
-from pinnjax.term_weights import scaling
+from pinnjax import checks
+from pinnjax.term_weights import _rule
+from pinnjax.terms import losses, names
 
 PyTree = Any
 
@@ -51,7 +51,7 @@ def _deviations_over_kurtoses(reference: Array, term: Array, weight: Array) -> A
 
 
 def _deviation(g: Array) -> Array:
-    return scaling.norm(g - jnp.mean(g)) / jnp.sqrt(jnp.size(g) - 1)
+    return _rule.norm(g - jnp.mean(g)) / jnp.sqrt(jnp.size(g) - 1)
 
 
 VARIANTS: dict[str, Callable[[Array, Array, Array], Array]] = {
@@ -102,17 +102,17 @@ def db_pinn(reference: str, *, variant: str = "mean", every: int = 100) -> optax
 
     def start(term_params: dict[str, PyTree]) -> DBPINNMemory:
         references = names.meant("db_pinn: reference", [reference], term_params)
-        zeros = {name: 0 * one for name, one in scaling.ones(term_params).items() if name not in references}
+        zeros = {name: 0 * one for name, one in _rule.ones(term_params).items() if name not in references}
         return DBPINNMemory(zeros, jnp.zeros((), jnp.int32))
 
-    def propose(seen: scaling.Seen, memory: DBPINNMemory) -> tuple[scaling.Weights, DBPINNMemory]:
-        losses = scaling.needs_losses("db_pinn", seen)
+    def propose(seen: _rule.Seen, memory: DBPINNMemory) -> tuple[_rule.Weights, DBPINNMemory]:
+        losses = _rule.needs_losses("db_pinn", seen)
         flat = {name: _flat(grads) for name, grads in seen.grads.items()}
         references = names.meant("db_pinn: reference", [reference], seen.grads)
-        above = losses_.total({name: flat[name] for name in references})
+        above = losses.total({name: flat[name] for name in references})
         moves = memory.moves + 1
         means = {t: m + (losses[t] - m) / moves for t, m in memory.mean_losses.items()}
-        difficulties = {t: scaling.ratio(losses[t], m) for t, m in means.items()}
+        difficulties = {t: _rule.ratio(losses[t], m) for t, m in means.items()}
         ratios = {t: VARIANTS[variant](above, flat[t], seen.weights[t]) for t in means}
         # The mean of the λ̂ starts with the first of them: the 1 that the weights start with is not counted.
         share = jnp.asarray(optax.tree.sum(ratios) / optax.tree.sum(difficulties) if means else 1.0)
@@ -124,7 +124,7 @@ def db_pinn(reference: str, *, variant: str = "mean", every: int = 100) -> optax
         memory = jax.tree.map(lambda new, old: jnp.where(alive, new, old), DBPINNMemory(means, moves), memory)
         return weights, memory
 
-    return scaling.scalar_rule(propose, start=start, every=every)
+    return _rule.scalar_rule(propose, start=start, every=every)
 
 
 def _flat(grads: PyTree) -> Array:

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax import names
-from pinnjax.term_weights import span
+from pinnjax.term_weights import _surgery
+from pinnjax.terms import names
 
 PyTree = Any
 
@@ -35,16 +35,16 @@ class Pair(NamedTuple):
 def _projection(p: Pair) -> tuple[Array, Array]:
     """The total gradient, projected on the face of the cone that it left."""
     against_b, against_r = p.b + p.r * p.cosine < 0, p.r + p.b * p.cosine < 0
-    of_r = jnp.where(against_b, 1.0, jnp.where(against_r, -p.cosine * span.divide(p.b, p.r), 1.0))
-    of_b = jnp.where(against_b, -p.cosine * span.divide(p.r, p.b), 1.0)
+    of_r = jnp.where(against_b, 1.0, jnp.where(against_r, -p.cosine * _surgery.divide(p.b, p.r), 1.0))
+    of_b = jnp.where(against_b, -p.cosine * _surgery.divide(p.r, p.b), 1.0)
     return of_r, of_b
 
 
 def _average(p: Pair) -> tuple[Array, Array]:
     """Outside the cone, the mean of the two projections."""
     outside = (p.b + p.r * p.cosine < 0) | (p.r + p.b * p.cosine < 0)
-    of_r = jnp.where(outside, (1 - p.cosine * span.divide(p.b, p.r)) / 2, 1.0)
-    of_b = jnp.where(outside, (1 - p.cosine * span.divide(p.r, p.b)) / 2, 1.0)
+    of_r = jnp.where(outside, (1 - p.cosine * _surgery.divide(p.b, p.r)) / 2, 1.0)
+    of_b = jnp.where(outside, (1 - p.cosine * _surgery.divide(p.r, p.b)) / 2, 1.0)
     return of_r, of_b
 
 
@@ -55,8 +55,8 @@ def _center(p: Pair) -> tuple[Array, Array]:
     the gradients vanishes, c is the other.
     """
     both = (p.r > 0) & (p.b > 0)
-    of_r = jnp.where(both, (1 + span.divide(p.b, p.r)) / 2, 1.0)
-    of_b = jnp.where(both, (1 + span.divide(p.r, p.b)) / 2, 1.0)
+    of_r = jnp.where(both, (1 + _surgery.divide(p.b, p.r)) / 2, 1.0)
+    of_b = jnp.where(both, (1 + _surgery.divide(p.r, p.b)) / 2, 1.0)
     return of_r, of_b
 
 
@@ -99,19 +99,21 @@ def dcgd(pde: str, *, variant: str = "center") -> optax.GradientTransformationEx
     if variant not in VARIANTS:
         raise ValueError(f"dcgd: variant is {variant!r}; expected one of {list(VARIANTS)}")
 
-    def coefficients(seen: span.Span) -> Float[Array, " T"]:
+    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
         equations = names.meant("dcgd: pde", [pde], seen.names)
         inside = jnp.array([name in equations for name in seen.names])
         g_r = seen.alive @ jnp.where(inside, seen.sizes, 0)
         g_b = seen.alive @ jnp.where(inside, 0, seen.sizes)
-        r, b = span.length(g_r), span.length(g_b)
+        r, b = _surgery.length(g_r), _surgery.length(g_b)
         largest = jnp.max(jnp.where(inside, 0, seen.sizes))
-        b = jnp.where(b > span.rounding(seen.directions) * largest, b, 0)  # conditions that cancel have no direction
-        of_r, of_b = VARIANTS[variant](Pair(r, b, span.divide(g_r, r) @ span.divide(g_b, b)))
+        b = jnp.where(
+            b > _surgery.rounding(seen.directions) * largest, b, 0
+        )  # conditions that cancel have no direction
+        of_r, of_b = VARIANTS[variant](Pair(r, b, _surgery.divide(g_r, r) @ _surgery.divide(g_b, b)))
         return jnp.where(inside, of_r, of_b)
 
     def start(term_params: dict[str, PyTree]) -> PyTree:
         names.meant("dcgd: pde", [pde], term_params)
         return ()
 
-    return span.surgery(coefficients, start=start)
+    return _surgery.surgery(coefficients, start=start)

@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float, ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import scaling
+from pinnjax.term_weights import _rule
 
 PyTree = Any
 
@@ -63,19 +63,19 @@ def dwa(*, temperature: ScalarLike = 2.0, every: int = 1) -> optax.GradientTrans
     checks.number("dwa: every", every, 1)
 
     def start(term_params: dict[str, PyTree]) -> DWAMemory:
-        zeros = {name: 0 * one for name, one in scaling.ones(term_params).items()}
+        zeros = {name: 0 * one for name, one in _rule.ones(term_params).items()}
         return DWAMemory(zeros, zeros, zeros)
 
-    def propose(seen: scaling.Seen, memory: DWAMemory) -> tuple[scaling.Weights, DWAMemory]:
-        losses = scaling.needs_losses("dwa", seen)
+    def propose(seen: _rule.Seen, memory: DWAMemory) -> tuple[_rule.Weights, DWAMemory]:
+        losses = _rule.needs_losses("dwa", seen)
         # At the start of epoch k the sums are those of epoch k-1.
         new = seen.due & (seen.steps > 0)
         means = {t: jnp.where(new, s / every, memory.previous[t]) for t, s in memory.sums.items()}
         before = {t: jnp.where(new, memory.previous[t], b) for t, b in memory.before.items()}
         sums = {t: jnp.where(seen.due, 0, s) + losses[t] for t, s in memory.sums.items()}
         early = seen.steps < 2 * every
-        rates = {t: jnp.where(early, 1.0, scaling.ratio(means[t], before[t])) / temperature for t in losses}
-        weights = {t: len(losses) * share for t, share in scaling.softmax(rates).items()}
+        rates = {t: jnp.where(early, 1.0, _rule.ratio(means[t], before[t])) / temperature for t in losses}
+        weights = {t: len(losses) * share for t, share in _rule.softmax(rates).items()}
         return weights, DWAMemory(sums, means, before)
 
-    return scaling.scalar_rule(propose, start=start, every=every, remember=True)
+    return _rule.scalar_rule(propose, start=start, every=every, remember=True)

@@ -7,7 +7,7 @@ import optax
 from jaxtyping import ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import scaling
+from pinnjax.term_weights import _rule
 
 PyTree = Any
 
@@ -74,7 +74,7 @@ def skip_exploding(largest: ScalarLike) -> optax.GradientTransformation:
 
     def update(term_grads: dict[str, PyTree], params: PyTree = None) -> dict[str, PyTree]:
         del params
-        factors = {name: jnp.where(norm > largest, jnp.nan, 1.0) for name, norm in scaling.norms(term_grads).items()}
+        factors = {name: jnp.where(norm > largest, jnp.nan, 1.0) for name, norm in _rule.norms(term_grads).items()}
         return {name: optax.tree.scale(factors[name], grads) for name, grads in sorted(term_grads.items())}
 
     return optax.stateless(update)

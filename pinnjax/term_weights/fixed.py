@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from pinnjax import checks, names
-from pinnjax.term_weights import scaling
+from pinnjax import checks
+from pinnjax.term_weights import _rule
+from pinnjax.terms import names
 
 PyTree = Any
 
@@ -51,20 +52,20 @@ def fixed(weights: Mapping[str, optax.ScalarOrSchedule]) -> optax.GradientTransf
     for name, value in weights.items():
         checks.number(f"fixed: the weight of {name!r}", value, 0.0)
 
-    def at(steps: Array, ones: scaling.Weights) -> scaling.Weights:
+    def at(steps: Array, ones: _rule.Weights) -> _rule.Weights:
         given = {name: value(steps) if callable(value) else value for name, value in weights.items()}
         by = names.meant("fixed: weights", weights, ones)
         return {name: jnp.asarray(given[by[name]] if name in by else 1.0, one.dtype) for name, one in ones.items()}
 
     def init(term_params: dict[str, PyTree]) -> FixedState:
         start = jnp.zeros((), jnp.int32)
-        return FixedState(at(start, scaling.ones(term_params)), start)
+        return FixedState(at(start, _rule.ones(term_params)), start)
 
     def update(
         term_grads: dict[str, PyTree], state: FixedState, params: PyTree = None, **extra: Any
     ) -> tuple[dict[str, PyTree], FixedState]:
         del params, extra
         applied = at(state.steps, state.weights)
-        return scaling.scale(applied, term_grads), FixedState(applied, optax.safe_increment(state.steps))
+        return _rule.scale(applied, term_grads), FixedState(applied, optax.safe_increment(state.steps))
 
     return optax.GradientTransformationExtraArgs(init, update)

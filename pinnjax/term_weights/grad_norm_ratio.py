@@ -12,7 +12,7 @@ import optax
 from jaxtyping import ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import scaling
+from pinnjax.term_weights import _rule
 
 
 def grad_norm_ratio(
@@ -47,11 +47,11 @@ def grad_norm_ratio(
     checks.number("grad_norm_ratio: rate", rate, 0.0, 1.0)
     checks.number("grad_norm_ratio: every", every, 1)
 
-    def propose(seen: scaling.Seen, memory: Any) -> tuple[scaling.Weights, Any]:
-        norms = scaling.norms(seen.grads)
-        mean = scaling.mean(norms)
+    def propose(seen: _rule.Seen, memory: Any) -> tuple[_rule.Weights, Any]:
+        norms = _rule.norms(seen.grads)
+        mean = _rule.mean(norms)
         above = mean * len(norms) if total else mean
         guard = jnp.zeros_like(mean) if total else 1e-5 * mean
         return {name: above / (norm + guard) for name, norm in norms.items()}, memory
 
-    return scaling.scalar_rule(propose, rate=rate, every=every)
+    return _rule.scalar_rule(propose, rate=rate, every=every)

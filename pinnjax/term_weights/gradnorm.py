@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, Float, ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import scaling
+from pinnjax.term_weights import _rule
 
 PyTree = Any
 
@@ -43,14 +43,14 @@ def inverse_training_rates(losses: Mapping[str, Array], initial_losses: Mapping[
         >>> print(rates["pde"], rates["bc"])  # 1/4 and 3/4 over their mean, 1/2
         0.5 1.5
     """
-    ratios = {name: scaling.ratio(losses[name], initial_losses[name]) for name in losses}
-    mean = scaling.mean(ratios)
+    ratios = {name: _rule.ratio(losses[name], initial_losses[name]) for name in losses}
+    mean = _rule.mean(ratios)
     return {name: ratio / mean for name, ratio in ratios.items()}
 
 
 def gradient_norms(term_grads: Mapping[str, PyTree]) -> dict[str, Array]:
     """‖g_t‖ of each unweighted term, over all leaves given."""
-    return scaling.norms(term_grads)
+    return _rule.norms(term_grads)
 
 
 def gradnorm_loss(
@@ -64,7 +64,7 @@ def gradnorm_loss(
         2.0
     """
     weighted = {name: jnp.asarray(weights[name] * norms[name]) for name in weights}
-    mean = scaling.mean(weighted)
+    mean = _rule.mean(weighted)
     targets = {name: jax.lax.stop_gradient(mean * rates[name] ** alpha) for name in weights}
     return optax.tree.sum({name: jnp.abs(weighted[name] - targets[name]) for name in weights})
 
@@ -124,16 +124,16 @@ def gradnorm(
     descent = learning_rate if isinstance(learning_rate, optax.GradientTransformation) else optax.adam(learning_rate)
 
     def start(term_params: dict[str, PyTree]) -> GradNormMemory:
-        weights = scaling.ones(term_params)
+        weights = _rule.ones(term_params)
         zeros = {name: 0 * one for name, one in weights.items()}
         return GradNormMemory(zeros, zeros, weights, descent.init(weights))
 
-    def propose(seen: scaling.Seen, memory: GradNormMemory) -> tuple[scaling.Weights, GradNormMemory]:
-        losses = scaling.needs_losses("gradnorm", seen)
-        initial = scaling.first_losses(losses, memory.initial_losses)
+    def propose(seen: _rule.Seen, memory: GradNormMemory) -> tuple[_rule.Weights, GradNormMemory]:
+        losses = _rule.needs_losses("gradnorm", seen)
+        initial = _rule.first_losses(losses, memory.initial_losses)
         rates = inverse_training_rates(losses, initial)
         if not mean_rate:
-            rates = {name: scaling.ratio(losses[name], initial[name]) for name in losses}
+            rates = {name: _rule.ratio(losses[name], initial[name]) for name in losses}
         norms = gradient_norms({name: layers(grads) for name, grads in seen.grads.items()})
         # By what the step before saw. Its weights are those of the state, where a tool may have edited them.
         slope = jax.grad(gradnorm_loss)(seen.weights, memory.norms, memory.rates, alpha)
@@ -142,7 +142,7 @@ def gradnorm(
             name: jnp.clip(w, min_weight, max_weight) for name, w in optax.apply_updates(seen.weights, step).items()
         }
         if renormalize:
-            mean = scaling.mean(moved)
+            mean = _rule.mean(moved)
             moved = {name: w / mean for name, w in moved.items()}
         due = (seen.steps > 0) & ((seen.steps - 1) % every == 0)
         moved, descent_state = jax.tree.map(
@@ -150,4 +150,4 @@ def gradnorm(
         )
         return moved, GradNormMemory(initial, norms, rates, descent_state)
 
-    return scaling.scalar_rule(propose, start=start)
+    return _rule.scalar_rule(propose, start=start)

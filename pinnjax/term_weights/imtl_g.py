@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import span
+from pinnjax.term_weights import _surgery
 
 
 def imtl_g() -> optax.GradientTransformationExtraArgs:
@@ -35,9 +35,9 @@ def imtl_g() -> optax.GradientTransformationExtraArgs:
         0.800 0.800
     """
 
-    def coefficients(seen: span.Span) -> Float[Array, " T"]:
-        x, _ = span.equal_projections(seen)
-        along = span.divide(span.divide(x, jnp.max(jnp.abs(x))), seen.sizes)
+    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
+        x, _ = _surgery.equal_projections(seen)
+        along = _surgery.divide(_surgery.divide(x, jnp.max(jnp.abs(x))), seen.sizes)
         return jnp.where(jnp.any(x != 0), along / jnp.sum(along), 0)
 
-    return span.surgery(coefficients)
+    return _surgery.surgery(coefficients)

@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import scaling
+from pinnjax.term_weights import _rule
 
 
 def inverse_dirichlet(*, rate: ScalarLike = 0.5, every: int = 5) -> optax.GradientTransformationExtraArgs:
@@ -44,15 +44,15 @@ def inverse_dirichlet(*, rate: ScalarLike = 0.5, every: int = 5) -> optax.Gradie
     checks.number("inverse_dirichlet: rate", rate, 0.0, 1.0)
     checks.number("inverse_dirichlet: every", every, 1)
 
-    def propose(seen: scaling.Seen, memory: Any) -> tuple[scaling.Weights, Any]:
+    def propose(seen: _rule.Seen, memory: Any) -> tuple[_rule.Weights, Any]:
         deviations = {name: _deviation(grads) for name, grads in seen.grads.items()}
         largest = jnp.max(jnp.stack(list(deviations.values())))
         return {name: largest / deviation for name, deviation in deviations.items()}, memory
 
-    return scaling.scalar_rule(propose, rate=rate, every=every)
+    return _rule.scalar_rule(propose, rate=rate, every=every)
 
 
 def _deviation(grads: Any) -> Array:
     size = optax.tree.size(grads)
     mean = optax.tree.sum(grads) / size
-    return scaling.norm(jax.tree.map(lambda g: g - mean, grads)) / jnp.sqrt(size)
+    return _rule.norm(jax.tree.map(lambda g: g - mean, grads)) / jnp.sqrt(size)

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ScalarLike
 
-from pinnjax import checks, losses, names
-from pinnjax.term_weights import scaling
+from pinnjax import checks
+from pinnjax.term_weights import _rule
+from pinnjax.terms import losses, names
 
 PyTree = Any
 Leaves = list[Array]
@@ -70,7 +71,7 @@ def _mean_over_mean(reference: Leaves, term: Leaves) -> Array:
 
 
 def _norm_over_norm(reference: Leaves, term: Leaves) -> Array:
-    return scaling.norm(reference) / scaling.norm(term)
+    return _rule.norm(reference) / _rule.norm(term)
 
 
 VARIANTS = {
@@ -142,7 +143,7 @@ def lr_annealing(
         matrices = [g for g in leaves if g.ndim >= 2]
         return matrices if rule.matrices_only and matrices else leaves
 
-    def propose(seen: scaling.Seen, memory: PyTree) -> tuple[scaling.Weights, PyTree]:
+    def propose(seen: _rule.Seen, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
         targets = {}
         references = names.meant("lr_annealing: reference", [reference], seen.grads)
         above = losses.total({name: seen.grads[name] for name in references})
@@ -150,7 +151,7 @@ def lr_annealing(
             ratio = rule.ratio(chosen(above), chosen(grads))
             if rule.weighted:  # every ratio is homogeneous of degree -1 in g_t
                 ratio = ratio / seen.weights[name]
-            alive = (scaling.norm(grads) > 0) & (ratio > 0)
+            alive = (_rule.norm(grads) > 0) & (ratio > 0)
             targets[name] = jnp.ones_like(ratio) if name in references else jnp.where(alive, ratio, jnp.nan)
         return targets, memory
 
@@ -158,4 +159,4 @@ def lr_annealing(
         names.meant("lr_annealing: reference", [reference], term_params)
         return ()
 
-    return scaling.scalar_rule(propose, start=start, rate=move, every=period)
+    return _rule.scalar_rule(propose, start=start, rate=move, every=period)

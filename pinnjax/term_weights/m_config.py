@@ -14,9 +14,9 @@ import optax
 from jaxtyping import Array, Int, ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import span
+from pinnjax.term_weights import _surgery
+from pinnjax.term_weights._rule import counted, mean_square_root
 from pinnjax.term_weights.config import coefficients
-from pinnjax.term_weights.scaling import counted, mean_square_root
 
 PyTree = Any
 
@@ -91,7 +91,7 @@ def m_config(
         steps = state.steps + 1
         momenta = optax.tree.update_moment({name: term_grads[name] for name in held}, state.momenta, b1, 1)
         corrected = optax.tree.bias_correction(momenta, b1, steps)
-        numbers, _ = span.combine(coefficients, corrected, steps)
+        numbers, _ = _surgery.combine(coefficients, corrected, steps)
         parts = {name: optax.tree.scale(numbers[i], m) for i, (name, m) in enumerate(corrected.items())}
         total = jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *parts.values())
         direction = optax.tree.scale(1 - b1**steps, total)

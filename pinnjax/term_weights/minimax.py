@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import ScalarLike
 
-from pinnjax import checks, names
-from pinnjax.term_weights import scaling
+from pinnjax import checks
+from pinnjax.term_weights import _rule
+from pinnjax.terms import names
 
 PyTree = Any
 
@@ -60,13 +61,13 @@ def minimax(
     def fixed(residuals: Iterable[str]) -> dict[str, str]:
         return names.meant("minimax: reference", [] if reference is None else [reference], residuals)
 
-    def start(term_params: dict[str, PyTree]) -> tuple[scaling.Weights, PyTree]:
+    def start(term_params: dict[str, PyTree]) -> tuple[_rule.Weights, PyTree]:
         fixed(term_params)
-        weights = scaling.ones(term_params)
+        weights = _rule.ones(term_params)
         return weights, ascent.init(weights)
 
-    def propose(seen: scaling.Seen, memory: tuple[scaling.Weights, PyTree]) -> tuple[scaling.Weights, PyTree]:
-        losses = scaling.needs_losses("minimax", seen)
+    def propose(seen: _rule.Seen, memory: tuple[_rule.Weights, PyTree]) -> tuple[_rule.Weights, PyTree]:
+        losses = _rule.needs_losses("minimax", seen)
         weights, state = memory
         at_one = fixed(weights)
         downhill = {name: -jnp.where(name in at_one, 0.0, losses[name]) for name in weights}
@@ -74,4 +75,4 @@ def minimax(
         step, state = ascent.update(downhill, state, weights)
         return weights, (optax.apply_updates(weights, step), state)
 
-    return scaling.scalar_rule(propose, start=start)
+    return _rule.scalar_rule(propose, start=start)

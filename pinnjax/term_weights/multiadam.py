@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, Int, ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights.scaling import counted, mean_square_root
+from pinnjax.term_weights._rule import counted, mean_square_root
 
 PyTree = Any
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import span
+from pinnjax.term_weights import _surgery
 
 NEWTON_STEPS = 200  # some eight, more by the logarithm of how nearly opposite gradients are; the last are quadratic
 
@@ -39,10 +39,10 @@ def nash_mtl() -> optax.GradientTransformationExtraArgs:
         1.000 1.000
     """
 
-    def coefficients(seen: span.Span) -> Float[Array, " T"]:
+    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
         terms = len(seen.norms)
         eps = jnp.finfo(seen.norms.dtype).eps
-        touch = span.rounding(seen.directions)
+        touch = _surgery.rounding(seen.directions)
         # For opposite gradients there is no bargain; a touch of the identity keeps y finite.
         matrix = jnp.concatenate([seen.directions, touch * jnp.eye(terms, dtype=seen.norms.dtype)])
 
@@ -54,7 +54,7 @@ def nash_mtl() -> optax.GradientTransformationExtraArgs:
             q, r = jnp.linalg.qr(rows)
             projected = right @ q
             step = jax.scipy.linalg.solve_triangular(r, projected)
-            decrement = span.length(projected)
+            decrement = _surgery.length(projected)
             damping = 1 + jnp.where(decrement > 0.25, decrement, 0)  # for self-concordant functions
             return y * (1 - step / damping), decrement, steps + 1
 
@@ -66,7 +66,7 @@ def nash_mtl() -> optax.GradientTransformationExtraArgs:
         y, _, _ = jax.lax.while_loop(
             going, newton, (start, jnp.full((), jnp.inf, start.dtype), jnp.zeros((), jnp.int32))
         )
-        agreed = span.length(seen.directions @ y) > 0.5  # 0 when all cancel, and otherwise 1 at least
-        return jnp.where(agreed, span.divide(y, seen.norms), 0)
+        agreed = _surgery.length(seen.directions @ y) > 0.5  # 0 when all cancel, and otherwise 1 at least
+        return jnp.where(agreed, _surgery.divide(y, seen.norms), 0)
 
-    return span.surgery(coefficients)
+    return _surgery.surgery(coefficients)

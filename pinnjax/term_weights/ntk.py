@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ScalarLike
 
-from pinnjax import checks, losses
-from pinnjax.term_weights import scaling
+from pinnjax import checks
+from pinnjax.term_weights import _rule
+from pinnjax.terms import losses
 
 PyTree = Any
 
@@ -61,7 +62,7 @@ def ntk(*, trace: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> opt
     checks.number("ntk: rate", rate, 0.0, 1.0)
     checks.number("ntk: every", every, 1)
 
-    def propose(seen: scaling.Seen, memory: PyTree) -> tuple[scaling.Weights, PyTree]:
+    def propose(seen: _rule.Seen, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
         point_grad_norms = seen.extra.get("point_grad_norms")
         if point_grad_norms is None:
             raise ValueError(
@@ -69,7 +70,7 @@ def ntk(*, trace: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> opt
                 "{term: (n,)}, as pinnjax.train_step and pinnjax.point_grad_norms give it"
             )
 
-        def move() -> scaling.Weights:
+        def move() -> _rule.Weights:
             norms = point_grad_norms()
             traces: dict[str, Array] = {}
             for name in seen.grads:
@@ -81,4 +82,4 @@ def ntk(*, trace: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> opt
 
         return jax.lax.cond(seen.due, move, lambda: seen.weights), memory
 
-    return scaling.scalar_rule(propose, rate=rate, every=every)
+    return _rule.scalar_rule(propose, rate=rate, every=every)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import span
+from pinnjax.term_weights import _surgery
 
 
 def pcgrad(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
@@ -35,7 +35,7 @@ def pcgrad(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
         [0.5 1.5]
     """
 
-    def coefficients(seen: span.Span) -> Float[Array, " T"]:
+    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
         terms = len(seen.norms)
         key = jax.random.fold_in(jax.random.key(seed), seen.steps)
         orders = jax.vmap(lambda k: jax.random.permutation(k, terms))(jax.random.split(key, terms))
@@ -47,8 +47,8 @@ def pcgrad(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
                 j = order[k]
                 against = jnp.where(j == i, 0, jnp.minimum(units[j] @ vector, 0))
                 own, vector = own.at[j].add(-against), vector - against * units[j]
-            return jnp.where(jnp.arange(terms) == i, own, span.divide(seen.norms[i] * own, seen.norms))
+            return jnp.where(jnp.arange(terms) == i, own, _surgery.divide(seen.norms[i] * own, seen.norms))
 
         return jax.vmap(project)(jnp.arange(terms), orders).sum(axis=0)
 
-    return span.surgery(coefficients)
+    return _surgery.surgery(coefficients)

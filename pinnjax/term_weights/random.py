@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import optax
 
-from pinnjax.term_weights import scaling
+from pinnjax.term_weights import _rule
 
 PyTree = Any
 
@@ -35,8 +35,8 @@ def random(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
         1.000
     """
 
-    def propose(seen: scaling.Seen, memory: PyTree) -> tuple[scaling.Weights, PyTree]:
+    def propose(seen: _rule.Seen, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
         key = jax.random.fold_in(jax.random.key(seed), seen.steps)
-        return scaling.softmax(dict(zip(seen.grads, jax.random.normal(key, (len(seen.grads),)), strict=True))), memory
+        return _rule.softmax(dict(zip(seen.grads, jax.random.normal(key, (len(seen.grads),)), strict=True))), memory
 
-    return scaling.scalar_rule(propose)
+    return _rule.scalar_rule(propose)

@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, Float, ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import scaling
+from pinnjax.term_weights import _rule
 
 
 class ReLoBRaLoMemory(NamedTuple):
@@ -68,17 +68,17 @@ def relobralo(
     checks.number("relobralo: temperature", temperature, 1e-12)
     checks.number("relobralo: saudade", saudade, 0.0, 1.0)
 
-    def balance(now: Mapping[str, Array], then: Mapping[str, Array]) -> scaling.Weights:
-        shares = scaling.softmax({name: scaling.ratio(now[name], temperature * then[name]) for name in now})
+    def balance(now: Mapping[str, Array], then: Mapping[str, Array]) -> _rule.Weights:
+        shares = _rule.softmax({name: _rule.ratio(now[name], temperature * then[name]) for name in now})
         return {name: len(now) * share for name, share in shares.items()}
 
     def start(term_params: dict[str, Any]) -> ReLoBRaLoMemory:
-        zeros = {name: 0 * one for name, one in scaling.ones(term_params).items()}
+        zeros = {name: 0 * one for name, one in _rule.ones(term_params).items()}
         return ReLoBRaLoMemory(zeros, zeros)
 
-    def propose(seen: scaling.Seen, memory: ReLoBRaLoMemory) -> tuple[scaling.Weights, ReLoBRaLoMemory]:
-        losses = scaling.needs_losses("relobralo", seen)
-        initial = scaling.first_losses(losses, memory.initial_losses)
+    def propose(seen: _rule.Seen, memory: ReLoBRaLoMemory) -> tuple[_rule.Weights, ReLoBRaLoMemory]:
+        losses = _rule.needs_losses("relobralo", seen)
+        initial = _rule.first_losses(losses, memory.initial_losses)
         previous = {name: jnp.where(seen.steps == 0, losses[name], memory.previous_losses[name]) for name in losses}
         chance = jnp.asarray(saudade, jnp.float32)  # the draws are the same in every precision
         keep = jax.random.bernoulli(jax.random.fold_in(jax.random.key(seed), seen.steps), chance)
@@ -87,4 +87,4 @@ def relobralo(
         targets = {name: jnp.asarray(alpha * kept[name] + (1 - alpha) * since_last[name]) for name in losses}
         return targets, ReLoBRaLoMemory(initial, losses)
 
-    return scaling.scalar_rule(propose, start=start)
+    return _rule.scalar_rule(propose, start=start)

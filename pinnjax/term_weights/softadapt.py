@@ -12,7 +12,7 @@ import optax
 from jaxtyping import ScalarLike
 
 from pinnjax import checks
-from pinnjax.term_weights import scaling
+from pinnjax.term_weights import _rule
 
 
 def softadapt(
@@ -47,21 +47,21 @@ def softadapt(
     """
     checks.number("softadapt: every", every, 1)
 
-    def propose(seen: scaling.Seen, previous: scaling.Weights) -> tuple[scaling.Weights, scaling.Weights]:
-        losses = scaling.needs_losses("softadapt", seen)
+    def propose(seen: _rule.Seen, previous: _rule.Weights) -> tuple[_rule.Weights, _rule.Weights]:
+        losses = _rule.needs_losses("softadapt", seen)
         slopes = {name: jnp.where(seen.steps == 0, 0.0, loss - previous[name]) for name, loss in losses.items()}
         if normalized:
             size = optax.tree.norm(slopes, ord=1) + 1e-8
             slopes = {name: slope / size for name, slope in slopes.items()}
-        shares = scaling.softmax({name: jnp.asarray(beta * slope) for name, slope in slopes.items()})
+        shares = _rule.softmax({name: jnp.asarray(beta * slope) for name, slope in slopes.items()})
         if loss_weighted:
             shares = {name: losses[name] * share for name, share in shares.items()}
             total = optax.tree.sum(shares)
             shares = {name: share / total for name, share in shares.items()}
         return shares, losses
 
-    return scaling.scalar_rule(propose, start=_zeros, every=every)
+    return _rule.scalar_rule(propose, start=_zeros, every=every)
 
 
-def _zeros(term_params: dict[str, Any]) -> scaling.Weights:
-    return {name: 0 * one for name, one in scaling.ones(term_params).items()}
+def _zeros(term_params: dict[str, Any]) -> _rule.Weights:
+    return {name: 0 * one for name, one in _rule.ones(term_params).items()}

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, ScalarLike
 
-from pinnjax.term_weights import scaling
+from pinnjax.term_weights import _rule
 
 PyTree = Any
 
@@ -65,11 +65,11 @@ def uncertainty(
     descent = learning_rate if isinstance(learning_rate, optax.GradientTransformation) else optax.adam(learning_rate)
 
     def start(term_params: dict[str, PyTree]) -> UncertaintyMemory:
-        logs = {name: jnp.asarray(initial, one.dtype) for name, one in scaling.ones(term_params).items()}
+        logs = {name: jnp.asarray(initial, one.dtype) for name, one in _rule.ones(term_params).items()}
         return UncertaintyMemory(logs, descent.init(logs))
 
-    def propose(seen: scaling.Seen, memory: UncertaintyMemory) -> tuple[scaling.Weights, UncertaintyMemory]:
-        losses = scaling.needs_losses("uncertainty", seen)
+    def propose(seen: _rule.Seen, memory: UncertaintyMemory) -> tuple[_rule.Weights, UncertaintyMemory]:
+        losses = _rule.needs_losses("uncertainty", seen)
 
         def likelihood(logs: dict[str, Array]) -> Array:
             return optax.tree.sum({t: 0.5 * jnp.exp(-s) * losses[t] + 0.5 * s for t, s in logs.items()})
@@ -79,4 +79,4 @@ def uncertainty(
         weights = {name: 0.5 * jnp.exp(-s) for name, s in logs.items()}
         return weights, UncertaintyMemory(optax.apply_updates(logs, step), state)
 
-    return scaling.scalar_rule(propose, start=start)
+    return _rule.scalar_rule(propose, start=start)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import span
+from pinnjax.term_weights import _surgery
 
 
 def upgrad() -> optax.GradientTransformationExtraArgs:
@@ -37,12 +37,12 @@ def upgrad() -> optax.GradientTransformationExtraArgs:
         0.250 0.750
     """
 
-    def coefficients(seen: span.Span) -> Float[Array, " T"]:
+    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
         def projected(i: Array) -> Array:
             # In units of lengths v_t ‖g_t‖ = ‖g_i‖ (e_i + z)_t, with z >= 0.
-            z = span.nonnegative(seen.directions, -seen.directions[:, i])
-            return span.divide(seen.norms[i] * z, seen.norms).at[i].add(1)
+            z = _surgery.nonnegative(seen.directions, -seen.directions[:, i])
+            return _surgery.divide(seen.norms[i] * z, seen.norms).at[i].add(1)
 
         return jax.vmap(projected)(jnp.arange(len(seen.norms))).mean(axis=0)
 
-    return span.surgery(coefficients)
+    return _surgery.surgery(coefficients)

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, ScalarLike
 
-from pinnjax import checks, names
-from pinnjax.term_weights import scaling
-from pinnjax.terms import Batchwise
+from pinnjax import checks
+from pinnjax.term_weights import _rule
+from pinnjax.terms import names
+from pinnjax.terms.evaluation import Batchwise
 
 PyTree = Any
 
@@ -60,7 +61,7 @@ def van_der_meer(
         names.meant("van_der_meer: measures", measures, term_params)
         return ()
 
-    def propose(seen: scaling.Seen, memory: PyTree) -> tuple[scaling.Weights, PyTree]:
+    def propose(seen: _rule.Seen, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
         inside = names.meant("van_der_meer: interior", [interior], seen.weights)
         given = names.meant("van_der_meer: measures", measures, seen.weights)
         shares = {name: balance if name in inside else 1 - balance for name in seen.weights}
@@ -68,7 +69,7 @@ def van_der_meer(
         weights = {name: jnp.asarray(2 * share * sizes[name]) for name, share in shares.items()}
         return {name: w.astype(seen.weights[name].dtype) for name, w in weights.items()}, memory
 
-    return scaling.scalar_rule(propose, start=start)
+    return _rule.scalar_rule(propose, start=start)
 
 
 def magnitude_normalized(

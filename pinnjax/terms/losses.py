@@ -1,0 +1,98 @@
+"""Per-term losses and gradients, at the cost of the gradient of their sum."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from pinnjax.terms import evaluation
+
+PyTree = Any
+
+
+def loss(residuals: Float[Array, "n *m"], weights: Float[Array, " n"] | None = None) -> Float[Array, ""]:
+    """Loss of a term, mean_i w_i |r_i|²; a vector residual counts with the sum of its squared components.
+
+    Args:
+        residuals: `(n,)` or `(n, m)`.
+        weights: point weights `(n,)`, dimensionless; ones when None.
+
+    Returns:
+        The loss `()`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(loss(jnp.array([1.0, 3.0])), loss(jnp.array([1.0, 3.0]), jnp.array([2.0, 0.0])))
+        5.0 1.0
+    """
+    squares = squared(residuals)
+    return jnp.mean(squares if weights is None else weights * squares)
+
+
+def squared(residuals: Float[Array, "n *m"]) -> Float[Array, " n"]:
+    """|r_i|² at each point."""
+    return jnp.square(residuals) if residuals.ndim == 1 else jnp.sum(jnp.square(residuals), axis=1)
+
+
+def loss_cotangent(residuals: Float[Array, "n *m"], weights: Float[Array, " n"]) -> Float[Array, "n *m"]:
+    """∂loss/∂residuals = 2 w_i r_i / n, with the weights held fixed."""
+    scale = (2 / residuals.shape[0]) * weights
+    return (scale if residuals.ndim == 1 else scale[:, None]) * residuals
+
+
+def value_and_grads(
+    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: int | None = None
+) -> Callable[..., tuple[dict[str, Float[Array, ""]], dict[str, PyTree]]]:
+    """Loss and gradient of every term, for a training loop of your own.
+
+    Args:
+        terms: `{name: residual function}`; see `pinnjax.residuals`.
+        definition: `nnx.split(model, nnx.Param, ...)[0]`, or `apply(params, x)`.
+        constants: a module's variables that are not trained.
+        chunk: points in memory at once; None for all.
+
+    Returns:
+        `evaluate(params, batch, point_weights=None) -> (losses, term_grads)`: `{name: ()}` and `{name: like params}`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> evaluate = value_and_grads({"data": lambda u, x: u(x) - 1.0}, lambda a, x: a * x[0])
+        >>> losses, term_grads = evaluate(jnp.float32(2.0), {"data": jnp.array([[1.0], [3.0]])})
+        >>> print(losses["data"], term_grads["data"])  # (1² + 5²)/2 and (2·1·1 + 2·5·3)/2
+        13.0 16.0
+    """
+    linearize = evaluation.pullback(terms, definition, constants, chunk=chunk)
+
+    def evaluate(
+        params: PyTree, batch: Mapping[str, PyTree], point_weights: Mapping[str, Array] | None = None
+    ) -> tuple[dict[str, Array], dict[str, PyTree]]:
+        residuals, pull = linearize(params, batch)
+        weights = ones(residuals) if point_weights is None else point_weights
+        losses = {name: loss(r, weights[name]) for name, r in residuals.items()}
+        return losses, pull({name: loss_cotangent(r, weights[name]) for name, r in residuals.items()})
+
+    return evaluate
+
+
+def ones(residuals: Mapping[str, Array]) -> dict[str, Array]:
+    """Point weights of one for each point of each term."""
+    return {name: jnp.ones(r.shape[:1], r.dtype) for name, r in residuals.items()}
+
+
+def sampling_weights(
+    given: Mapping[str, Array] | None, residual: str, values: Float[Array, " n"]
+) -> Float[Array, " n"]:
+    """How the points of a residual count, from the extra arg `sampling_weights`; ones where a sampler gave none."""
+    return jnp.ones_like(values) if given is None or residual not in given else given[residual].astype(values.dtype)
+
+
+def sum_over_points(values: Float[Array, " n"], counts: Float[Array, " n"]) -> Float[Array, ""]:
+    """The mean over the domain, mean_i μ_i v_i, times the number of points in use (those with μ_i > 0)."""
+    return jnp.sum(counts > 0) * jnp.mean(counts * values)
+
+
+def total(term_grads: Mapping[str, PyTree]) -> PyTree:
+    """Sum of the terms' gradients, the gradient that an optimiser sees."""
+    return jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *term_grads.values())

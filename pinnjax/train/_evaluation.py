@@ -1,0 +1,39 @@
+"""Errors of a field: what the user's `evaluate` returns, checked before a run begins."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinnjax.train.state import TrainState, TrainStep
+
+
+def numbers(found: Any) -> dict[str, jax.Array]:
+    """What `evaluate` returned, as `{name: ()}` of a floating dtype."""
+    named = dict(found) if isinstance(found, Mapping) else {"error": found}
+    for name, value in named.items():
+        if not isinstance(name, str) or name in ("step", "seconds"):
+            raise ValueError(f"evaluate returns a number named {name!r}; expected a string but 'step' and 'seconds'")
+        if not isinstance(value, bool | int | float | np.ndarray | np.generic | jax.Array):
+            raise TypeError(
+                f"evaluate returns a {type(value).__name__} for {name!r}; expected a number, or {{name: number}}"
+            )
+        if np.shape(value) != () or jnp.issubdtype(jnp.result_type(value), jnp.complexfloating):
+            said = f"{jnp.result_type(value)}{list(np.shape(value))}"
+            raise ValueError(f"evaluate returns {said} for {name!r}; expected a real number of shape ()")
+        named[name] = jnp.asarray(value, jnp.promote_types(jnp.result_type(value), jnp.float32))
+    if not named:
+        raise ValueError("evaluate returns an empty dict; expected a number, or {name: number}")
+    return named
+
+
+def names(evaluate: Callable | None, train: TrainStep, state: TrainState) -> list[str]:
+    """The names that `evaluate` returns, in its order, which compilation would sort."""
+    if evaluate is None:
+        return []
+    seen: list[str] = []
+    one = lambda s: seen.extend(numbers(evaluate(train.model(s))))
+    jax.eval_shape(one if np.ndim(state.step) == 0 else jax.vmap(one), state)
+    return seen

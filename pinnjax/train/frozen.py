@@ -1,0 +1,81 @@
+"""The loss that the balancers defined in this step: their weights frozen, a function of the parameters alone.
+
+Its gradient is the sum of the balanced gradients, so a line search goes down the function that it descends. That needs
+balancers that scale each term's gradient, g_t -> λ_t g_t; λ_t is read off what they did, so a transform that keeps no
+weights in its state, a clip of norms or a user's own, counts as well.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float
+
+from pinnjax.terms import losses
+
+PyTree = Any
+Evaluate = Callable[[PyTree], Mapping[str, Array]]
+
+
+def applied(
+    term_grads: Mapping[str, PyTree], balanced: Mapping[str, PyTree], stated: Mapping[str, Array]
+) -> tuple[dict[str, Float[Array, ""]], Bool[Array, ""]]:
+    """λ_t of each term, the number for which λ_t g_t is nearest to what the balancers made of g_t.
+
+    Args:
+        term_grads: g_t, `{term: like params}`.
+        balanced: what came out.
+        stated: the weights that the rules say they applied, `{term: ()}`: taken where the two agree to rounding, and
+            where g_t vanishes or is not finite.
+
+    Returns:
+        `({term: λ_t}, whether every λ_t g_t is what came out)`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> weights, exact = applied({"pde": jnp.array([3.0, 4.0])}, {"pde": jnp.array([0.6, 0.8])}, {"pde": 1.0})
+        >>> print(f"{weights['pde']:.3f}", exact)
+        0.200 True
+    """
+    found = {name: _applied(term_grads[name], balanced[name], jnp.asarray(stated[name])) for name in term_grads}
+    exact = jnp.all(jnp.stack([e for _, e in found.values()]))
+    return {name: weight for name, (weight, _) in found.items()}, exact
+
+
+def _applied(grads: PyTree, balanced: PyTree, stated: Array) -> tuple[Array, Array]:
+    dtype = jnp.promote_types(optax.tree.dtype(grads, "highest"), jnp.float32)
+    near = jnp.finfo(dtype).eps ** 0.6  # far above the rounding of a sum over parameters, far below what a clip does
+    g, b = optax.tree.cast(grads, dtype), optax.tree.cast(balanced, dtype)
+    largest = optax.tree.norm(g, ord=jnp.inf)
+    alive = (largest >= jnp.finfo(dtype).tiny) & jnp.isfinite(largest)
+    unit = optax.tree.scale(1 / jnp.where(alive, largest, 1), g)  # its square neither over- nor underflows
+    weight = optax.tree.vdot(unit, b) / jnp.where(alive, largest * optax.tree.vdot(unit, unit), 1)
+    weight = jnp.where(alive & ~(jnp.abs(weight - stated) <= near * jnp.abs(stated)), weight, stated)
+    off = optax.tree.norm(optax.tree.sub(b, optax.tree.scale(weight, g)), ord=jnp.inf)
+    exact = ~alive | (off <= near * optax.tree.norm(b, ord=jnp.inf))
+    return weight.astype(stated.dtype), exact
+
+
+def value_fn(
+    evaluate: Evaluate, term_weights: Mapping[str, Array], point_weights: Mapping[str, Array]
+) -> Callable[[PyTree], Float[Array, ""]]:
+    """Σ_t λ_t mean_i w_ti |r_ti|², a function of the parameters."""
+
+    def value(params: PyTree) -> Array:
+        found = evaluate(params)
+        return optax.tree.sum({t: term_weights[t] * losses.loss(r, point_weights[t]) for t, r in found.items()})
+
+    return value
+
+
+def residual_fn(
+    evaluate: Evaluate, term_weights: Mapping[str, Array], point_weights: Mapping[str, Array]
+) -> Callable[[PyTree], Float[Array, " N"]]:
+    """√(λ_t w_ti / n_t) r_ti in one vector, whose squared norm is `value_fn`; NaN where a weight is negative."""
+
+    def rooted(name: str, r: Array) -> Array:
+        root = jnp.sqrt(term_weights[name] * point_weights[name] / r.shape[0])
+        return ((root if r.ndim == 1 else root[:, None]) * r).ravel()
+
+    return lambda params: jnp.concatenate([rooted(name, r) for name, r in evaluate(params).items()])

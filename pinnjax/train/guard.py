@@ -1,0 +1,48 @@
+"""What happens to a step that should not be taken: who is to blame, and what stays as it was."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from pinnjax.point_weights.per_point_memory import remembered
+from pinnjax.term_weights import _rule
+from pinnjax.terms import names
+
+PyTree = Any
+
+
+def check_sizes(
+    state: PyTree, residuals: Mapping[str, Array], terms: Mapping[str, Any], index: Mapping[str, Array]
+) -> None:
+    """Points that weights were made for are still as many."""
+    for name, n in remembered(state, residuals).items():
+        term, rows = names.term_of(name, terms), residuals[name].shape[0]
+        if term not in index and rows != n:
+            raise ValueError(
+                f"term {term!r} has {rows} points, but the point weights were made for {n}; expected batches of one "
+                "size, since a weight belongs to its point (see pinnjax.sampling.minibatches)"
+            )
+
+
+def broken(
+    term_losses: Mapping[str, Array], grad_norms: Mapping[str, Array], balanced: Mapping[str, PyTree]
+) -> dict[str, Array]:
+    """The terms to blame: those that are not finite, or, where all are, those that the balancers broke."""
+    before = {name: ~jnp.isfinite(loss + grad_norms[name]) for name, loss in term_losses.items()}
+    after = {name: ~jnp.isfinite(_rule.norm(balanced[name])) for name in term_losses}
+    any_before = functools.reduce(jnp.logical_or, before.values())
+    return {name: jnp.where(any_before, before[name], after[name]) for name in term_losses}
+
+
+def where(condition: Array, new: PyTree, old: PyTree) -> PyTree:
+    """One tree or the other."""
+    return jax.tree.map(lambda n, o: jnp.where(condition, n, o), new, old)
+
+
+def finite(tree: PyTree) -> Array:
+    """Whether every number of a tree is finite."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
