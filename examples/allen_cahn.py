@@ -2,9 +2,9 @@
 
     u_t = 1e-4 u_xx + 5u - 5u³  on [0, 1] x [-1, 1],  u(0, x) = x² cos(πx),  periodic in x
 
-An error at time t is that of earlier times, grown by up to e^{5t}, so the start has to be right first. Start and
-period are built into the network, `pj.point_weights.causal` weighs a time once all earlier ones are learnt, and the optimiser is any
-of optax: with Muon the same run gets much further than with Adam.
+An error at time t is that of earlier times, grown by up to e^{5t}, so the start has to be right first. Start and period
+are built into the network, `pj.point_weights.causal` weighs a time once all earlier ones are learnt, and the optimiser
+is any of optax: with Muon the same run gets much further than with Adam.
 
 Run `python examples/allen_cahn.py [STEPS]`. With 4000 steps the relative L2 error is 0.36 with Adam and 1.1e-2 with
 Muon.

@@ -4,10 +4,10 @@
     u = x - (e^{x/ε} - 1) / (e^{1/ε} - 1)
 
 Outside the layer at x = 1 every x + constant solves the equation, and the constant comes with the flow from x = 0.
-`pj.point_weights.causal` takes x for the time, so that the network learns along the flow and not u = x - 1/2, the mean of both ends.
-Of 64 points in a step not one may lie in the layer: `pj.sampling.importance` draws from a pool as often as the
-residual is large, and weighs each point with 1 / (N p), so that the loss is still the mean over the pool. A slice of x
-would hold two of the 64 points, too few for a mean with such weights, so every point is a slice of its own.
+`pj.point_weights.causal` takes x for the time, so that the network learns along the flow and not u = x - 1/2, the mean
+of both ends. Of 64 points in a step not one may lie in the layer: `pj.sampling.importance` draws from a pool as often
+as the residual is large, and weighs each point with 1 / (N p), so that the loss is still the mean over the pool. A
+slice of x would hold two of the 64 points, too few for a mean with such weights, so every point is a slice of its own.
 
 Run `python examples/convection_diffusion.py [STEPS]`. With 5000 steps the relative L2 errors are 0.93, 0.19 with
 causal weights, and 1.5e-3 with importance sampling besides.

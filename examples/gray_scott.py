@@ -4,8 +4,8 @@
     from measurements of u and v at t = 0.2
 
 With rates of up to 1000 the residuals of the equations are far larger than those of the start, and the start is never
-learnt. The residuals are dicts, so each equation is a term of its own, and `pj.term_weights.grad_norm_ratio` gives the gradients of
-all four one length.
+learnt. The residuals are dicts, so each equation is a term of its own, and `pj.term_weights.grad_norm_ratio` gives the
+gradients of all four one length.
 
 Run `python examples/gray_scott.py [STEPS]`. The error is that at t = 0.4. With 6000 steps it is 0.47 with every weight
 1 and 0.20 with gradients of one length; a pattern that did not move would have 0.26.

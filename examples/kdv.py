@@ -3,8 +3,8 @@
     u_t + u u_x + 0.022² u_xxx = 0  on [0, 0.4] x [-1, 1],  u(0, x) = cos(πx),  periodic in x
 
 Third derivatives are dear, so a step takes 256 points. The same 256 always are overfitted; 256 of a pool of 4096 cost
-no more. A rule that remembers the points, such as `pj.point_weights.residual_attention`, keeps its memory by point and not by row,
-so it goes with a sampler as it is.
+no more. A rule that remembers the points, such as `pj.point_weights.residual_attention`, keeps its memory by point and
+not by row, so it goes with a sampler as it is.
 
 Run `python examples/kdv.py [STEPS]`. With 2500 steps the relative L2 errors are 0.11, 5.4e-3 and, with attention,
 1.9e-2: here it does not pay.
@@ -58,7 +58,7 @@ def main(steps=2500):
     print(f"the same 256 points:  relative L2 error {solve(few, None, steps):.1e}")
     error = solve(pool, None, steps)
     print(f"256 of 4096:          relative L2 error {error:.1e}")
-    attention = pj.point_weights.residual_attention(gamma=0.99, eta=0.1, initial=1.0)
+    attention = pj.point_weights.residual_attention(decay=0.99, eta=0.1, initial=1.0)
     print(f"256 of 4096, weighed: relative L2 error {solve(pool, attention, steps):.1e}")
     return error
 

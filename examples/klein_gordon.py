@@ -2,8 +2,9 @@
 
     u_tt - u_xx + u³ = f  on [0, 1]²,  u(0, x) = x,  u_t(0, x) = 0,  with the solution u = x cos(5πt) + (tx)³
 
-The gradients of the terms differ in direction and in length. Surgery (`pj.term_weights.config`) changes the direction, to one with
-the same angle to all of them; weights (`pj.term_weights.lr_annealing`) change the lengths, and here that is what helps most.
+The gradients of the terms differ in direction and in length. Surgery (`pj.term_weights.config`) changes the direction,
+to one with the same angle to all of them; weights (`pj.term_weights.lr_annealing`) change the lengths, and here that is
+what helps most.
 
 Run `python examples/klein_gordon.py [STEPS]`. With 4000 steps the relative L2 errors are 1.1 (plain), 0.33 (surgery)
 and 2.4e-2 (weights).

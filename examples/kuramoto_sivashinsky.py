@@ -3,10 +3,10 @@
     u_t + α u u_x + β u_xx + γ u_xxxx = 0  on [0, 0.05] x [0, 2π],  u(0, x) = cos(x) (1 + sin(x)),  periodic in x,
     α = 100/16, β = 100/16², γ = 100/16⁴
 
-The equation is chaotic, errors grow, and time has to be learnt in order. How strict `pj.point_weights.causal` is depends on ε: too
-small does nothing, too large and the network never gets to later times. With several of them the next is taken once
-all times have been learnt under the last. For longer times one trains one network after the other, each from the end
-of the last.
+The equation is chaotic, errors grow, and time has to be learnt in order. How strict `pj.point_weights.causal` is
+depends on ε: too small does nothing, too large and the network never gets to later times. With several of them the next
+is taken once all times have been learnt under the last. For longer times one trains one network after the other, each
+from the end of the last.
 
 Run `python examples/kuramoto_sivashinsky.py [STEPS]`. With 3000 steps the relative L2 error is 2.4e-2 all at once and
 1.8e-2 with causal weights.

@@ -3,7 +3,8 @@
     u_t = 5u (1 - u)  on [0, 1] x [0, 2π],  u(0, x) = exp(-(x - π)² / 2(π/4)²)
 
 Where u is small at the start it is easier to be wrong near t = 0 and to follow u = 0 from there on: the average of the
-residual is then small. `pj.point_weights.causal` gives later times no weight before the earlier ones are right. One line differs.
+residual is then small. `pj.point_weights.causal` gives later times no weight before the earlier ones are right. One
+line differs.
 
 Run `python examples/reaction.py [STEPS]`. With 6000 steps the relative L2 error is 0.99 all at once and 8.0e-2 with
 causal weights.

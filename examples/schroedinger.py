@@ -4,7 +4,8 @@
 
 The breather focuses to a narrow peak at x = 0, too narrow for a network that is smooth in x. With `pj.nn.Periodic`, of
 a period that is longer than the interval, it sees harmonics of x. Point rules are optax transforms and multiply: time
-in order (`pj.point_weights.causal`), attention to hard points (`pj.point_weights.residual_attention`), and no weight above 3 (`optax.clip`).
+in order (`pj.point_weights.causal`), attention to hard points (`pj.point_weights.residual_attention`), and no weight
+above 3 (`optax.clip`).
 
 Run `python examples/schroedinger.py [STEPS]`. With 2500 steps the relative L2 errors are 0.21, 0.14 and, with the
 rules, 0.16: here they do not pay.
@@ -70,7 +71,7 @@ def main(steps=2500):
     equations = ["pde/real", "pde/imaginary"]
     rules = optax.chain(
         pj.point_weights.causal(equations, interval=(lower[0], upper[0]), epsilon=0.1),
-        pj.point_weights.residual_attention(terms=equations, gamma=0.99, eta=0.02, initial=1.0),
+        pj.point_weights.residual_attention(terms=equations, decay=0.99, eta=0.02, initial=1.0),
         optax.clip(3.0),
     )
     print(f"x as it is:     relative L2 error {solve(smooth, 2, None, steps):.1e}")

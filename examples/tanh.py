@@ -2,8 +2,8 @@
 
     u(x) = tanh(20x)  on [-1, 1], a regression: no equation, one term
 
-Four of thirty points lie in the front, and the average over all drowns them. `pj.point_weights.self_adaptive` gives each point a
-weight m(γ) whose γ climbs the loss that the network descends; the mask m says how far a weight can go.
+Four of thirty points lie in the front, and the average over all drowns them. `pj.point_weights.self_adaptive` gives
+each point a weight m(γ) whose γ climbs the loss that the network descends; the mask m says how far a weight can go.
 
 Run `python examples/tanh.py [STEPS]`. With 2000 steps the relative L2 errors are 6.8e-2 (no weights), 5.0e-2 (sigmoid)
 and 1.1e-2 (square).

@@ -3,8 +3,8 @@
     u_tt = 4 u_xx  on [0, 1]²,  u = 0 at x = 0 and x = 1,  with the solution
     u = sin(πx) cos(2πt) + ½ sin(2πx) cos(4πt)
 
-The second derivatives drown both initial conditions. `pj.term_weights.ntk` balances the terms while Muon runs. A quasi-Newton
-method remembers gradients of the loss as it was weighed then, so the weights rest before it takes over.
+The second derivatives drown both initial conditions. `pj.term_weights.ntk` balances the terms while Muon runs. A
+quasi-Newton method remembers gradients of the loss as it was weighed then, so the weights rest before it takes over.
 
 Run `python examples/wave.py [STEPS]`; the second phase has a tenth of the steps. With 2000 steps the relative L2
 errors are 0.59 (equal weights), 0.18 (NTK weights) and 0.11 after L-BFGS.

@@ -47,7 +47,7 @@ SEEDS = range(3 if FAST else 10)
 # %%
 rules = {
     "uniform": None,
-    "per-point gradient norm": pj.point_weights.gradient_norm_points(),
+    "per-point gradient norm": pj.point_weights.inverse_point_gradients(),
     "self-adaptive": pj.point_weights.self_adaptive(optax.adam(5e-3), mask=jnp.square, initial=1.0),
     "attention": pj.point_weights.residual_attention(),
 }
@@ -91,7 +91,10 @@ plt.show()
 # %%
 assert ratio["uniform"] > 2 * ratio["self-adaptive"]
 assert error["self-adaptive"] < error["uniform"] and error["attention"] < error["uniform"]
-x, mask = outcomes["self-adaptive"].points["data"][0, :, 0], np.median(outcomes["self-adaptive"].point_weights["data"], axis=0)
+x, mask = (
+    outcomes["self-adaptive"].points["data"][0, :, 0],
+    np.median(outcomes["self-adaptive"].point_weights["data"], axis=0),
+)
 assert abs(x[np.argmax(mask)]) < 0.15
 assert ratio["per-point gradient norm"] > ratio["self-adaptive"]
 

@@ -84,11 +84,19 @@ for a in (0.0, 0.5, 1.5):
 # floor in force α hardly matters. Rules whose weights have no fixed sum go on:
 
 # %%
-friends = laps_of({"learning-rate annealing": pj.term_weights.lr_annealing("pde"), "NTK": pj.term_weights.ntk(), "ConFIG": pj.term_weights.config()})
+friends = laps_of(
+    {
+        "learning-rate annealing": pj.term_weights.lr_annealing("pde"),
+        "NTK": pj.term_weights.ntk(),
+        "ConFIG": pj.term_weights.config(),
+    }
+)
 friends |= {"GradNorm, α = 1.5": alphas["α = 1.5"], "equal weights": alphas["equal weights"]}
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
 for label, outcome in friends.items():
-    left.semilogy(outcome.steps, np.abs(outcome.history["weight/bc"] / outcome.history["weight/pde"])[:, 0], label=label)
+    left.semilogy(
+        outcome.steps, np.abs(outcome.history["weight/bc"] / outcome.history["weight/pde"])[:, 0], label=label
+    )
     right.semilogy(outcome.steps, outcome.history["relative_l2"][:, 0], label=label)
 left.set(xlabel="step", ylabel="weight of the boundary over the equation's")
 right.set(xlabel="step", ylabel="relative L2 error")
@@ -124,7 +132,10 @@ assert weights[0] >= weights[2]  # a weight that rarely moves lags behind
 # %%
 burgers_steps = 8_000 if FAST else 15_000
 together = laps_of(
-    {"RAD, fixed weights": burgers.recipes["rad"].term_weights, "RAD and GradNorm": pj.term_weights.gradnorm(alpha=0.5)},
+    {
+        "RAD, fixed weights": burgers.recipes["rad"].term_weights,
+        "RAD and GradNorm": pj.term_weights.gradnorm(alpha=0.5),
+    },
     burgers,
     burgers.recipes["rad"],
     burgers_steps,

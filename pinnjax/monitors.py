@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from pinnjax import checks, diagnostics
-from pinnjax.terms import chunks, evaluation, losses, names, point_gradients
-from pinnjax.train.monitor import Monitor, Seen
+from pinnjax.terms import chunks, evaluation, losses, names, point_gradients, term_gradients
+from pinnjax.train.monitor import Monitor, StepInfo
 
 PyTree = Any
 
@@ -44,21 +44,21 @@ def gradients(*, every: int = 1) -> Monitor:
         -1.0 1.0
     """
 
-    def measure(seen: Seen) -> dict[str, Array]:
+    def measure(info: StepInfo) -> dict[str, Array]:
         found: dict[str, Array] = {}
-        for term, size in diagnostics.sizes(seen.term_grads).items():
+        for term, size in diagnostics.sizes(info.term_grads).items():
             found |= {
                 f"grad_max/{term}": size.largest,
                 f"grad_mean/{term}": size.mean,
                 f"grad_std/{term}": size.deviation,
             }
-        cosines = diagnostics.cosines(seen.term_grads)
-        for (i, s), (j, t) in itertools.combinations(enumerate(seen.term_grads), 2):
+        cosines = diagnostics.cosines(info.term_grads)
+        for (i, s), (j, t) in itertools.combinations(enumerate(info.term_grads), 2):
             first, second = sorted((s, t))
             found[f"cosine/{first}|{second}"] = cosines[i, j]
         return found | {
-            "imbalance": diagnostics.imbalance(seen.term_grads),
-            "alignment": diagnostics.alignment(seen.term_grads),
+            "imbalance": diagnostics.imbalance(info.term_grads),
+            "alignment": diagnostics.alignment(info.term_grads),
         }
 
     return Monitor(measure, every)
@@ -73,8 +73,8 @@ def homogeneity(*, every: int = 1) -> Monitor:
     Cost: two means over the points.
     """
 
-    def measure(seen: Seen) -> dict[str, Array]:
-        return {f"homogeneity/{t}": diagnostics.homogeneity(r) for t, r in seen.residuals.items()}
+    def measure(info: StepInfo) -> dict[str, Array]:
+        return {f"homogeneity/{t}": diagnostics.homogeneity(r) for t, r in info.residuals.items()}
 
     return Monitor(measure, every)
 
@@ -99,13 +99,13 @@ def time_losses(
     Cost: a sum over the points.
     """
 
-    def measure(seen: Seen) -> dict[str, Array]:
+    def measure(info: StepInfo) -> dict[str, Array]:
         found = {}
-        for residual in names.meant("time_losses: term", [term], seen.residuals):
-            owner = names.term_of(residual, seen.points)
-            times = checks.times("time_losses: time", time, seen.points[owner])
+        for residual in names.meant("time_losses: term", [term], info.residuals):
+            owner = names.term_of(residual, info.points)
+            times = checks.times("time_losses: time", time, info.points[owner])
             found[f"time_losses/{residual}"] = diagnostics.time_losses(
-                seen.residuals[residual], times, interval=interval, slices=slices
+                info.residuals[residual], times, interval=interval, slices=slices
             )
         return found
 
@@ -125,9 +125,9 @@ def saturation(*, term: str, points: int = 256, every: int = 100) -> Monitor:
     Cost: the field at those points.
     """
 
-    def measure(seen: Seen) -> dict[str, Array]:
-        checks.known_names("saturation: term", seen.points, [term])
-        u, at = seen.field(), chunks.some(seen.points[term], points)
+    def measure(info: StepInfo) -> dict[str, Array]:
+        checks.known_names("saturation: term", info.points, [term])
+        u, at = info.field(), chunks.some(info.points[term], points)
         return {"saturation": jnp.array(diagnostics.saturation(u, at)), "dead": jnp.array(diagnostics.dead(u, at))}
 
     return Monitor(measure, every)
@@ -143,9 +143,9 @@ def point_grad_norms(*, points: int = 256, every: int = 100) -> Monitor:
     Cost: a gradient a point.
     """
 
-    def measure(seen: Seen) -> dict[str, Array]:
-        norms = point_gradients.point_grad_norms(seen.terms, seen.definition, seen.constants)
-        found = norms(seen.params, evaluation.some_of_each(seen.terms, seen.points, points))
+    def measure(info: StepInfo) -> dict[str, Array]:
+        norms = point_gradients.point_grad_norms(info.terms, info.definition, info.constants)
+        found = norms(info.params, evaluation.some_of_each(info.terms, info.points, points))
         return {f"point_grad_norm/{t}": jnp.stack([jnp.min(n), jnp.median(n), jnp.max(n)]) for t, n in found.items()}
 
     return Monitor(measure, every)
@@ -158,35 +158,37 @@ def signal_to_noise(*, parts: int = 8, unit: bool = False, every: int = 100) -> 
     `parts` times smaller than the step's. A term with fewer points than parts gives all of them to each part.
 
     Args:
-        parts: of each term's points; what is left over is not seen.
+        parts: of each term's points; what is left over is not info.
         unit: whether each part's gradient is first brought to unit length.
         every: steps between two measurements.
 
     Cost: one gradient of the loss.
     """
 
-    def measure(seen: Seen) -> dict[str, Array]:
-        evaluate = losses.value_and_grads(seen.terms, seen.definition, seen.constants)
+    def measure(info: StepInfo) -> dict[str, Array]:
+        evaluate = losses.value_and_grads(info.terms, info.definition, info.constants)
 
         def split(values: PyTree) -> PyTree:
             return jax.tree.map(lambda v: _parted(v, parts), values)
 
         whole = {
-            name: isinstance(function, evaluation.Batchwise) or jax.tree.leaves(seen.points[name])[0].shape[0] < parts
-            for name, function in seen.terms.items()
+            name: isinstance(function, evaluation.Batchwise) or jax.tree.leaves(info.points[name])[0].shape[0] < parts
+            for name, function in info.terms.items()
         }
-        owner = lambda name: name if name in seen.terms else names.term_of(name, seen.terms)
-        points = {t: p if whole[t] else split(p) for t, p in seen.points.items()}
-        weights = {t: w if whole[owner(t)] else split(w) for t, w in seen.point_weights.items()}
+        owner = lambda name: name if name in info.terms else names.term_of(name, info.terms)
+        points = {t: p if whole[t] else split(p) for t, p in info.points.items()}
+        weights = {t: w if whole[owner(t)] else split(w) for t, w in info.point_weights.items()}
 
         def part(i: Array) -> PyTree:
             take = lambda name, values: values if whole[owner(name)] else jax.tree.map(lambda v: v[i], values)
             _, grads = evaluate(
-                seen.params,
+                info.params,
                 {t: take(t, p) for t, p in points.items()},
                 {t: take(t, w) for t, w in weights.items()},
             )
-            return losses.total({t: jax.tree.map(lambda g, t=t: seen.term_weights[t] * g, g) for t, g in grads.items()})
+            return term_gradients.total(
+                {t: jax.tree.map(lambda g, t=t: info.term_weights[t] * g, g) for t, g in grads.items()}
+            )
 
         return {"snr": diagnostics.signal_to_noise(jax.lax.map(part, jnp.arange(parts)), unit=unit)}
 
@@ -205,11 +207,11 @@ def tangent_kernel(*, points: int = 64, every: int = 100) -> Monitor:
     Cost: a gradient a point, and the eigenvalues of a matrix of that size a term.
     """
 
-    def measure(seen: Seen) -> dict[str, Array]:
-        blocks = diagnostics.tangent_kernel(seen.terms, seen.definition, seen.constants)
+    def measure(info: StepInfo) -> dict[str, Array]:
+        blocks = diagnostics.tangent_kernel(info.terms, info.definition, info.constants)
         found: dict[str, Array] = {}
         for t, s in diagnostics.spectra(
-            blocks(seen.params, evaluation.some_of_each(seen.terms, seen.points, points))
+            blocks(info.params, evaluation.some_of_each(info.terms, info.points, points))
         ).items():
             found |= {
                 f"ntk_eigenvalues/{t}": s.eigenvalues,
@@ -234,16 +236,16 @@ def curvature(*, points: int = 128, steps: int = 20, every: int = 100) -> Monito
     Cost: `steps` times some five gradients at those points.
     """
 
-    def measure(seen: Seen) -> dict[str, Array]:
+    def measure(info: StepInfo) -> dict[str, Array]:
         hessian, gauss_newton, size = diagnostics.products(
-            seen.terms,
-            seen.definition,
-            seen.params,
-            evaluation.some_of_each(seen.terms, seen.points, points),
-            seen.constants,
-            weights=seen.term_weights,
+            info.terms,
+            info.definition,
+            info.params,
+            evaluation.some_of_each(info.terms, info.points, points),
+            info.constants,
+            weights=info.term_weights,
         )
-        key, dtype = jax.random.key(0), jax.tree.leaves(seen.params)[0].dtype
+        key, dtype = jax.random.key(0), jax.tree.leaves(info.params)[0].dtype
         ritz = lambda product: diagnostics.lanczos(product, size, key=key, steps=min(steps, size), dtype=dtype)
         outer = ritz(gauss_newton)
         return {"hessian": ritz(hessian), "gauss_newton": outer, "stiffness": diagnostics.stiffness(outer)}
@@ -251,8 +253,8 @@ def curvature(*, points: int = 128, steps: int = 20, every: int = 100) -> Monito
     return Monitor(measure, every)
 
 
-def gap(fresh: Mapping[str, PyTree], *, every: int = 100) -> Monitor:
-    """Loss on points that training does not see over that on its own, `gap/t`; see `pinnjax.diagnostics.gap`.
+def test_train_ratio(fresh: Mapping[str, PyTree], *, every: int = 100) -> Monitor:
+    """`test_train_ratio/t`, the loss on points that training does not see over that on its own.
 
     Args:
         fresh: `{term: points}`, of any terms.
@@ -261,10 +263,13 @@ def gap(fresh: Mapping[str, PyTree], *, every: int = 100) -> Monitor:
     Cost: the residuals at those points.
     """
 
-    def measure(seen: Seen) -> dict[str, Array]:
-        terms = {t: seen.terms[t] for t in fresh}
-        found = evaluation.residuals(terms, seen.definition, seen.constants)(seen.params, fresh)
-        return {f"gap/{t}": g for t, g in diagnostics.gap({t: seen.residuals[t] for t in found}, found).items()}
+    def measure(info: StepInfo) -> dict[str, Array]:
+        terms = {t: info.terms[t] for t in fresh}
+        found = evaluation.residuals(terms, info.definition, info.constants)(info.params, fresh)
+        return {
+            f"test_train_ratio/{t}": g
+            for t, g in diagnostics.test_train_ratio({t: info.residuals[t] for t in found}, found).items()
+        }
 
     return Monitor(measure, every)
 
@@ -282,8 +287,8 @@ def error_by_mode(grid: Array, reference: Array, shape: Sequence[int], *, axis: 
     Cost: the field on the grid.
     """
 
-    def measure(seen: Seen) -> dict[str, Array]:
-        values = jax.vmap(seen.field())(jnp.asarray(grid))
+    def measure(info: StepInfo) -> dict[str, Array]:
+        values = jax.vmap(info.field())(jnp.asarray(grid))
         error, _ = diagnostics.error_by_mode(values.reshape(shape), jnp.asarray(reference).reshape(shape), axis=axis)
         return {"error_by_mode": error}
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 import pinnjax as pj
+from pinnjax import point_weights, term_weights
 
 π = jnp.pi
 
@@ -191,16 +192,16 @@ TRIALS = {
         UNIT,
         net(inputs=unit),
         {"fresh": FRESH},
-        cure={"term_weights": pj.term_weights.lr_annealing("pde")},
-        advice='term_weights=pj.term_weights.lr_annealing("pde")',
+        cure={"term_weights": term_weights.lr_annealing("pde")},
+        advice='term_weights=term_weights.lr_annealing("pde")',
     ),
     "equation starved": Trial(
         "loss-balance crisis",
         loud_boundary(),
         UNIT,
         net(inputs=unit),
-        cure={"term_weights": pj.term_weights.ntk()},
-        advice="term_weights=pj.term_weights.ntk()",
+        cure={"term_weights": term_weights.ntk()},
+        advice="term_weights=term_weights.ntk()",
     ),
     "initial condition starved": Trial(
         "loss-balance crisis",
@@ -209,8 +210,8 @@ TRIALS = {
         net(),
         {"time": 0},
         2000,
-        {"term_weights": pj.term_weights.ntk(every=10)},
-        "term_weights=pj.term_weights.ntk()",
+        {"term_weights": term_weights.ntk(every=10)},
+        "term_weights=term_weights.ntk()",
     ),
     # Their gradients oppose each other (cosine -0.85), and both losses fall by a factor of 20 in the second half.
     "healthy equation against boundary": Trial(None, poisson(2), UNIT, net(inputs=unit), {"fresh": FRESH}),
@@ -225,8 +226,8 @@ TRIALS = {
         regression(lambda x: jnp.tanh(50 * x[0]), 31),
         SYMMETRIC,
         net(),
-        cure={"point_weights": pj.point_weights.residual_attention()},
-        advice="point_weights=pj.point_weights.residual_attention()",
+        cure={"point_weights": point_weights.residual_attention()},
+        advice="point_weights=point_weights.residual_attention()",
     ),
     "high frequency": Trial(
         "spectral bias",
@@ -243,8 +244,8 @@ TRIALS = {
         from_start,
         {"time": 0, "fresh": FRESH},
         3000,
-        {"point_weights": pj.point_weights.causal(["pde"], interval=(0.0, 1.0), epsilon=100.0)},
-        'point_weights=pj.point_weights.causal(["pde"]',
+        {"point_weights": point_weights.causal(["pde"], interval=(0.0, 1.0), epsilon=100.0)},
+        'point_weights=point_weights.causal(["pde"]',
     ),
     "saturated by large kernels": Trial(
         "saturated network",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pinnjax as pj
-from pinnjax import checks
+from pinnjax import checks, point_weights, term_weights
 from pinnjax.cli import main
 from pinnjax.terms import bridge
 
@@ -106,39 +106,51 @@ TABLE = {
         r"both have points for \['bc', 'pde'\]; expected each term in one of them",
     ),
     "unknown reference": (
-        lambda: start(term_weights=pj.term_weights.lr_annealing("pdes")),
+        lambda: start(term_weights=term_weights.lr_annealing("pdes")),
         r"lr_annealing: reference names unknown terms \['pdes'\]; expected some of \['bc', 'pde'\]",
     ),
     "unknown variant": (
-        lambda: pj.term_weights.lr_annealing("pde", variant="papers"),
+        lambda: term_weights.lr_annealing("pde", variant="papers"),
         r"variant is 'papers'; expected one of \['released', 'cavity', 'paper', 'mean', 'norm'\]",
     ),
-    "rate out of range": (lambda: pj.term_weights.lr_annealing("pde", rate=1.5), r"rate is 1.5; expected a number in \[0, 1\]"),
-    "every out of range": (lambda: pj.term_weights.lr_annealing("pde", every=0), r"every is 0; expected a number in \[1, inf\]"),
+    "decay out of range": (
+        lambda: term_weights.lr_annealing("pde", decay=1.5),
+        r"decay is 1.5; expected a number in \[0, 1\]",
+    ),
+    "every out of range": (
+        lambda: term_weights.lr_annealing("pde", every=0),
+        r"every is 0; expected a number in \[1, inf\]",
+    ),
     "unknown fixed weight": (
-        lambda: start(term_weights=pj.term_weights.fixed({"bcs": 2.0})),
+        lambda: start(term_weights=term_weights.fixed({"bcs": 2.0})),
         r"fixed: weights names unknown terms \['bcs'\]",
     ),
-    "negative fixed weight": (lambda: pj.term_weights.fixed({"bc": -1.0}), "the weight of 'bc' is -1.0; expected a number in"),
+    "negative fixed weight": (
+        lambda: term_weights.fixed({"bc": -1.0}),
+        "the weight of 'bc' is -1.0; expected a number in",
+    ),
     "unknown self-adaptive term": (
-        lambda: start(point_weights=pj.point_weights.self_adaptive(1.0, terms=["ic"])),
+        lambda: start(point_weights=point_weights.self_adaptive(1.0, terms=["ic"])),
         r"self_adaptive: terms names unknown terms \['ic'\]",
     ),
-    "negative ascent": (lambda: pj.point_weights.self_adaptive(-1.0), r"learning_rate is -1.0; expected a number in \[0, inf\]"),
+    "negative ascent": (
+        lambda: point_weights.self_adaptive(-1.0),
+        r"learning_rate is -1.0; expected a number in \[0, inf\]",
+    ),
     "unknown term by position": (
-        lambda: start(point_weights=pj.point_weights.by_position({"ic": lambda x: 1.0})),
+        lambda: start(point_weights=point_weights.by_position({"ic": lambda x: 1.0})),
         r"by_position: weights names unknown terms \['ic'\]",
     ),
     "a number by position": (
-        lambda: pj.point_weights.by_position({"pde": 2.0}),
+        lambda: point_weights.by_position({"pde": 2.0}),
         "weight of 'pde' is 2.0; expected a function of one",
     ),
     "a vector by position": (
-        lambda: weighed_with(pj.point_weights.by_position({"pde": lambda x: x})),
+        lambda: weighed_with(point_weights.by_position({"pde": lambda x: x})),
         r"the weight of 'pde' at one point has shape \(1,\); expected a scalar \(\)",
     ),
     "memory of points that are replaced": (
-        lambda: start_with_sampler(point_weights=pj.point_weights.self_adaptive(1.0)),
+        lambda: start_with_sampler(point_weights=point_weights.self_adaptive(1.0)),
         "the sampler replaces its points in every step; expected a sampler whose points stay",
     ),
     "wrong names in balanced": (
@@ -291,7 +303,7 @@ def start_with_sampler(**options):
 
 
 def balanced_with(grads):
-    tx = pj.balanced(optax.sgd(1.0), term_weights=pj.term_weights.fixed({}), terms=["pde", "bc"])
+    tx = pj.balanced(optax.sgd(1.0), term_weights=term_weights.fixed({}), terms=["pde", "bc"])
     return tx.update(grads, tx.init(jnp.ones(2)))
 
 

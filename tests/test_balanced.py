@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 import pinnjax as pj
+from pinnjax import term_weights
 from pinnjax.terms import bridge
 
 from . import poisson
@@ -17,7 +18,7 @@ BATCH = poisson.batch()
 
 
 def trained_by_train_step(steps):
-    train = pj.train_step(poisson.TERMS, optax.adam(1e-2), term_weights=pj.term_weights.lr_annealing("pde", every=1))
+    train = pj.train_step(poisson.TERMS, optax.adam(1e-2), term_weights=term_weights.lr_annealing("pde", every=1))
     state = train.init(poisson.model(), BATCH)
     for _ in range(steps):
         state, _ = train.update(state, BATCH)
@@ -25,7 +26,7 @@ def trained_by_train_step(steps):
 
 
 def transform(*outer):
-    inner = pj.balanced(optax.adam(1e-2), term_weights=pj.term_weights.lr_annealing("pde", every=1), terms=poisson.TERMS)
+    inner = pj.balanced(optax.adam(1e-2), term_weights=term_weights.lr_annealing("pde", every=1), terms=poisson.TERMS)
     return optax.chain(inner, *outer) if outer else inner
 
 
@@ -80,7 +81,7 @@ def test_it_works_in_an_optax_chain():
 def test_lbfgs_behind_it_gets_its_value_function():
     params = poisson.plain_params()
     evaluate = pj.value_and_grads(poisson.TERMS, poisson.apply)
-    tx = pj.balanced(optax.lbfgs(), term_weights=pj.term_weights.fixed({"bc": 10.0}), terms=poisson.TERMS)
+    tx = pj.balanced(optax.lbfgs(), term_weights=term_weights.fixed({"bc": 10.0}), terms=poisson.TERMS)
     opt_state = tx.init(params)
 
     def value_fn(p):
@@ -99,7 +100,7 @@ def test_lbfgs_behind_it_gets_its_value_function():
 
 
 def test_plain_optax_transforms_chain_in_term_space():
-    chain = optax.chain(optax.clip_by_global_norm(1.0), pj.term_weights.fixed({"bc": 3.0}), optax.scale(2.0))
+    chain = optax.chain(optax.clip_by_global_norm(1.0), term_weights.fixed({"bc": 3.0}), optax.scale(2.0))
     tx = pj.balanced(optax.identity(), term_weights=chain, terms=["pde", "bc"])
     grads = {"pde": jnp.array([3.0]), "bc": jnp.array([4.0])}
     updates, _ = tx.update(grads, tx.init(jnp.zeros(1)), jnp.zeros(1))

@@ -182,7 +182,7 @@ def test_causality_is_violated_when_late_times_are_learnt_first():
 
 
 def test_the_gap_is_the_ratio_of_means():
-    found = d.gap({"pde": jnp.array([[1.0, 1.0], [1.0, 1.0]])}, {"pde": jnp.array([[2.0, 0.0]])})
+    found = d.test_train_ratio({"pde": jnp.array([[1.0, 1.0], [1.0, 1.0]])}, {"pde": jnp.array([[2.0, 0.0]])})
     np.testing.assert_allclose(found["pde"], 2.0, rtol=1e-6)
 
 

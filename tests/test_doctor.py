@@ -13,7 +13,7 @@ import pytest
 import pinnjax as pj
 from pinnjax import doctor
 from pinnjax.doctor import rules
-from pinnjax.problems._problem import grid as tensor_grid
+from pinnjax.problems import grid as tensor_grid
 from tests.doctor_trials import TRIALS
 
 value = lambda u, x: u(x) - 1.0
@@ -63,7 +63,7 @@ def test_the_doctor_names_planted_pathologies_and_leaves_healthy_runs_alone(seed
 def test_the_suggested_change_lowers_the_error(name):
     trial = TRIALS[name]
     first = diagnosis(trial).findings[0]
-    assert trial.advice in first.change
+    assert trial.advice in first.remedy
     as_it_is = {"problem": trial.problem, "network": trial.network, "optimizer": trial.optimizer}
     ill, cured = run(trial, **as_it_is), run(trial, **as_it_is | dict(trial.cure))
     assert cured < 0.5 * ill or (np.isnan(ill) and cured < 0.5), (ill, cured)
@@ -138,7 +138,7 @@ def test_every_change_that_the_doctor_prints_is_code_that_runs(kind, quick_compi
         "no progress",
     }
     batch = dict(zip(NAMES[kind], (LINE, LINE[:1]), strict=True))
-    for change in dict.fromkeys(check.change for check in checks):
+    for change in dict.fromkeys(check.remedy for check in checks):
         options = eval(f"dict(\n{change}\n)", {"pj": pj, "optax": optax, "jnp": jnp})
         network = {name: options.pop(name) for name in ("inputs", "activation") if name in options}
         features = getattr(network.get("inputs"), "features", 1)
@@ -156,7 +156,7 @@ def test_a_change_keeps_all_points(quick_compilation):
     """Rounded to three digits, the interval (1000.5, 1003.5) is empty."""
     seen = evidence("plain", points=(1000.5, 1003.5))
     found = {
-        check.pathology: check.change for check in (c for rule in ALL_RULES for c in rule(as_ill_as_can_be(seen)[0]))
+        check.pathology: check.remedy for check in (c for rule in ALL_RULES for c in rule(as_ill_as_can_be(seen)[0]))
     }
     assert "interval=(1000.5, 1003.5)" in found["causality violation"]
     assert "box((1000.5,), (1003.5,))" in found["saturated network"]
@@ -168,7 +168,10 @@ def test_a_change_keeps_all_points(quick_compilation):
     [
         (
             ("pde", "bc"),
-            {"pde": '# points that stay, in the batch, and then point_weights=pj.point_weights.residual_attention(terms=["pde"])'},
+            {
+                "pde": "# points that stay, in the batch, and then "
+                'point_weights=pj.point_weights.residual_attention(terms=["pde"])'
+            },
         ),
         (("bc",), {"pde": 'point_weights=pj.point_weights.residual_attention(terms=["pde"])'}),
         ((), {"pde": "point_weights=pj.point_weights.residual_attention()"}),
@@ -177,8 +180,8 @@ def test_a_change_keeps_all_points(quick_compilation):
 def test_points_that_are_drawn_anew_get_no_rule_that_remembers_them(anew, changes, quick_compilation):
     ill = as_ill_as_can_be(evidence("plain", anew=anew))[0]
     found = rules.drowned_points(ill)
-    assert {term: check.change for term, check in zip(ill.end.waves, found, strict=True)} == changes
-    replaces = [check.change.startswith("sampler=") for check in rules.too_few_points(ill)]
+    assert {term: check.remedy for term, check in zip(ill.end.waves, found, strict=True)} == changes
+    replaces = [check.remedy.startswith("sampler=") for check in rules.too_few_points(ill)]
     assert all(replaces) != bool(anew)  # another sampler in its place would leave the other terms without points
 
 
@@ -273,4 +276,4 @@ def test_a_residual_that_is_not_finite_is_blamed_by_any_name(terms, blamed, quic
     model = pj.nn.MLP(1, "scalar", width=4, depth=1, rngs=pj.nn.Rngs(0))
     found = pj.diagnose(terms, model, {next(iter(terms)): jnp.linspace(1.0, 0.0, 5)[:, None]}, steps=2, time=0)
     assert found.pathology == "not finite"
-    assert f"`{blamed}`" in found.findings[0].words and "[0." in found.findings[0].words
+    assert f"`{blamed}`" in found.findings[0].message and "[0." in found.findings[0].message

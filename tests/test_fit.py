@@ -24,7 +24,10 @@ BATCH = poisson.batch()
 
 
 def train_step(**options):
-    settings = {"point_weights": pj.point_weights.self_adaptive(optax.adam(1e-1)), "term_weights": pj.term_weights.lr_annealing("pde")} | options
+    settings = {
+        "point_weights": pj.point_weights.self_adaptive(optax.adam(1e-1)),
+        "term_weights": pj.term_weights.lr_annealing("pde"),
+    } | options
     return pj.train_step(poisson.TERMS, optax.adam(1e-2), **settings)
 
 

@@ -48,9 +48,13 @@ def offered(term_weights, steps=3, point_weights=None, batch=BATCH):
 
 
 CHAINS = {
-    "clip of norms, then fixed": lambda: optax.chain(optax.clip_by_global_norm(0.1), pj.term_weights.fixed({"bc": 16.0})),
+    "clip of norms, then fixed": lambda: optax.chain(
+        optax.clip_by_global_norm(0.1), pj.term_weights.fixed({"bc": 16.0})
+    ),
     "a clip of each term's norm": lambda: pj.term_weights.per_term(optax.clip_by_global_norm(0.1)),
-    "two rules": lambda: optax.chain(pj.term_weights.lr_annealing("pde", every=1), pj.term_weights.bounded(pj.term_weights.ntk(), 0.5, 2.0)),
+    "two rules": lambda: optax.chain(
+        pj.term_weights.lr_annealing("pde", every=1), pj.term_weights.bounded(pj.term_weights.ntk(), 0.5, 2.0)
+    ),
     "surgery behind a rule": lambda: optax.chain(pj.term_weights.fixed({"bc": 100.0}), pj.term_weights.cagrad()),
     "a rule that counts gradients at points": lambda: pj.term_weights.ntk(every=1),
     "a rule of the user's": lambda: optax.stateless(
@@ -87,7 +91,9 @@ def test_a_rule_whose_sum_is_no_gradient_refuses_such_an_optimiser_by_name(rule,
         offered(rule())
 
 
-@pytest.mark.parametrize("rule", [lambda: pj.term_weights.multiadam(), lambda: optax.chain(optax.clip(1e-3), pj.term_weights.ntk())])
+@pytest.mark.parametrize(
+    "rule", [lambda: pj.term_weights.multiadam(), lambda: optax.chain(optax.clip(1e-3), pj.term_weights.ntk())]
+)
 def test_and_goes_with_one_that_does_not_ask(rule, quick_compilation):
     train = pj.train_step(TERMS, optax.sgd(1e-3), term_weights=rule())
     state = train.init((poisson.apply, poisson.plain_params()), BATCH)
@@ -115,7 +121,9 @@ def test_a_clip_that_no_trial_saw_is_counted_and_not_taken(quick_compilation):
     chex.assert_trees_all_equal(after.params, state.params)
 
 
-@pytest.mark.parametrize("point_weights", [None, pj.point_weights.self_adaptive(1.0), pj.point_weights.causal(["pde"], interval=(0.0, 1.0))])
+@pytest.mark.parametrize(
+    "point_weights", [None, pj.point_weights.self_adaptive(1.0), pj.point_weights.causal(["pde"], interval=(0.0, 1.0))]
+)
 def test_point_weights_are_frozen_into_value_fn(point_weights, quick_compilation):
     seen, _ = offered(pj.term_weights.fixed({"bc": 4.0}), point_weights=point_weights)
     chex.assert_trees_all_close(seen["grad"], seen["slope"], rtol=1e-3, atol=1e-4)

@@ -1,25 +1,24 @@
 """Imports point one way, flax stays behind its bridge, and nothing leaves the program."""
 
 import ast
+import inspect
 import pathlib
 
 import pytest
 
 PACKAGE = pathlib.Path(__file__).parent.parent / "pinnjax"
 
-# A module may import from its own layer and from those above it in this list.
+# The map: a room may import from its own layer and from those above it in this list.
 LAYERS = [
-    ["derivatives", "chunks", "checks", "names", "spaces", "bridge", "metrics", "sharing"],
-    ["terms", "losses", "frozen", "point_gradients", "monitoring"],
+    ["checks", "metrics"],
+    ["derivatives"],
+    ["terms"],
     ["point_weights", "term_weights", "nn", "sampling"],
-    ["balanced", "state", "guard", "step"],
-    ["checkpoint", "fingerprint", "history", "progress"],
-    ["errors", "resume", "seeds", "fit"],
+    ["train"],
     ["diagnostics"],
     ["monitors"],
     ["doctor"],
     ["problems", "plot"],
-    ["bench", "reproduce"],
     ["cli"],
 ]
 RANK = {name: i for i, layer in enumerate(LAYERS) for name in layer}
@@ -51,9 +50,37 @@ def test_imports_point_one_way(path):
             assert part(path) == "cli", f"{path.name} imports {name}, a layer that this test does not know"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_room_reaches_into_the_machinery_of_another(path):
+    for name in imported(path):
+        pieces = name.split(".")
+        if pieces[0] == "pinnjax" and any(piece.startswith("_") and not piece.startswith("__") for piece in pieces[1:]):
+            assert pieces[1] == part(path), f"{path.name} imports {name}"
+
+
 def test_only_networks_and_the_bridge_import_flax():
-    users = {part(path) for path in MODULES for name in imported(path) if name.split(".")[0] == "flax"}
-    assert users == {"nn", "bridge"}
+    users = {path for path in MODULES for name in imported(path) if name.split(".")[0] == "flax"}
+    assert {part(path) for path in users - {PACKAGE / "terms" / "bridge.py"}} == {"nn"}
+
+
+def test_no_folder_is_named_as_a_public_function():
+    import pinnjax as pj
+
+    folders = {path.parent.name for path in MODULES if path.name == "__init__.py"}
+    assert not {name for name in folders if inspect.isfunction(getattr(pj, name, None))}
+
+
+def test_few_names_are_flat():
+    import pinnjax as pj
+
+    assert len(pj.__all__) <= 35
+
+
+def test_modules_stay_short():
+    """A table may be long; what else has more than 250 lines is two ideas."""
+    lengths = {str(p.relative_to(PACKAGE)): len(p.read_text().splitlines()) for p in MODULES}
+    long = {name for name, length in lengths.items() if length > 250}
+    assert long <= {"cli/catalogue.py"}, {name: lengths[name] for name in long}
 
 
 def test_nothing_calls_back_into_python_from_the_program():

@@ -68,5 +68,5 @@ def test_norm_divides_norms():
 
 
 def test_rate_and_every_can_be_chosen():
-    assert weights_after(1, variant="norm", rate=0.0) == 1.0
-    assert weights_after(3, variant="paper", rate=1.0, every=7) == pytest.approx(90 / 8)
+    assert weights_after(1, variant="norm", decay=1.0) == 1.0
+    assert weights_after(3, variant="paper", decay=0.0, every=7) == pytest.approx(90 / 8)

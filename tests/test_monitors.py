@@ -31,7 +31,7 @@ def everything(every):
         monitors.signal_to_noise(parts=4, every=every),
         monitors.tangent_kernel(points=8, every=every),
         monitors.curvature(points=8, steps=6, every=every),
-        monitors.gap(FRESH, every=every),
+        monitors.test_train_ratio(FRESH, every=every),
         monitors.error_by_mode(GRID, REFERENCE, (16,), every=every),
     ]
 
@@ -73,8 +73,8 @@ def test_every_monitor_measures_what_its_diagnostic_does():
     ritz = d.lanczos(outer, size, key=jax.random.key(0), steps=6)
     np.testing.assert_allclose(metrics["gauss_newton"], ritz, rtol=1e-3, atol=1e-5 * float(ritz[-1]))
     close(
-        "gap/pde",
-        d.gap(
+        "test_train_ratio/pde",
+        d.test_train_ratio(
             {"pde": residuals["pde"]}, pj.residuals(*parts)(state.params, FRESH | {t: BATCH[t] for t in ("bc", "data")})
         )["pde"],
     )

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax import sampling
+from pinnjax import sampling, term_weights
 from pinnjax.terms import names
 
 from .test_term_weights_contract import RULES as TERM_RULES
@@ -48,10 +48,19 @@ def test_every_reference_may_be_a_term_of_several_equations(name):
     chex.assert_trees_all_equal({r: balanced[r] for r in RESIDUALS[:2]}, {r: grads[r] for r in RESIDUALS[:2]})
 
 
-@pytest.mark.parametrize("tool", [pj.term_weights.bounded, pj.term_weights.guarded, pj.term_weights.smoothed, pj.term_weights.normalized, pj.term_weights.scheduled])
+@pytest.mark.parametrize(
+    "tool",
+    [
+        term_weights.bounded,
+        term_weights.guarded,
+        term_weights.smoothed,
+        term_weights.normalized,
+        term_weights.scheduled,
+    ],
+)
 def test_every_tool_takes_a_term_called_as_the_field_it_edits(tool):
     grads = {"weights": jnp.array([1.0]), "bc": jnp.array([1.0])}
-    rule = tool(pj.term_weights.fixed({"weights": 3.0}))
+    rule = tool(term_weights.fixed({"weights": 3.0}))
     balanced, _ = rule.update(grads, rule.init(grads))
     chex.assert_trees_all_close(balanced["weights"], 3 * balanced["bc"])  # normalised, 3/2 and 1/2
 
@@ -60,8 +69,8 @@ CHOSEN = {
     "self_adaptive": pj.point_weights.self_adaptive(1.0, terms=[ODE], initial={ODE: 2.0}),
     "residual_attention": pj.point_weights.residual_attention(terms=[ODE]),
     "vrba": pj.point_weights.vrba(terms=[ODE]),
-    "brdr": pj.point_weights.brdr(decay=0.5, smoothing=0.0, eps=1.0, terms=[ODE]),
-    "gradient_norm_points": pj.point_weights.gradient_norm_points(terms=[ODE]),
+    "brdr": pj.point_weights.brdr(decay=0.5, weights_decay=0.0, eps=1.0, terms=[ODE]),
+    "inverse_point_gradients": pj.point_weights.inverse_point_gradients(terms=[ODE]),
     "causal": pj.point_weights.causal([ODE], interval=(0.0, 1.0)),
     "pecann": pj.point_weights.pecann([ODE]),
     "by_position": pj.point_weights.by_position({ODE: lambda x: 1.0 + x[0]}),
@@ -109,13 +118,13 @@ def test_every_monitor_takes_such_names():
         pj.monitors.signal_to_noise(parts=2, every=1),
         pj.monitors.tangent_kernel(every=1),
         pj.monitors.curvature(steps=2, every=1),
-        pj.monitors.gap({ODE: BATCH[ODE], LEFT: BATCH[LEFT]}, every=1),
+        pj.monitors.test_train_ratio({ODE: BATCH[ODE], LEFT: BATCH[LEFT]}, every=1),
     ]
     with pytest.raises(ValueError, match="two metrics are named"):  # of the term and of one of its equations
         trained(monitors=monitors)
     del monitors[3]
     _, metrics = trained(monitors=monitors, steps=1)
-    for name in ("time_losses/ode/p", "time_losses/ode/q", "time_losses/bc/left", "gap/ode/q", "snr"):
+    for name in ("time_losses/ode/p", "time_losses/ode/q", "time_losses/bc/left", "test_train_ratio/ode/q", "snr"):
         chex.assert_tree_all_finite(metrics[name]) if "time" not in name else chex.assert_rank(metrics[name], 1)
 
 
@@ -154,7 +163,10 @@ def test_a_sampled_term_leaves_alone_the_memory_of_one_whose_name_begins_with_it
     terms = {"bc": TERMS[LEFT], "bc/left": TERMS[LEFT]}
     sampler = sampling.minibatches({"bc": BATCH[ODE]}, {"bc": 2})
     state, _ = trained(
-        {"bc/left": BATCH[LEFT]}, terms=terms, sampler=sampler, point_weights=pj.point_weights.residual_attention(gamma=0.0, eta=1.0)
+        {"bc/left": BATCH[LEFT]},
+        terms=terms,
+        sampler=sampler,
+        point_weights=pj.point_weights.residual_attention(decay=0.0, eta=1.0),
     )
     attention = state.point_weights.rule.attention
     assert attention["bc"].shape == (6,) and attention["bc/left"].shape == (3,)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 import pinnjax as pj
+from pinnjax import point_weights
 
 
 def run(rule, sequence, **extra):
@@ -30,7 +31,7 @@ def sequence(n=6, steps=5, seed=0):
 
 def test_residual_attention_is_ten_lines_of_numpy_and_never_passes_its_bound(x64):
     residuals, attention = sequence(steps=1000), np.zeros(6)
-    rule = pj.point_weights.residual_attention()
+    rule = point_weights.residual_attention()
     state = rule.init({"pde": jnp.asarray(residuals[0])})
     update = jax.jit(lambda s, r: rule.update({"pde": jnp.ones(6)}, s, residuals={"pde": r}))
     for r in residuals:
@@ -41,14 +42,14 @@ def test_residual_attention_is_ten_lines_of_numpy_and_never_passes_its_bound(x64
 
 
 def test_residual_attention_comes_to_its_bound_where_the_residual_is_largest():
-    found, _ = run(pj.point_weights.residual_attention(gamma=0.9, eta=0.1), [np.array([3.0, -1.5, 0.0], np.float32)] * 200)
+    found, _ = run(point_weights.residual_attention(decay=0.9, eta=0.1), [np.array([3.0, -1.5, 0.0], np.float32)] * 200)
     np.testing.assert_allclose(found[-1], [1.0, 0.25, 0.0], rtol=1e-4)
 
 
 @pytest.mark.parametrize("potential", ["exponential", "quadratic"])
 def test_vrba_three_steps_in_numpy(potential):
     residuals, attention = sequence(steps=3), np.zeros(6)
-    found, _ = run(pj.point_weights.vrba(potential, gamma=0.9, eta=0.1, phi=0.8, temperature=0.5), residuals)
+    found, _ = run(point_weights.vrba(potential, decay=0.9, eta=0.1, phi=0.8, temperature=0.5), residuals)
     for k, r in enumerate(residuals):
         size = np.abs(r)
         if potential == "quadratic":
@@ -63,7 +64,7 @@ def test_vrba_three_steps_in_numpy(potential):
 
 def test_brdr_in_numpy_over_two_terms():
     rng = np.random.default_rng(2)
-    rule = pj.point_weights.brdr(decay=0.9, smoothing=0.8)
+    rule = point_weights.brdr(decay=0.9, weights_decay=0.8)
     shapes = {"pde": 5, "bc": 2}
     state = rule.init({t: jnp.zeros(n) for t, n in shapes.items()})
     fourth, smoothed = {t: np.zeros(n) for t, n in shapes.items()}, {t: np.ones(n) for t, n in shapes.items()}
@@ -83,14 +84,14 @@ def test_brdr_in_numpy_over_two_terms():
 @pytest.mark.parametrize("decay", [0.9, 0.999])
 def test_brdr_a_new_point_weighs_as_the_others_whose_residual_does_not_decay(decay):
     """Residuals that stand still have c = 1, old or new; without bias correction a new one has c = 1 / √(1 - β_c)."""
-    rule = pj.point_weights.travelling(pj.point_weights.brdr(decay=decay, smoothing=0.0))
+    rule = point_weights.per_point_memory(point_weights.brdr(decay=decay, weights_decay=0.0))
     residuals, ones = {"pde": jnp.array([1.0, 3.0, 0.2, 2.0])}, {"pde": jnp.ones(4)}
     update = jax.jit(rule.update)
     state = rule.init(residuals)
     for _ in range(50):
-        _, state = update(ones, state, residuals=residuals, origin={"pde": jnp.arange(4)})
+        _, state = update(ones, state, residuals=residuals, previous_index={"pde": jnp.arange(4)})
     for _ in range(3):
-        weights, state = update(ones, state, residuals=residuals, origin={"pde": jnp.array([0, -1, 2, 3])})
+        weights, state = update(ones, state, residuals=residuals, previous_index={"pde": jnp.array([0, -1, 2, 3])})
         np.testing.assert_allclose(weights["pde"], np.ones(4), rtol=1e-4)
 
 
@@ -98,14 +99,14 @@ def test_brdr_a_new_point_weighs_as_the_others_whose_residual_does_not_decay(dec
 @hypothesis.given(st.lists(st.floats(0.01, 100.0), min_size=1, max_size=12), st.sampled_from([0.5, 0.999]))
 def test_brdr_average_of_a_point_is_the_weighted_mean_of_what_it_has_seen(sizes, decay):
     """Σ β^(k-j) r_j⁴ / Σ β^(k-j), in float64: whatever came before the point, which is nothing, has no weight."""
-    _, state = run(pj.point_weights.brdr(decay=decay), [np.array([size, 1.0], np.float32) for size in sizes])
+    _, state = run(point_weights.brdr(decay=decay), [np.array([size, 1.0], np.float32) for size in sizes])
     powers = decay ** np.arange(len(sizes))[::-1]
     expected = np.sum(powers * np.array(sizes) ** 4) / powers.sum()
     np.testing.assert_allclose(state.fourth["pde"][0] / state.mass["pde"][0], expected, rtol=1e-4)
 
 
 def test_gradient_norms_at_points_are_inverted_capped_and_kept_in_between():
-    rule = pj.point_weights.gradient_norm_points(every=2, cap=5.0, eps=0.1)
+    rule = point_weights.inverse_point_gradients(every=2, cap=5.0, eps=0.1)
     table = [[4.0, 2.0, 0.0], [1.0, 1.0, 1.0], [1.0, 2.0, 3.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     state, found = rule.init({"pde": jnp.ones(3)}), []
     for norms in table:
@@ -118,7 +119,7 @@ def test_gradient_norms_at_points_are_inverted_capped_and_kept_in_between():
     np.testing.assert_array_equal(found[1], found[0])
     np.testing.assert_allclose(found[2], third, rtol=1e-6)
     np.testing.assert_array_equal(found[4], found[2])  # no point has a gradient: nothing to go by
-    with pytest.raises(ValueError, match="gradient_norm_points: update got no point_grad_norms"):
+    with pytest.raises(ValueError, match="inverse_point_gradients: update got no point_grad_norms"):
         rule.update(ones, state, residuals=ones)
 
 
@@ -129,7 +130,9 @@ def times(*values):
 def test_causal_weights_look_at_earlier_slices_only():
     points = times(0.1, 0.9, 0.3, 0.6)  # slices 0, 3, 1, 2 of four
     residuals = np.array([1.0, 5.0, 2.0, 3.0], np.float32)
-    found, state = run(pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=4, epsilon=0.1), [residuals], points=points)
+    found, state = run(
+        point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=4, epsilon=0.1), [residuals], points=points
+    )
     np.testing.assert_allclose(-np.log(found[0]) / 0.1, [0, 1 + 4 + 9, 1, 1 + 4], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(state.least, np.exp(-1.4), rtol=1e-5)
 
@@ -137,14 +140,16 @@ def test_causal_weights_look_at_earlier_slices_only():
 def test_causal_slices_hold_means_and_may_be_empty():
     points = times(0.1, 0.2, 0.9, 1.0)  # two in the first half, none in the third quarter, two in the last
     residuals = np.array([1.0, 3.0, 2.0, 2.0], np.float32)
-    found, _ = run(pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=4, epsilon=1.0), [residuals], points=points)
+    found, _ = run(
+        point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=4, epsilon=1.0), [residuals], points=points
+    )
     np.testing.assert_allclose(-np.log(found[0]), [0, 0, 5, 5], atol=1e-6)
 
 
 def test_causal_by_sorted_times_gives_one_time_one_weight():
     points = times(0.5, 0.0, 0.5, 1.0)
     residuals = np.array([1.0, 2.0, 3.0, 4.0], np.float32)
-    rule = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=None, epsilon=0.01)
+    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=None, epsilon=0.01)
     found, _ = run(rule, [residuals], points=points)
     np.testing.assert_allclose(-np.log(found[0]) / 0.01 * 4 / 32, [4, 0, 4, 4 + 1 + 9], rtol=1e-4, atol=1e-5)
 
@@ -156,7 +161,7 @@ def test_a_large_or_broken_later_slice_does_not_touch_the_weights_of_earlier_one
     points = times(0.1, 0.5, 0.9)
     residuals = np.sqrt(np.array([0.01, later, 1.0], np.float32))
     epsilon = 1.0 if chunks else 3 / 32  # every point a slice: the sum is over n / 32
-    rule = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=chunks, epsilon=epsilon)
+    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=chunks, epsilon=epsilon)
     found, _ = run(rule, [residuals], points=points)
     np.testing.assert_allclose(found[0][:2], [1.0, np.exp(-0.01)], rtol=1e-6)
 
@@ -171,13 +176,13 @@ def test_causal_weights_are_those_of_float64_sums_whatever_the_magnitudes(expone
     total = np.array([means[:k].sum() for k in slices]) * (32 / len(t) if chunks is None else 1)
     points = {"pde": jnp.asarray(t, jnp.float32)[:, None]}
     residuals = np.sqrt(squares).astype(np.float32)
-    rule = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=chunks, epsilon=0.5)
+    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=chunks, epsilon=0.5)
     found, _ = run(rule, [residuals], points=points)
     np.testing.assert_allclose(found[0], np.exp(-0.5 * total), rtol=1e-4, atol=1e-30)
 
 
 def test_causal_goes_to_the_next_epsilon_when_all_times_are_learnt():
-    rule = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=2, epsilon=(0.1, 1.0, 10.0))
+    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=2, epsilon=(0.1, 1.0, 10.0))
     points, stages = times(0.2, 0.7), []
     state = rule.init({"pde": jnp.ones(2)})
     for size in (1.0, 0.1, 0.1, 0.1, 0.01):
@@ -190,8 +195,8 @@ def test_causal_goes_to_the_next_epsilon_when_all_times_are_learnt():
 def test_causal_times_attention_times_a_clip():
     points, residuals = times(0.2, 0.7), [np.array([2.0, 1.0], np.float32)]
     chain = optax.chain(
-        pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=2, epsilon=0.1),
-        pj.point_weights.residual_attention(eta=2.0),
+        point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=2, epsilon=0.1),
+        point_weights.residual_attention(eta=2.0),
         optax.clip(3.0),
     )
     found, _ = run(chain, residuals, points=points)
@@ -205,7 +210,9 @@ def test_self_adaptive_equals_the_same_minimax_by_optax_partition(x64):
     apply = lambda p, point: p["a"] * point[0] + p["b"] * point[0] ** 3
     start = {"a": jnp.float64(0.1), "b": jnp.float64(0.2)}
 
-    train = pj.train_step({"data": residual}, optax.adam(0.05), point_weights=pj.point_weights.self_adaptive(optax.adam(0.02)))
+    train = pj.train_step(
+        {"data": residual}, optax.adam(0.05), point_weights=point_weights.self_adaptive(optax.adam(0.02))
+    )
     state = train.init((apply, start), {"data": x})
     for _ in range(100):
         state, _ = train.update(state, {"data": x})

@@ -11,6 +11,7 @@ import optax
 import pytest
 
 import pinnjax as pj
+from pinnjax import point_weights
 
 from . import poisson
 
@@ -44,79 +45,81 @@ def relative(r):
 
 RULES = {
     "self_adaptive": Case(
-        make=lambda reference=None: pj.point_weights.self_adaptive(0.3),
+        make=lambda reference=None: point_weights.self_adaptive(0.3),
         initial=0.5,
-        injected=lambda: optax.inject_hyperparams(pj.point_weights.self_adaptive, static_args=("mask",))(0.3),
+        injected=lambda: optax.inject_hyperparams(point_weights.self_adaptive, static_args=("mask",))(0.3),
     ),
     "self_adaptive, the authors'": Case(
-        make=lambda reference=None: pj.point_weights.self_adaptive(optax.adam(5e-3), mask=jnp.square, initial=1.0),
+        make=lambda reference=None: point_weights.self_adaptive(optax.adam(5e-3), mask=jnp.square, initial=1.0),
         initial=1.0,
-        injected=lambda: optax.inject_hyperparams(pj.point_weights.self_adaptive, static_args=("mask",))(
+        injected=lambda: optax.inject_hyperparams(point_weights.self_adaptive, static_args=("mask",))(
             optax.adam(5e-3), mask=jnp.square, initial=1.0
         ),
     ),
     "residual_attention": Case(
-        make=lambda reference=None: pj.point_weights.residual_attention(gamma=0.9, eta=0.5),
+        make=lambda reference=None: point_weights.residual_attention(decay=0.9, eta=0.5),
         initial=lambda found: {t: (0.5 * relative(r)) ** 2 for t, r in found.items()},
-        injected=lambda: optax.inject_hyperparams(pj.point_weights.residual_attention)(gamma=0.9, eta=0.5),
+        injected=lambda: optax.inject_hyperparams(point_weights.residual_attention)(decay=0.9, eta=0.5),
     ),
     "vrba": Case(
-        make=lambda reference=None: pj.point_weights.vrba("quadratic", gamma=0.9, eta=0.5),
+        make=lambda reference=None: point_weights.vrba("quadratic", decay=0.9, eta=0.5),
         initial=lambda found: {t: (0.5 * relative(r)) ** 2 for t, r in found.items()},
-        injected=lambda: optax.inject_hyperparams(pj.point_weights.vrba, static_args=("potential",))(
-            potential="quadratic", gamma=0.9, eta=0.5
+        injected=lambda: optax.inject_hyperparams(point_weights.vrba, static_args=("potential",))(
+            potential="quadratic", decay=0.9, eta=0.5
         ),
     ),
     "vrba exponential": Case(
-        make=lambda reference=None: pj.point_weights.vrba(gamma=0.9, eta=0.5),  # e^{(s - max s) ln 2 / max s} in the first step
+        make=lambda reference=None: point_weights.vrba(
+            decay=0.9, eta=0.5
+        ),  # e^{(s - max s) ln 2 / max s} in the first step
         initial=lambda found: {
             t: (0.5 * jnp.where(jnp.max(jnp.abs(r)) > 0, 2.0 ** (relative(r) - 1), 1)) ** 2 for t, r in found.items()
         },
-        injected=lambda: optax.inject_hyperparams(pj.point_weights.vrba, static_args=("potential",))(
-            potential="exponential", gamma=0.9, eta=0.5
+        injected=lambda: optax.inject_hyperparams(point_weights.vrba, static_args=("potential",))(
+            potential="exponential", decay=0.9, eta=0.5
         ),
         rests=False,
     ),
     "brdr": Case(
-        make=lambda reference=None: pj.point_weights.brdr(decay=0.9, smoothing=0.5),
+        make=lambda reference=None: point_weights.brdr(decay=0.9, weights_decay=0.5),
         initial=1.0,
-        injected=lambda: optax.inject_hyperparams(pj.point_weights.brdr)(decay=0.9, smoothing=0.5),
+        injected=lambda: optax.inject_hyperparams(point_weights.brdr)(decay=0.9, weights_decay=0.5),
         apart=False,
     ),
     "by_position": Case(
-        make=lambda reference="pde": pj.point_weights.by_position({reference: lambda x: 2.0 + x[0]}),
+        make=lambda reference="pde": point_weights.by_position({reference: lambda x: 2.0 + x[0]}),
         initial=lambda found: {  # all points are at 0, see apply
             t: jnp.full_like(r, 2.0 if t == "pde" else 1.0) for t, r in found.items()
         },
-        injected=lambda: optax.inject_hyperparams(pj.point_weights.by_position, static_args=("weights",))(
+        injected=lambda: optax.inject_hyperparams(point_weights.by_position, static_args=("weights",))(
             weights={"pde": lambda x: 2.0 + x[0]}
         ),
     ),
     "causal": Case(
-        make=lambda reference="pde": pj.point_weights.causal([reference], interval=(0.0, 1.0), chunks=3, epsilon=1e-3),
+        make=lambda reference="pde": point_weights.causal([reference], interval=(0.0, 1.0), chunks=3, epsilon=1e-3),
         initial=1.0,  # at one time, see apply
         injected=lambda: optax.inject_hyperparams(
-            pj.point_weights.causal, static_args=("terms", "interval", "chunks", "time", "advance")
+            point_weights.causal, static_args=("terms", "interval", "chunks", "time", "advance")
         )(["pde"], interval=(0.0, 1.0), chunks=3, epsilon=1e-3),
         grows=False,
     ),
     # The norms that apply offers are those of the residuals, and larger norms are weighed down.
-    "gradient_norm_points": Case(
-        make=lambda reference=None: pj.point_weights.gradient_norm_points(every=1, cap=5.0),
+    "inverse_point_gradients": Case(
+        make=lambda reference=None: point_weights.inverse_point_gradients(every=1, cap=5.0),
         initial=lambda found: {
             t: jnp.where(jnp.max(jnp.abs(r)) > 0, jnp.minimum(1 / (relative(r) + 1e-8), 5.0), 1)
             for t, r in found.items()
         },
-        injected=lambda: optax.inject_hyperparams(pj.point_weights.gradient_norm_points, static_args=("every", "terms"))(
-            every=1, cap=5.0
-        ),
+        injected=lambda: optax.inject_hyperparams(
+            point_weights.inverse_point_gradients, static_args=("every", "terms")
+        )(every=1, cap=5.0),
         grows=False,
     ),
     "pecann": Case(
-        make=lambda reference="pde": pj.point_weights.pecann([reference], max_penalty=100.0),
+        make=lambda reference="pde": point_weights.pecann([reference], max_penalty=100.0),
         # After the first move μ = 2 and λ = μ c.
         initial=lambda found: {t: 4.0 * r**2 if t == "pde" else jnp.ones_like(r) for t, r in found.items()},
-        injected=lambda: optax.inject_hyperparams(pj.point_weights.pecann, static_args=("constraints", "every"))(
+        injected=lambda: optax.inject_hyperparams(point_weights.pecann, static_args=("constraints", "every"))(
             ["pde"], every=1, max_penalty=100.0
         ),
     ),

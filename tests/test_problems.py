@@ -13,8 +13,7 @@ import scipy.integrate
 from pinnjax import nn
 from pinnjax.cli import catalogue, main
 from pinnjax.derivatives import diff
-from pinnjax.problems import convection_diffusion, gray_scott, inverse_burgers, schroedinger, solve
-from pinnjax.problems._solve import prepare
+from pinnjax.problems import convection_diffusion, gray_scott, inverse_burgers, prepare, schroedinger, solve
 from pinnjax.problems.advection import exact as advected
 from pinnjax.problems.convection_diffusion import exact as layer
 from pinnjax.problems.inverse_burgers import NOISE, VISCOSITY, measurements

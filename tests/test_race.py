@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import pinnjax as pj
+from pinnjax import term_weights
 from pinnjax.cli import main
 from pinnjax.cli.race import race
 from pinnjax.problems import harmonic, solve, tanh
@@ -60,7 +61,7 @@ def test_without_rules_the_methods_race(capsys):
 @pytest.mark.slow
 def test_the_sweep_shows_failure_the_goldilocks_zone_and_failure_again():
     recipes = {
-        f"{weight:g}": dataclasses.replace(harmonic.recipes["plain"], term_weights=pj.term_weights.fixed({"ic": weight}))
+        f"{weight:g}": dataclasses.replace(harmonic.recipes["plain"], term_weights=term_weights.fixed({"ic": weight}))
         for weight in (1e-3, 1e2, 1e5)
     }
     outcomes = race(harmonic, recipes, seeds=range(3), progress=False)
@@ -72,14 +73,14 @@ def test_the_sweep_shows_failure_the_goldilocks_zone_and_failure_again():
 @pytest.mark.slow
 def test_balancers_by_gradients_cure_the_oscillator_without_tuning():
     rules = {
-        "ntk": pj.term_weights.ntk(),
-        "lr_annealing": pj.term_weights.lr_annealing("pde"),
-        "grad_norm_ratio": pj.term_weights.grad_norm_ratio(),
-        "inverse_dirichlet": pj.term_weights.inverse_dirichlet(),
-        "db_pinn": pj.term_weights.db_pinn("pde"),
-        "config": pj.term_weights.config(),
-        "nash_mtl": pj.term_weights.nash_mtl(),
-        "dcgd": pj.term_weights.dcgd("pde"),
+        "ntk": term_weights.ntk(),
+        "lr_annealing": term_weights.lr_annealing("pde"),
+        "grad_norm_ratio": term_weights.grad_norm_ratio(),
+        "inverse_dirichlet": term_weights.inverse_dirichlet(),
+        "db_pinn": term_weights.db_pinn("pde"),
+        "config": term_weights.config(),
+        "nash_mtl": term_weights.nash_mtl(),
+        "dcgd": term_weights.dcgd("pde"),
     }
     recipes = {name: dataclasses.replace(harmonic.recipes["plain"], term_weights=rule) for name, rule in rules.items()}
     outcomes = race(harmonic, recipes, seeds=range(3), progress=False)

@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 
 import pinnjax as pj
+from pinnjax import term_weights
 from pinnjax.train import _fingerprint, checkpoint
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -39,7 +40,7 @@ def bc(u, x):
 
 def train_step(source=SOURCE, rate=1e-2, weight=2.0, clip=3.0, optimizer=None, **options):
     settings = {
-        "term_weights": pj.term_weights.fixed({"bc": weight}),
+        "term_weights": term_weights.fixed({"bc": weight}),
         "point_weights": optax.chain(pj.point_weights.self_adaptive(optax.sgd(1e-2)), optax.clip(clip)),
     } | options
     return pj.train_step({"pde": pde(source), "bc": bc}, optimizer or optax.adam(rate), **settings)
@@ -318,8 +319,13 @@ def digests(**options):
 
 
 RULES = {
-    "conditions": lambda a: {"term_weights": pj.term_weights.scheduled(pj.term_weights.lr_annealing("pde", rate=a), every=5)},
-    "per-point gradients": lambda a: {"term_weights": pj.term_weights.ntk(every=7), "point_weights": pj.point_weights.residual_attention(eta=a)},
+    "conditions": lambda a: {
+        "term_weights": term_weights.scheduled(term_weights.lr_annealing("pde", decay=a), every=5)
+    },
+    "per-point gradients": lambda a: {
+        "term_weights": term_weights.ntk(every=7),
+        "point_weights": pj.point_weights.residual_attention(eta=a),
+    },
     "a line search": lambda a: {
         "optimizer": optax.lbfgs(linesearch=optax.scale_by_backtracking_linesearch(9, slope_rtol=a))
     },

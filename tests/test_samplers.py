@@ -57,7 +57,7 @@ def test_rad_draws_from_the_density_of_the_paper():
     draws, _ = run(sampling.rad("pde", UNIFORM, 4000, candidates=400_000, every=1), 2)
     x = np.asarray(draws[1].points["pde"])
     assert abs(x.mean() - 7 / 12) < 4 * x.std() / np.sqrt(4000)
-    assert np.all(np.asarray(draws[1].origin["pde"]) == -1)
+    assert np.all(np.asarray(draws[1].previous_index["pde"]) == -1)
     assert abs(np.asarray(draws[0].points["pde"]).mean() - 0.5) < 4 * 0.29 / np.sqrt(4000)  # the first are uniform
 
 
@@ -89,7 +89,7 @@ def test_refinement_adds_points_until_the_capacity_and_never_moves_the_old(greed
     for before, after, count in zip(draws, draws[1:], active, strict=False):
         kept = slice(0, count)
         np.testing.assert_array_equal(before.points["pde"][kept], after.points["pde"][kept])
-        assert np.all(np.asarray(after.origin["pde"])[kept] == np.arange(15)[kept])
+        assert np.all(np.asarray(after.previous_index["pde"])[kept] == np.arange(15)[kept])
     np.testing.assert_allclose(np.sum(draws[-1].weights["pde"]), 15)
     new = np.asarray(state.points[10:, 0])
     assert new.mean() > (0.99 if greedy else 0.6)  # p ∝ x² has mean 3/4
@@ -101,7 +101,7 @@ def test_r3_retains_what_is_above_the_mean_and_resamples_the_rest():
     kept = before > before.mean()
     np.testing.assert_array_equal(after[kept], before[kept])
     assert not np.any(np.isin(after[~kept], before))
-    np.testing.assert_array_equal(draws[1].origin["pde"], np.where(kept, np.arange(50), -1))
+    np.testing.assert_array_equal(draws[1].previous_index["pde"], np.where(kept, np.arange(50), -1))
 
 
 def test_equations_that_share_their_points_are_scored_together():

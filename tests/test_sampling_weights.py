@@ -49,7 +49,14 @@ def test_for_every_rule_places_not_in_use_are_as_if_they_were_not_there(x64, nam
     chex.assert_trees_all_close(found, expected, rtol=1e-6)  # the sampler's own weights are float32 under x64 too
 
 
-@pytest.mark.parametrize("rule", [pj.term_weights.ntk(every=1), pj.term_weights.ntk(every=1, trace=True), pj.term_weights.lr_annealing("pde", every=1)])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pj.term_weights.ntk(every=1),
+        pj.term_weights.ntk(every=1, trace=True),
+        pj.term_weights.lr_annealing("pde", every=1),
+    ],
+)
 def test_nor_does_a_rule_for_terms_see_them(x64, rule):
     found = metrics_of(None, {"bc": BC}, ADDING["rar_g"](), term_weights=rule)
     expected = metrics_of(None, {"pde": USED, "bc": BC}, term_weights=rule)
@@ -112,7 +119,10 @@ def test_normalized_residuals_are_one_a_point_and_their_weights_go_with_the_poin
     term = pj.term_weights.magnitude_normalized(lambda u, x: u(x) - 1.0, lambda u, x: 1.0 + x[0] ** 2)
     sampler = sampling.minibatches({"pde": USED}, {"pde": 2})
     train = pj.train_step(
-        {"pde": term}, optax.sgd(1e-3), point_weights=pj.point_weights.residual_attention(gamma=0.0, eta=1.0), sampler=sampler
+        {"pde": term},
+        optax.sgd(1e-3),
+        point_weights=pj.point_weights.residual_attention(decay=0.0, eta=1.0),
+        sampler=sampler,
     )
     state = train.init(MODEL, key=jax.random.key(0))
     state, _ = train.update(state)

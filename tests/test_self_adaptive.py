@@ -5,6 +5,7 @@ import optax
 import pytest
 
 import pinnjax as pj
+from pinnjax import point_weights
 
 RESIDUALS = {"pde": jnp.array([1.0, -3.0]), "bc": jnp.array([2.0])}
 ONES = {"pde": jnp.ones(2), "bc": jnp.ones(1)}
@@ -15,7 +16,7 @@ def sigmoid(x):
 
 
 def test_two_steps_by_hand():
-    rule = pj.point_weights.self_adaptive(2.0)
+    rule = point_weights.self_adaptive(2.0)
     state = rule.init(RESIDUALS)
     weights, state = rule.update(ONES, state, residuals=RESIDUALS)
     np.testing.assert_allclose(weights["pde"], [0.5, 0.5])  # the old γ weighs, then γ moves
@@ -29,7 +30,9 @@ def test_two_steps_by_hand():
 
 
 def test_the_authors_form_is_a_mask_inside_the_square_with_adam_uphill():
-    rule = pj.point_weights.self_adaptive(optax.adam(5e-3), mask=jnp.square, initial={"pde": jnp.array([0.5, 2.0]), "bc": 100.0})
+    rule = point_weights.self_adaptive(
+        optax.adam(5e-3), mask=jnp.square, initial={"pde": jnp.array([0.5, 2.0]), "bc": 100.0}
+    )
     state = rule.init(RESIDUALS)
     weights, state = rule.update(ONES, state, residuals=RESIDUALS)
     np.testing.assert_allclose(weights["pde"] * RESIDUALS["pde"] ** 2, [(0.5 * 1) ** 2, (2 * 3) ** 2])
@@ -45,7 +48,7 @@ def test_it_equals_the_min_max_written_with_a_sign_flip_after_100_steps():
     apply = lambda p, x: p["a"] * jnp.tanh(p["b"] * x[0])
     params = {"a": jnp.float32(0.5), "b": jnp.float32(0.7)}
 
-    train = pj.train_step({"data": residual}, optax.sgd(0.1), point_weights=pj.point_weights.self_adaptive(3.0))
+    train = pj.train_step({"data": residual}, optax.sgd(0.1), point_weights=point_weights.self_adaptive(3.0))
     state = train.init((apply, params), {"data": points})
     for _ in range(100):
         state, _ = train.update(state, {"data": points})
@@ -68,7 +71,7 @@ def test_it_equals_the_min_max_written_with_a_sign_flip_after_100_steps():
 
 
 def test_terms_that_are_not_chosen_keep_their_weights():
-    rule = pj.point_weights.self_adaptive(1.0, terms=["pde"])
+    rule = point_weights.self_adaptive(1.0, terms=["pde"])
     weights, state = rule.update(ONES, rule.init(RESIDUALS), residuals=RESIDUALS)
     np.testing.assert_allclose(weights["bc"], [1.0])
     assert set(state.self_adaptation) == {"pde"}
@@ -76,14 +79,14 @@ def test_terms_that_are_not_chosen_keep_their_weights():
 
 def test_vector_residuals_count_with_their_squared_norm():
     residuals = {"pde": jnp.array([[1.0, 2.0], [0.0, 3.0]])}
-    rule = pj.point_weights.self_adaptive(1.0)
+    rule = point_weights.self_adaptive(1.0)
     _, state = rule.update({"pde": jnp.ones(2)}, rule.init(residuals), residuals=residuals)
     np.testing.assert_allclose(state.self_adaptation["pde"], 0.25 * np.array([5.0, 9.0]) / 2)
 
 
 @pytest.mark.parametrize("mask", [jax.nn.softplus, jnp.square, lambda g: g**3])
 def test_any_mask_ascends_along_its_own_slope(mask):
-    rule = pj.point_weights.self_adaptive(0.5, mask=mask, initial=1.0)
+    rule = point_weights.self_adaptive(0.5, mask=mask, initial=1.0)
     weights, state = rule.update(ONES, rule.init(RESIDUALS), residuals=RESIDUALS)
     np.testing.assert_allclose(weights["pde"], mask(jnp.ones(2)), rtol=1e-6)
     expected = 1 + 0.5 * jax.grad(mask)(1.0) * np.array([1.0, 9.0]) / 2

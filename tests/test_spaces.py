@@ -5,6 +5,7 @@ import optax
 import pytest
 
 import pinnjax as pj
+from pinnjax import term_weights
 from pinnjax.train import spaces
 
 from . import poisson
@@ -48,7 +49,7 @@ def test_the_error_names_the_rule(name):
 
 
 @pytest.mark.parametrize("what", ["term_weights", "point_weights", "optimizer"])
-@pytest.mark.parametrize("given", [{"bc": 10.0}, 10.0, "lr_annealing", pj.term_weights.lr_annealing, [1.0, 2.0]])
+@pytest.mark.parametrize("given", [{"bc": 10.0}, 10.0, "lr_annealing", term_weights.lr_annealing, [1.0, 2.0]])
 def test_what_is_no_transform_is_refused(what, given):
     with pytest.raises(TypeError, match=f"{what} is .*; expected an optax transform such as"):
         start(**{what: given})
@@ -59,7 +60,7 @@ def test_what_is_no_transform_is_refused(what, given):
     [
         lambda: optax.adam(1e-3),
         lambda: optax.sgd(0.1),
-        lambda: optax.chain(pj.term_weights.lr_annealing("pde"), optax.adam(1e-3)),
+        lambda: optax.chain(term_weights.lr_annealing("pde"), optax.adam(1e-3)),
         lambda: optax.inject_hyperparams(optax.adam)(1e-3),
         lambda: optax.rmsprop(1e-3),
     ],
@@ -87,8 +88,8 @@ def test_transforms_that_change_names_or_shapes_are_refused():
     "options",
     [
         {"term_weights": optax.clip(1.0)},
-        {"term_weights": optax.chain(optax.scale_by_adam(), pj.term_weights.fixed({"bc": 2.0}))},
-        {"term_weights": optax.named_chain(("clip", optax.clip(1.0)), ("ntk", pj.term_weights.ntk()))},
+        {"term_weights": optax.chain(optax.scale_by_adam(), term_weights.fixed({"bc": 2.0}))},
+        {"term_weights": optax.named_chain(("clip", optax.clip(1.0)), ("ntk", term_weights.ntk()))},
         {"term_weights": optax.masked(optax.trace(0.9), {"pde": True, "bc": False})},
         {"point_weights": optax.chain(pj.point_weights.residual_attention(), optax.clip(5.0))},
         {"point_weights": optax.scale(2.0)},
@@ -99,7 +100,7 @@ def test_what_belongs_is_let_in(options):
 
 
 def test_balanced_is_for_a_loop_of_ones_own():
-    tx = pj.balanced(optax.adam(1e-3), term_weights=pj.term_weights.ntk(), terms=poisson.TERMS)
+    tx = pj.balanced(optax.adam(1e-3), term_weights=term_weights.ntk(), terms=poisson.TERMS)
     with pytest.raises(TypeError, match=r"optimizer has pinnjax.balanced, which is for a loop of your own"):
         start(tx)
     with pytest.raises(TypeError, match="term_weights has the rule self_adaptive"):
@@ -114,8 +115,8 @@ def test_a_sampler_is_one():
 def test_members_of_nested_transforms_are_found():
     nested = optax.chain(
         optax.clip(1.0),
-        pj.term_weights.scheduled(pj.term_weights.bounded(pj.term_weights.gradnorm()), every=2),
-        pj.term_weights.per_term(optax.chain(optax.trace(0.9), optax.scale(2.0))),
-        optax.inject_hyperparams(pj.term_weights.lr_annealing, static_args=("reference",))("pde"),
+        term_weights.scheduled(term_weights.bounded(term_weights.gradnorm()), every=2),
+        term_weights.per_term(optax.chain(optax.trace(0.9), optax.scale(2.0))),
+        optax.inject_hyperparams(term_weights.lr_annealing, static_args=("reference",))("pde"),
     )
     assert [name for name, _ in spaces.members(nested)] == ["clip", "gradnorm", "trace", "scale", "lr_annealing"]

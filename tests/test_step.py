@@ -364,7 +364,14 @@ def test_a_fresh_state_can_be_donated_and_the_model_stays(name, quick_compilatio
     chex.assert_tree_all_finite(model(jnp.zeros(1)))
 
 
-@pytest.mark.parametrize("rule", [pj.point_weights.self_adaptive(0.1), pj.point_weights.residual_attention(), pj.point_weights.brdr(terms=["bc", "pde"])])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pj.point_weights.self_adaptive(0.1),
+        pj.point_weights.residual_attention(),
+        pj.point_weights.brdr(terms=["bc", "pde"]),
+    ],
+)
 def test_batches_of_another_size_are_refused_where_weights_belong_to_points(rule):
     train = pj.train_step(poisson.TERMS, optax.sgd(1e-3), point_weights=rule)
     state = train.init((poisson.apply, poisson.plain_params()), poisson.batch(6))

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 
-import pinnjax as pj
+from pinnjax import term_weights
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -60,22 +60,26 @@ def test_the_sets_are_of_every_kind_and_size():
 @pytest.mark.parametrize(
     ("rule", "peer", "sets"),
     [
-        (pj.term_weights.config, "torchjd config", SETS),
-        pytest.param(pj.term_weights.config, "conflictfree config", SETS, marks=pytest.mark.slow),
+        (term_weights.config, "torchjd config", SETS),
+        pytest.param(term_weights.config, "conflictfree config", SETS, marks=pytest.mark.slow),
         # torchjd regularises K itself, which drowns the small gradients of a badly scaled set; quadprog gets cosines.
-        pytest.param(pj.term_weights.upgrad, "torchjd upgrad", EQUAL_SCALES, marks=pytest.mark.slow),
-        (pj.term_weights.upgrad, "quadprog upgrad", SETS),
-        (pj.term_weights.mgda, "quadprog mgda", SETS),
+        pytest.param(term_weights.upgrad, "torchjd upgrad", EQUAL_SCALES, marks=pytest.mark.slow),
+        (term_weights.upgrad, "quadprog upgrad", SETS),
+        (term_weights.mgda, "quadprog mgda", SETS),
         # For dependent gradients the eigenvalue that is cut as zero is each package's choice, and decides the scale.
-        (pj.term_weights.aligned_mtl, "torchjd aligned_mtl", SETS),
+        (term_weights.aligned_mtl, "torchjd aligned_mtl", SETS),
         # For dependent gradients IMTL-G is not unique: torchjd takes the pseudo-inverse of K, we that of the cosines.
-        (pj.term_weights.imtl_g, "torchjd imtl_g", FULL_RANK),
-        pytest.param(pj.term_weights.imtl_g, "conflictfree imtl_g", FULL_RANK, marks=pytest.mark.slow),
-        pytest.param(pj.term_weights.cagrad, "torchjd cagrad", EQUAL_SCALES, marks=pytest.mark.slow),
-        (pj.term_weights.cagrad, "cvxpy cagrad", SETS),
+        (term_weights.imtl_g, "torchjd imtl_g", FULL_RANK),
+        pytest.param(term_weights.imtl_g, "conflictfree imtl_g", FULL_RANK, marks=pytest.mark.slow),
+        pytest.param(term_weights.cagrad, "torchjd cagrad", EQUAL_SCALES, marks=pytest.mark.slow),
+        (term_weights.cagrad, "cvxpy cagrad", SETS),
         # torchjd's sequence of convex programs ends early on two sets, and its Gram matrix drowns small gradients.
-        (pj.term_weights.nash_mtl, "torchjd nash_mtl", [s for s in EQUAL_SCALES if s not in ("1/conflicting", "19/dependent")]),
-        (pj.term_weights.nash_mtl, "scipy nash_mtl", SETS),
+        (
+            term_weights.nash_mtl,
+            "torchjd nash_mtl",
+            [s for s in EQUAL_SCALES if s not in ("1/conflicting", "19/dependent")],
+        ),
+        (term_weights.nash_mtl, "scipy nash_mtl", SETS),
     ],
 )
 def test_it_agrees_with_the_peer(rule, peer, sets, x64):
@@ -83,7 +87,7 @@ def test_it_agrees_with_the_peer(rule, peer, sets, x64):
 
 
 def test_mgda_is_no_longer_than_what_frank_wolfe_finds(x64):
-    rule = pj.term_weights.mgda()
+    rule = term_weights.mgda()
     for name in SETS:
         found = direction(rule, FROZEN[f"{name}/gradients"])
         assert np.linalg.norm(found) <= np.linalg.norm(FROZEN[f"{name}/torchjd mgda"]) * (1 + 1e-9)
@@ -107,7 +111,7 @@ def outcomes(gradients):
 
 def test_pcgrad_is_one_of_its_possible_outcomes_as_is_the_peers(x64):
     """The order is random, so for up to four terms all orders are tried, and with two terms there is only one."""
-    seen, pcgrad = 0, pj.term_weights.pcgrad(seed=5)
+    seen, pcgrad = 0, term_weights.pcgrad(seed=5)
     for name in SETS:
         gradients = FROZEN[f"{name}/gradients"]
         if len(gradients) > 4:
@@ -126,7 +130,7 @@ def test_pcgrad_draws_a_new_order_in_every_step():
         jnp.float32,
     )
     grads = {f"term {i}": g for i, g in enumerate(gradients)}
-    rule = pj.term_weights.pcgrad()
+    rule = term_weights.pcgrad()
     state, totals = rule.init(grads), []
     for _ in range(12):
         balanced, state = rule.update(grads, state)
@@ -135,7 +139,7 @@ def test_pcgrad_draws_a_new_order_in_every_step():
 
 
 def test_imtl_g_projects_equally_on_every_gradient(x64):
-    rule = pj.term_weights.imtl_g()
+    rule = term_weights.imtl_g()
     for name in FULL_RANK[:20]:
         gradients = FROZEN[f"{name}/gradients"]
         projections = gradients @ direction(rule, gradients) / np.linalg.norm(gradients, axis=1)
@@ -147,7 +151,7 @@ def test_badly_scaled_gradients_keep_their_meaning_in_single_precision():
 
     The bound is that of rounding, 6e-8, times the condition number of the cosines, some 1e4 in the worst of these sets.
     """
-    rules = [(pj.term_weights.config(), "torchjd config"), (pj.term_weights.upgrad(), "quadprog upgrad")]
+    rules = [(term_weights.config(), "torchjd config"), (term_weights.upgrad(), "quadprog upgrad")]
     for name in [s for s in SETS if s.endswith("scaled")]:
         gradients = FROZEN[f"{name}/gradients"]
         for rule, peer in rules:
@@ -158,10 +162,10 @@ def test_badly_scaled_gradients_keep_their_meaning_in_single_precision():
 
 def test_opposite_gradients_stop_config_and_too_many_terms_are_named():
     opposite = np.array([[1.0] * 9, [-1.0] * 9], np.float32)
-    np.testing.assert_allclose(direction(pj.term_weights.config(), opposite), np.zeros(9))
+    np.testing.assert_allclose(direction(term_weights.config(), opposite), np.zeros(9))
     many = {f"term {i}": jnp.ones(2) for i in range(11)}
     with pytest.raises(ValueError, match="11 terms; expected at most 10"):
-        pj.term_weights.mgda().update(many, pj.term_weights.mgda().init(many))
+        term_weights.mgda().update(many, term_weights.mgda().init(many))
 
 
 def test_m_config_follows_the_authors_operator(x64):
@@ -173,7 +177,7 @@ def test_m_config_follows_the_authors_operator(x64):
     for name in FULL_RANK:
         gradients = FROZEN[f"{name}/gradients"]
         signs = (-1.0) ** np.arange(len(gradients))[:, None]
-        rule, expected = pj.term_weights.m_config(), FROZEN[f"{name}/conflictfree m_config"]
+        rule, expected = term_weights.m_config(), FROZEN[f"{name}/conflictfree m_config"]
         update = updates.setdefault(len(gradients), jax.jit(rule.update))  # one program for each number of terms
         state = rule.init({f"term {i}": jnp.asarray(g) for i, g in enumerate(gradients)})
         for k in range(5):
@@ -185,7 +189,7 @@ def test_m_config_follows_the_authors_operator(x64):
 
 def test_multiadam_is_the_mean_of_one_adam_a_term():
     rng = np.random.default_rng(0)
-    rule, adam = pj.term_weights.multiadam(), optax.scale_by_adam(0.99, 0.99)
+    rule, adam = term_weights.multiadam(), optax.scale_by_adam(0.99, 0.99)
     params = {"a": jnp.zeros(3), "b": jnp.zeros((2, 2))}
     state, states = rule.init({"pde": params, "bc": params}), {"pde": adam.init(params), "bc": adam.init(params)}
     for _ in range(4):
@@ -214,7 +218,7 @@ def dual_cone(r, b, variant):
 
 @pytest.mark.parametrize("variant", ["center", "average", "projection"])
 def test_dcgd_stays_in_the_dual_cone_and_is_the_formula_in_vectors(variant, x64):
-    outside, rule = 0, pj.term_weights.dcgd("term 0", variant=variant)
+    outside, rule = 0, term_weights.dcgd("term 0", variant=variant)
     for name in SETS:
         gradients = FROZEN[f"{name}/gradients"]
         r, b = gradients[0], gradients[1:].sum(axis=0)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import pinnjax as pj
+from pinnjax import term_weights
 
 from . import test_term_weights_contract as contract
 
@@ -460,7 +461,7 @@ def test_multiadam_and_m_config_do_not_overflow_and_are_adam_at_every_scale(dtyp
     """Adam's step is g / |g| for a constant gradient, as long as that is large against ε."""
     plain = {"a": jnp.array([1.0, -2.0, 0.5], dtype), "b": jnp.array([3.0, -1.0, 2.0], dtype)}
     signs = np.sign(config(exact(plain.values())).astype(float))
-    for rule, expected in ((pj.term_weights.multiadam(), [1, -1, 1]), (pj.term_weights.m_config(), signs)):
+    for rule, expected in ((term_weights.multiadam(), [1, -1, 1]), (term_weights.m_config(), signs)):
         update = jax.jit(rule.update)
         for scale in (1e-3, 1.0, 1e12, 1e20, 1e30):
             grads = jax.tree.map(lambda g: g * dtype.type(scale), plain)  # noqa: B023
@@ -486,10 +487,10 @@ def test_lengths_whose_ratio_is_the_weight_hold_at_every_scale():
     for scale in (1e-25, 1.0, 1e25):
         grads = {"pde": jnp.array([6.0, 8.0]) * scale, "bc": jnp.array([0.6, -0.8]) * scale}
         rules = {
-            pj.term_weights.lr_annealing("pde", variant="norm", rate=1.0, every=1): 10.0,
-            pj.term_weights.grad_norm_ratio(rate=1.0, every=1, total=True): 11.0,
-            pj.term_weights.inverse_dirichlet(rate=1.0, every=1): 1 / 0.7,
-            pj.term_weights.db_pinn("pde", variant="std", every=1): 1 / 0.7,
+            term_weights.lr_annealing("pde", variant="norm", decay=0.0, every=1): 10.0,
+            term_weights.grad_norm_ratio(decay=0.0, every=1, total=True): 11.0,
+            term_weights.inverse_dirichlet(decay=0.0, every=1): 1 / 0.7,
+            term_weights.db_pinn("pde", variant="std", every=1): 1 / 0.7,
         }
         for rule, weight in rules.items():
             _, state = rule.update(grads, rule.init(grads), losses={"pde": jnp.float32(1), "bc": jnp.float32(1)})
@@ -502,6 +503,6 @@ def test_gradients_sharded_over_devices_are_balanced_as_whole_ones():
     rng = np.random.default_rng(1)
     grads = {name: jnp.asarray(10.0**k * rng.normal(size=(64, 3)), jnp.float32) for name, k in (("a", 0), ("b", -9))}
     split = jax.device_put(grads, jax.NamedSharding(mesh, jax.P("parameters")))
-    for rule in (pj.term_weights.cagrad(), pj.term_weights.config()):
+    for rule in (term_weights.cagrad(), term_weights.config()):
         update = jax.jit(rule.update)
         chex.assert_trees_all_close(update(split, rule.init(grads))[0], update(grads, rule.init(grads))[0], rtol=1e-5)

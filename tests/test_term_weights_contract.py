@@ -13,7 +13,8 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax.term_weights import _rule
+from pinnjax import term_weights
+from pinnjax.term_weights import current_weights, numbers_by_term
 from pinnjax.terms import bridge
 from pinnjax.train import frozen, spaces
 
@@ -61,12 +62,12 @@ class Case(NamedTuple):
 
 
 def annealing(variant):
-    options = {"variant": variant, "rate": 1.0, "every": 1}
+    options = {"variant": variant, "decay": 0.0, "every": 1}
     return Case(
-        make=lambda reference="pde": pj.term_weights.lr_annealing(reference, **options),
-        injected=lambda: optax.inject_hyperparams(pj.term_weights.lr_annealing, static_args=("reference", "variant", "every"))(
-            reference="pde", **options
-        ),
+        make=lambda reference="pde": term_weights.lr_annealing(reference, **options),
+        injected=lambda: optax.inject_hyperparams(
+            term_weights.lr_annealing, static_args=("reference", "variant", "every")
+        )(reference="pde", **options),
         power=-1.0,
         reference=True,
         holds_dead=True,
@@ -83,8 +84,8 @@ def of(factory, static=(), **options):
 
 def balancing(variant):
     return Case(
-        make=lambda reference="pde": pj.term_weights.db_pinn(reference, variant=variant, every=1),
-        injected=lambda: optax.inject_hyperparams(pj.term_weights.db_pinn, static_args=("reference", "variant", "every"))(
+        make=lambda reference="pde": term_weights.db_pinn(reference, variant=variant, every=1),
+        injected=lambda: optax.inject_hyperparams(term_weights.db_pinn, static_args=("reference", "variant", "every"))(
             reference="pde", variant=variant, every=1
         ),
         power=0.0,  # the conditions share one sum by their difficulties, which are 1 in the first step
@@ -95,8 +96,10 @@ def balancing(variant):
 
 def cone(variant):
     return Case(
-        make=lambda reference="pde": pj.term_weights.dcgd(reference, variant=variant),
-        injected=lambda: optax.inject_hyperparams(pj.term_weights.dcgd, static_args=("pde", "variant"))(pde="pde", variant=variant),
+        make=lambda reference="pde": term_weights.dcgd(reference, variant=variant),
+        injected=lambda: optax.inject_hyperparams(term_weights.dcgd, static_args=("pde", "variant"))(
+            pde="pde", variant=variant
+        ),
         power=0.0,  # all conditions share one coefficient
         positive=False,
     )
@@ -104,8 +107,8 @@ def cone(variant):
 
 RULES = {
     "fixed": Case(
-        make=lambda reference="pde": pj.term_weights.fixed({reference: 1.0}),
-        injected=lambda: optax.inject_hyperparams(pj.term_weights.fixed)(weights={"pde": 1.0}),
+        make=lambda reference="pde": term_weights.fixed({reference: 1.0}),
+        injected=lambda: optax.inject_hyperparams(term_weights.fixed)(weights={"pde": 1.0}),
         power=0.0,
         sum=3.0,
         reference=True,
@@ -116,37 +119,49 @@ RULES = {
     "lr_annealing paper": annealing("paper"),
     "lr_annealing mean": annealing("mean"),
     "lr_annealing norm": annealing("norm"),
-    "grad_norm_ratio": Case(**of(pj.term_weights.grad_norm_ratio, ("every", "total"), rate=1.0, every=1), power=-1.0),
-    "inverse_dirichlet": Case(**of(pj.term_weights.inverse_dirichlet, ("every",), rate=1.0, every=1), power=-1.0, holds_dead=True),
-    "gradnorm": Case(**of(pj.term_weights.gradnorm, ("every", "layers"), alpha=1.5, learning_rate=0.1), power=0.0, sum=3.0),
-    "relobralo": Case(**of(pj.term_weights.relobralo, ("seed",), alpha=0.9, saudade=0.5), power=0.0, sum=3.0),
-    "pcgrad": Case(**of(pj.term_weights.pcgrad, ("seed",), seed=3), power=0.0, positive=False, unique=False, ordered=True),
-    "mgda": Case(**of(pj.term_weights.mgda), power=-2.0, sum=1.0, unique=False, positive=False),
-    "upgrad": Case(**of(pj.term_weights.upgrad), power=0.0, unique=False, positive=False),
-    "imtl_g": Case(**of(pj.term_weights.imtl_g), power=-1.0, sum=1.0, positive=False),
-    "config": Case(**of(pj.term_weights.config), power=-1.0, positive=False),
-    "aligned_mtl": Case(**of(pj.term_weights.aligned_mtl), power=-1.0, positive=False),
-    "softadapt": Case(**of(pj.term_weights.softadapt, ("every", "normalized", "loss_weighted"), beta=0.1), power=0.0, sum=1.0),
-    "ntk": Case(**of(pj.term_weights.ntk, ("trace", "every"), rate=1.0, every=1), power=-1.0, holds_dead=True),
-    "ntk trace": Case(**of(pj.term_weights.ntk, ("trace", "every"), trace=True, rate=1.0, every=1), power=-1.0, holds_dead=True),
+    "grad_norm_ratio": Case(**of(term_weights.grad_norm_ratio, ("every", "total"), decay=0.0, every=1), power=-1.0),
+    "inverse_dirichlet": Case(
+        **of(term_weights.inverse_dirichlet, ("every",), decay=0.0, every=1), power=-1.0, holds_dead=True
+    ),
+    "gradnorm": Case(
+        **of(term_weights.gradnorm, ("every", "layers"), alpha=1.5, learning_rate=0.1), power=0.0, sum=3.0
+    ),
+    "relobralo": Case(**of(term_weights.relobralo, ("seed",), decay=0.9, saudade=0.5), power=0.0, sum=3.0),
+    "pcgrad": Case(**of(term_weights.pcgrad, ("seed",), seed=3), power=0.0, positive=False, unique=False, ordered=True),
+    "mgda": Case(**of(term_weights.mgda), power=-2.0, sum=1.0, unique=False, positive=False),
+    "upgrad": Case(**of(term_weights.upgrad), power=0.0, unique=False, positive=False),
+    "imtl_g": Case(**of(term_weights.imtl_g), power=-1.0, sum=1.0, positive=False),
+    "config": Case(**of(term_weights.config), power=-1.0, positive=False),
+    "aligned_mtl": Case(**of(term_weights.aligned_mtl), power=-1.0, positive=False),
+    "softadapt": Case(
+        **of(term_weights.softadapt, ("every", "normalized", "loss_weighted"), beta=0.1), power=0.0, sum=1.0
+    ),
+    "ntk": Case(**of(term_weights.ntk, ("trace", "every"), decay=0.0, every=1), power=-1.0, holds_dead=True),
+    "ntk trace": Case(
+        **of(term_weights.ntk, ("trace", "every"), trace=True, decay=0.0, every=1), power=-1.0, holds_dead=True
+    ),
     # Kendall's loss has a factor of one half on every term.
-    "uncertainty": Case(**of(pj.term_weights.uncertainty, learning_rate=0.1), power=0.0, alone="parallel"),
-    "minimax": Case(**of(pj.term_weights.minimax, ("reference",), learning_rate=1e-3), power=0.0),
+    "uncertainty": Case(**of(term_weights.uncertainty, learning_rate=0.1), power=0.0, alone="parallel"),
+    "minimax": Case(**of(term_weights.minimax, ("reference",), learning_rate=1e-3), power=0.0),
     "augmented_lagrangian": Case(
-        make=lambda reference="pde": pj.term_weights.augmented_lagrangian(reference),
-        injected=lambda: optax.inject_hyperparams(pj.term_weights.augmented_lagrangian, static_args=("objective",))(objective="pde"),
+        make=lambda reference="pde": term_weights.augmented_lagrangian(reference),
+        injected=lambda: optax.inject_hyperparams(term_weights.augmented_lagrangian, static_args=("objective",))(
+            objective="pde"
+        ),
         power="grows",
         reference=True,
     ),
-    "brdr_scale": Case(**of(pj.term_weights.brdr_scale, learning_rate=0.1), power=0.0, alone="parallel"),
-    "dwa": Case(**of(pj.term_weights.dwa, ("every",), temperature=2.0), power=0.0, sum=3.0),
-    "random": Case(**of(pj.term_weights.random, ("seed",), seed=1), power=0.0, sum=1.0, adaptive=False, ordered=True, drawn=True),
+    "brdr_scale": Case(**of(term_weights.brdr_scale, learning_rate=0.1), power=0.0, alone="parallel"),
+    "dwa": Case(**of(term_weights.dwa, ("every",), temperature=2.0), power=0.0, sum=3.0),
+    "random": Case(
+        **of(term_weights.random, ("seed",), seed=1), power=0.0, sum=1.0, adaptive=False, ordered=True, drawn=True
+    ),
     "db_pinn mean": balancing("mean"),
     "db_pinn std": balancing("std"),
     "db_pinn kurt": balancing("kurt"),
     "van_der_meer": Case(
-        make=lambda reference="pde": pj.term_weights.van_der_meer(reference, {reference: 1.0}),
-        injected=lambda: optax.inject_hyperparams(pj.term_weights.van_der_meer, static_args=("interior",))(
+        make=lambda reference="pde": term_weights.van_der_meer(reference, {reference: 1.0}),
+        injected=lambda: optax.inject_hyperparams(term_weights.van_der_meer, static_args=("interior",))(
             interior="pde", measures={"pde": 1.0}
         ),
         power=0.0,
@@ -155,16 +170,23 @@ RULES = {
         adaptive=False,
     ),
     # Its update is the mean of the gradients and as much again of the radius: 1 + c times the gradient of one term.
-    "cagrad": Case(**of(pj.term_weights.cagrad, radius=0.5), power="falls", alone="parallel", positive=False, unique=False),
+    "cagrad": Case(
+        **of(term_weights.cagrad, radius=0.5), power="falls", alone="parallel", positive=False, unique=False
+    ),
     # Its update has length √T, whatever the gradients.
-    "nash_mtl": Case(**of(pj.term_weights.nash_mtl), power=-1.0, alone="parallel", positive=False),
+    "nash_mtl": Case(**of(term_weights.nash_mtl), power=-1.0, alone="parallel", positive=False),
     "dcgd center": cone("center"),
     "dcgd average": cone("average"),
     "dcgd projection": cone("projection"),
     "m_config": Case(
-        **of(pj.term_weights.m_config, b1=0.5, b2=0.5), power=-1.0, alone="signs", positive=False, unique=True, scalar=False
+        **of(term_weights.m_config, b1=0.5, b2=0.5),
+        power=-1.0,
+        alone="signs",
+        positive=False,
+        unique=True,
+        scalar=False,
     ),
-    "multiadam": Case(**of(pj.term_weights.multiadam, b1=0.5, b2=0.5), power=-1.0, alone="signs", scalar=False),
+    "multiadam": Case(**of(term_weights.multiadam, b1=0.5, b2=0.5), power=-1.0, alone="signs", scalar=False),
 }
 
 # Variants that only swap a formula inside a rule which is here already run with the slow tests, for time.
@@ -503,12 +525,12 @@ def test_one_device_equals_four_to_rounding(case):
 @rule
 def test_its_weights_multiply_the_gradients_and_are_found_in_a_chain(case):
     grads = gradients()
-    chain = optax.chain(optax.clip_by_global_norm(1e9), case.make(), pj.term_weights.fixed({"bc": 2.0}))
+    chain = optax.chain(optax.clip_by_global_norm(1e9), case.make(), term_weights.fixed({"bc": 2.0}))
     balanced, state = chain.update(grads, chain.init(grads), None, **extra_args(grads))
     if not case.scalar:  # the metrics then show the other rules' weights only
-        assert _rule.found(state, "weights", TERMS) == [{"pde": 1.0, "bc": 2.0, "ic": 1.0}]
+        assert numbers_by_term(state, "weights", TERMS) == [{"pde": 1.0, "bc": 2.0, "ic": 1.0}]
         return
-    product = _rule.current(state, {name: jnp.ones(1) for name in TERMS})
+    product = current_weights(state, {name: jnp.ones(1) for name in TERMS})
     weights, exact = frozen.applied(grads, balanced, product)
     assert exact and spaces.scales(chain)  # so that a loss has the sum as its gradient, with these weights
     close(weights, product)

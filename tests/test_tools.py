@@ -9,14 +9,14 @@ import pytest
 from flax import nnx
 
 import pinnjax as pj
-from pinnjax.term_weights import _rule
+from pinnjax.term_weights import current_weights
 
 from . import poisson
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 GRADS = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([0.6, 0.8])}  # norms 5 and 1
-NORMS = pj.term_weights.lr_annealing("pde", variant="norm", rate=1.0)  # proposes 5 for bc
+NORMS = pj.term_weights.lr_annealing("pde", variant="norm", decay=0.0)  # proposes 5 for bc
 
 
 def weights(balancer, *sequence):
@@ -83,7 +83,7 @@ def test_tools_nest_and_chain_with_rules_and_with_optax():
     balanced, state = chain.update(GRADS, chain.init(GRADS))
     np.testing.assert_allclose(balanced["pde"], GRADS["pde"] * 2 / 5, rtol=1e-6)
     np.testing.assert_allclose(balanced["bc"], GRADS["bc"] * 1.2 * 3, rtol=1e-6)  # norms 2 and 1: half-way to 2
-    current = _rule.current(state, {name: jnp.ones(1) for name in GRADS})
+    current = current_weights(state, {name: jnp.ones(1) for name in GRADS})
     np.testing.assert_allclose([current["pde"], current["bc"]], [1, 3.6], rtol=1e-6)
 
 
@@ -122,13 +122,18 @@ def test_exploding_steps_are_left_out_and_counted():
     train = pj.train_step(
         poisson.TERMS,
         optax.adam(1e-2),
-        term_weights=optax.chain(pj.term_weights.skip_exploding(1e3), pj.term_weights.bounded(pj.term_weights.lr_annealing("pde"), upper=1.05)),
+        term_weights=optax.chain(
+            pj.term_weights.skip_exploding(1e3),
+            pj.term_weights.bounded(pj.term_weights.lr_annealing("pde"), upper=1.05),
+        ),
     )
     state = train.init(poisson.model(), poisson.batch())
     state, metrics = train.update(state, poisson.batch())
     assert (metrics["skipped"], metrics["capped/bc"], metrics["held/bc"]) == (0, 1, 0)
     wild = pj.train_step(
-        poisson.TERMS | {"bc": lambda u, x: x[0] * u(x)}, optax.adam(1e-2), term_weights=pj.term_weights.skip_exploding(1e3)
+        poisson.TERMS | {"bc": lambda u, x: x[0] * u(x)},
+        optax.adam(1e-2),
+        term_weights=pj.term_weights.skip_exploding(1e3),
     )
     state = wild.init(poisson.model(), poisson.batch())
     after, metrics = wild.update(state, poisson.batch() | {"bc": jnp.full((2, 1), 1e6)})

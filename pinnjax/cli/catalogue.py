@@ -246,8 +246,8 @@ POINT_WEIGHTS: dict[str, Entry] = {
         "Chen, Howard, Stinis 2024",
         "some ten operations a point",
     ),
-    "gradient_norm_points": Entry(
-        _alone(point_weights.gradient_norm_points),
+    "inverse_point_gradients": Entry(
+        _alone(point_weights.inverse_point_gradients),
         "every point's gradient to one length, capped",
         "",
         "one gradient a point every 10 steps",

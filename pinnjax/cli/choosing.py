@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import jax
 
 from pinnjax.cli import catalogue
-from pinnjax.problems import Problem, Recipe
-from pinnjax.problems._solve import prepare
+from pinnjax.problems import Problem, Recipe, prepare
 
 T = TypeVar("T")
 

@@ -12,8 +12,7 @@ import rich.console
 
 from pinnjax.cli import catalogue, choosing, writing
 from pinnjax.doctor import Diagnosis, diagnose
-from pinnjax.problems import Problem, Recipe
-from pinnjax.problems._solve import begin, step_options
+from pinnjax.problems import Problem, Recipe, begin, step_options
 from pinnjax.train.step import train_step
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pinnjax.diagnostics import by_layer
-from pinnjax.problems._problem import Problem
+from pinnjax.problems import Problem
 from pinnjax.terms import losses
 from pinnjax.train.state import TrainState
 

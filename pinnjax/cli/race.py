@@ -14,8 +14,7 @@ import optax
 import tqdm.auto
 from jaxtyping import Array, Float, Int
 
-from pinnjax.problems._problem import Problem, Recipe
-from pinnjax.problems._solve import EVALUATIONS, prepare
+from pinnjax.problems import EVALUATIONS, Problem, Recipe, prepare
 from pinnjax.terms import evaluation, losses, point_gradients
 from pinnjax.train.state import TrainState, TrainStep
 
@@ -96,7 +95,9 @@ def race(
                     problem, recipe, np.array(seeds), recipe.steps if steps is None else steps, dtype, bar
                 )
             except KeyboardInterrupt:
-                warnings.warn(f"race: interrupted in {label!r}; {len(outcomes)} of {len(recipes)} are done", stacklevel=2)
+                warnings.warn(
+                    f"race: interrupted in {label!r}; {len(outcomes)} of {len(recipes)} are done", stacklevel=2
+                )
                 break
             after(outcomes)
     return outcomes

@@ -16,7 +16,7 @@ from pinnjax import plot
 from pinnjax.cli import catalogue, choosing, environment, writing
 from pinnjax.cli.race import Outcome, race
 from pinnjax.problems import Problem, Recipe
-from pinnjax.term_weights._wrappers import EVENTS
+from pinnjax.term_weights import EVENTS
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,7 +40,9 @@ def run(options: argparse.Namespace) -> int:
                 writing.write_json(options.json, _record(problem, outcomes))
         if options.out:
             with results.write("out", options.out):
-                figure = plot.race({label: outcome.history | {"step": outcome.steps} for label, outcome in outcomes.items()})
+                figure = plot.race(
+                    {label: outcome.history | {"step": outcome.steps} for label, outcome in outcomes.items()}
+                )
                 _draw_masks(problem, outcomes, pathlib.Path(options.out))
                 figure.savefig(pathlib.Path(options.out) / f"race_{problem.name}.png", dpi=110)
                 plt.close(figure)
@@ -123,7 +125,9 @@ def _table(problem: Problem, outcomes: dict[str, Outcome]) -> rich.table.Table:
         caption="seconds of all seeds together; weights over the reference's, medians",
     )
     known = ("loss", "skipped", "relative_l2")
-    others = list(dict.fromkeys(n for outcome in outcomes.values() for n in outcome.history if "/" not in n and n not in known))
+    others = list(
+        dict.fromkeys(n for outcome in outcomes.values() for n in outcome.history if "/" not in n and n not in known)
+    )
     for column in ("median", "best", "worst", *others, "seconds"):
         table.add_column(column, justify="right", no_wrap=True, min_width=7)
     table.add_column("weights", min_width=10)

@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Mapping
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import rich.console
@@ -18,8 +17,7 @@ from pinnjax import diagnostics, plot
 from pinnjax.cli import diagnosing, environment, pictures
 from pinnjax.cli.layer_gradients import layer_gradients
 from pinnjax.doctor import Diagnosis
-from pinnjax.problems import Problem, Recipe, Solution
-from pinnjax.problems._solve import numbers_of_points
+from pinnjax.problems import Problem, Recipe, Solution, numbers_of_points
 from pinnjax.terms import evaluation, losses
 
 PROBE = 1000  # steps of the diagnosis, at most those of the run
@@ -119,7 +117,7 @@ def _state(problem: Problem, solution: Solution, weights: Mapping[str, float], d
     name = problem.balance_against
     first = next(t for t in residuals if diagnosis.evidence.owner(t) == name)
     at = batch[name] if isinstance(batch[name], jax.Array) else batch[name][0]
-    size = jnp.sqrt(losses.squared(residuals[first]))
+    size = losses.magnitude(residuals[first])
     plot.point_values(np.asarray(at), np.asarray(size), label=f"|residual of {first}|", ax=axes[0])
     plot.spectra({t: np.asarray(s.eigenvalues) for t, s in blocks.items()}, ax=axes[1])
     axes[1].set_title("tangent kernels", fontsize="medium")

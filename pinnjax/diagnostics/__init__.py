@@ -5,7 +5,7 @@ from pinnjax.diagnostics.gradients import Size, alignment, by_layer, cosines, im
 from pinnjax.diagnostics.kernel import Spectrum, spectra, tangent_kernel
 from pinnjax.diagnostics.modes import error_by_mode
 from pinnjax.diagnostics.noise import Phases, phases, signal_to_noise
-from pinnjax.diagnostics.residuals import causality_violation, gap, homogeneity, time_losses
+from pinnjax.diagnostics.residuals import causality_violation, homogeneity, test_train_ratio, time_losses
 from pinnjax.diagnostics.saturation import activations, dead, saturation
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "cosines",
     "dead",
     "error_by_mode",
-    "gap",
     "homogeneity",
     "imbalance",
     "lanczos",
@@ -31,5 +30,6 @@ __all__ = [
     "spectra",
     "stiffness",
     "tangent_kernel",
+    "test_train_ratio",
     "time_losses",
 ]

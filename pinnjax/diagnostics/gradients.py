@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from pinnjax.term_weights import _rule, _surgery
+from pinnjax.terms import term_gradients
 
 PyTree = Any
 
@@ -50,9 +51,9 @@ def sizes(term_grads: Mapping[str, PyTree]) -> dict[str, Size]:
     """
     found = {}
     for term, grads in term_grads.items():
-        g = _vector(grads)
-        deviation = _rule.norm(g - jnp.mean(g)) / jnp.sqrt(g.size)
-        found[term] = Size(_rule.norm(g), jnp.max(jnp.abs(g)), jnp.mean(jnp.abs(g)), deviation)
+        g = ravel_pytree(grads)[0]
+        deviation = term_gradients.norm(g - jnp.mean(g)) / jnp.sqrt(g.size)
+        found[term] = Size(term_gradients.norm(g), jnp.max(jnp.abs(g)), jnp.mean(jnp.abs(g)), deviation)
     return found
 
 
@@ -79,7 +80,7 @@ def cosines(term_grads: Mapping[str, PyTree]) -> Float[Array, "T T"]:
         [[ 1.  -0.6]
          [-0.6  1. ]]
     """
-    directions, norms = _surgery.span(dict(term_grads))
+    directions, norms = term_gradients.directions(dict(term_grads))
     alive = directions * (norms > 0)[None, :]
     return jnp.clip(jnp.matmul(alive.T, alive, precision="highest"), -1, 1)
 
@@ -119,10 +120,6 @@ def by_layer(term_grads: Mapping[str, PyTree]) -> dict[str, dict[str, Float[Arra
             if leaf.ndim >= 2:
                 found.setdefault(_layer(path), {})[term] = leaf.ravel()
     return found
-
-
-def _vector(tree: PyTree) -> Float[Array, " p"]:
-    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)])
 
 
 def _layer(path: tuple) -> str:

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from pinnjax.terms import losses
+
 
 def homogeneity(residuals: Float[Array, "n *m"]) -> Float[Array, ""]:
     """(mean |r|)² / mean r², in (0, 1]: 1 when all residuals are of one size, 1/n when one point owns them.
@@ -25,7 +27,7 @@ def homogeneity(residuals: Float[Array, "n *m"]) -> Float[Array, ""]:
         >>> print(homogeneity(jnp.array([2.0, -2.0, 2.0])), homogeneity(jnp.array([5.0, 0.0, 0.0, 0.0])))
         1.0 0.25
     """
-    size = _size(residuals)
+    size = losses.magnitude(residuals)
     square = jnp.mean(size**2)
     return jnp.where(square > 0, jnp.mean(size) ** 2 / jnp.where(square > 0, square, 1), 1.0)
 
@@ -43,7 +45,7 @@ def time_losses(
     first, last = interval
     place = jnp.clip(((times - first) / (last - first) * slices).astype(jnp.int32), 0, slices - 1)
     count = jax.ops.segment_sum(jnp.ones_like(times), place, slices)
-    return jax.ops.segment_sum(_size(residuals) ** 2, place, slices) / count
+    return jax.ops.segment_sum(losses.squared(residuals), place, slices) / count
 
 
 def causality_violation(before: Float[Array, " slices"], now: Float[Array, " slices"]) -> Float[Array, ""]:
@@ -68,18 +70,14 @@ def causality_violation(before: Float[Array, " slices"], now: Float[Array, " sli
     return jnp.sum(jnp.where(pairs, wrong, 0.0)) / jnp.sum(pairs)
 
 
-def gap(
+def test_train_ratio(
     train: Mapping[str, Float[Array, "n *m"]], test: Mapping[str, Float[Array, "k *m"]]
 ) -> dict[str, Float[Array, ""]]:
     """Mean squared residual on fresh points over that on the training points, a term; far above 1 they are overfitted.
 
     Example:
         >>> import jax.numpy as jnp
-        >>> print(gap({"pde": jnp.array([1.0, 1.0])}, {"pde": jnp.array([2.0, 2.0, 2.0])})["pde"])
+        >>> print(test_train_ratio({"pde": jnp.array([1.0, 1.0])}, {"pde": jnp.array([2.0, 2.0, 2.0])})["pde"])
         4.0
     """
-    return {name: jnp.mean(_size(test[name]) ** 2) / jnp.mean(_size(r) ** 2) for name, r in train.items()}
-
-
-def _size(residuals: Float[Array, "n *m"]) -> Float[Array, " n"]:
-    return jnp.abs(residuals) if residuals.ndim == 1 else jnp.linalg.norm(residuals, axis=1)
+    return {name: losses.loss(test[name]) / losses.loss(r) for name, r in train.items()}

@@ -21,8 +21,8 @@ class Check(NamedTuple):
         threshold: where the pathology begins; above it, unless `below`.
         source: of the measure and the threshold; "pinnjax" where no paper has one.
         harm: whether it would do harm: a threshold may be crossed by a term that is learnt.
-        words: what is wrong, in a sentence.
-        change: the line to change, as code; a comment where no code helps.
+        message: what is wrong, in a sentence.
+        remedy: the line to change, as code; a comment where no code helps.
         below: whether values below the threshold are the bad ones.
     """
 
@@ -32,8 +32,8 @@ class Check(NamedTuple):
     threshold: float
     source: str
     harm: bool
-    words: str
-    change: str
+    message: str
+    remedy: str
     below: bool = False
 
     @property
@@ -99,8 +99,8 @@ class Diagnosis:
         if not self.findings:
             lines.append(rich.text.Text("No pathology found.", "bold green"))
         for i, check in enumerate(self.findings):
-            lines.append(rich.text.Text(f"{i + 1}. {check.pathology}: ", "bold red").append(check.words, "default"))
-            lines.append(rich.text.Text("   change: ").append(check.change, "bold"))
+            lines.append(rich.text.Text(f"{i + 1}. {check.pathology}: ", "bold red").append(check.message, "default"))
+            lines.append(rich.text.Text("   change: ").append(check.remedy, "bold"))
         if len(self.findings) > 1:
             lines.append(rich.text.Text("The first is the likely root of the others: change that, and look again."))
         for name, why in self.unmeasured.items():

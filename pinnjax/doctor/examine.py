@@ -59,7 +59,7 @@ def diagnose(
         >>> model = pj.nn.MLP(1, "scalar", width=16, depth=2, rngs=pj.nn.Rngs(0))
         >>> batch = {"pde": jnp.linspace(0, 3, 32)[:, None], "bc": jnp.array([[0.0], [3.0]])}
         >>> found = pj.diagnose(terms, model, batch, steps=200)
-        >>> print(found.pathology, "->", found.findings[0].change)
+        >>> print(found.pathology, "->", found.findings[0].remedy)
         loss-balance crisis -> term_weights=pj.term_weights.lr_annealing("pde")
     """
     evidence = probe(

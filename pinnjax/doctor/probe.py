@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Float
 
 from pinnjax import checks, diagnostics, monitors, nn
-from pinnjax.term_weights import _rule
+from pinnjax.term_weights import current_weights
 from pinnjax.terms import bridge, evaluation, losses, names, point_gradients
 from pinnjax.train.fit import fit
 from pinnjax.train.state import TrainState
@@ -247,7 +247,7 @@ def _measurement(
     def snapshot(at: TrainState) -> Snapshot:
         found = jax.device_get(measure(at.params))
         numbers = {name: {t: float(v) for t, v in found[name].items()} for name in ("losses", "homogeneity", "fresh")}
-        weights = _rule.current(at.term_weights, jax.eval_shape(evaluate, at.params, points))
+        weights = current_weights(at.term_weights, jax.eval_shape(evaluate, at.params, points))
         rates = {t: float(weights[t]) * float(rate) for t, rate in found["rates"].items()}
         return Snapshot(**found | numbers | {"rates": rates})
 

@@ -28,89 +28,91 @@ CREEPING = 0.9  # the same of one term, whose loss may creep while another's ris
 EVEN = 0.4  # share of the points that carry a loss; below it a few points own it
 
 
-def nonfinite(seen: Evidence) -> list[Check]:
+def nonfinite(evidence: Evidence) -> list[Check]:
     """Residuals, losses or gradients that are not finite."""
     about = "steps not finite, share of the probe"
-    if seen.broken:
-        term, point = next(iter(seen.broken.items()))
+    if evidence.broken:
+        term, point = next(iter(evidence.broken.items()))
         at = "" if point is None else f" at the point {np.array2string(np.asarray(point), precision=4)}"
-        words = f"the residual of `{term}` is not finite{at}, before any training"
-        change = "# look at that residual there: a division by zero, a root or a logarithm of something negative?"
-        return [Check("not finite", about, 1.0, 0.0, OURS, True, words, change)]
-    if not seen.steps:
+        message = f"the residual of `{term}` is not finite{at}, before any training"
+        remedy = "# look at that residual there: a division by zero, a root or a logarithm of something negative?"
+        return [Check("not finite", about, 1.0, 0.0, OURS, True, message, remedy)]
+    if not evidence.steps:
         return []
-    share = float(seen.history["skipped"][-1]) / seen.steps
-    which = [t for t in seen.names if seen.history[f"nonfinite/{t}"][-1] > 0]
-    words = f"{share:.0%} of the steps were skipped since a loss or gradient was not finite (terms {which})"
-    change = "optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-4))"
-    return [Check("not finite", about, share, 0.0, OURS, True, words, change)]
+    share = float(evidence.history["skipped"][-1]) / evidence.steps
+    which = [t for t in evidence.names if evidence.history[f"nonfinite/{t}"][-1] > 0]
+    message = f"{share:.0%} of the steps were skipped since a loss or gradient was not finite (terms {which})"
+    remedy = "optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-4))"
+    return [Check("not finite", about, share, 0.0, OURS, True, message, remedy)]
 
 
-def wrong_condition(seen: Evidence) -> list[Check]:
+def wrong_condition(evidence: Evidence) -> list[Check]:
     """A term that the exact solution does not satisfy, beyond the noise of data: a wrong sign, factor or side."""
-    if seen.reference is None:
+    if evidence.reference is None:
         return []
     found = []
-    for term, (exact, untrained) in seen.reference.items():
+    for term, (exact, untrained) in evidence.reference.items():
         ratio = exact / untrained if untrained > 0 else float(exact > 0)
-        words = (
+        message = (
             f"the exact solution itself leaves a residual of {exact:.2g} in `{term}`, {ratio:.2g} times the untrained "
             "network's: that condition is not the one of this solution"
         )
-        change = f"# look at `{term}` again: a sign, a factor, the side on which it is imposed"
+        remedy = f"# look at `{term}` again: a sign, a factor, the side on which it is imposed"
         about = f"|residual of `{term}`| of the exact solution / of the untrained network"
-        found.append(Check("wrong condition", about, ratio, 0.1, OURS, True, words, change))
+        found.append(Check("wrong condition", about, ratio, 0.1, OURS, True, message, remedy))
     return found
 
 
-def no_gradient(seen: Evidence) -> list[Check]:
+def no_gradient(evidence: Evidence) -> list[Check]:
     """A term that does not see the parameters."""
     found = []
-    for term in seen.names if seen.steps else ():
-        norm = float(np.max(seen.history[f"grad_norm/{term}"]))
-        loss = seen.start.losses[term]
+    for term in evidence.names if evidence.steps else ():
+        norm = float(np.max(evidence.history[f"grad_norm/{term}"]))
+        loss = evidence.start.losses[term]
         if norm < TINY:
-            words = f"the gradient of `{term}` is zero, though its loss is {loss:.2g}: it does not see the parameters"
-            change = "activation=jnp.tanh  # derivatives of a piecewise linear network vanish"
+            message = f"the gradient of `{term}` is zero, though its loss is {loss:.2g}: it does not see the parameters"
+            remedy = "activation=jnp.tanh  # derivatives of a piecewise linear network vanish"
             about = f"|gradient of `{term}`|, largest"
-            found.append(Check("no gradient", about, norm, TINY, OURS, loss > 0, words, change, below=True))
+            found.append(Check("no gradient", about, norm, TINY, OURS, loss > 0, message, remedy, below=True))
     return found
 
 
-def saturated_network(seen: Evidence) -> list[Check]:
+def saturated_network(evidence: Evidence) -> list[Check]:
     """Layers whose units have lost their slope before training, or died in it."""
     source = "Glorot, Bengio 2010; threshold pinnjax"
     worst = []
     for what, threshold, shares in (
-        ("saturated", 0.6, seen.start.saturation),
-        ("saturated at all points", 0.4, seen.start.dead),
+        ("saturated", 0.6, evidence.start.saturation),
+        ("saturated at all points", 0.4, evidence.start.dead),
     ):
         if len(shares):
             layer, share = int(np.argmax(shares)) + 1, float(np.max(shares))
-            words = f"{share:.0%} of the units of the layer of activations {layer} are {what} before training"
+            message = f"{share:.0%} of the units of the layer of activations {layer} are {what} before training"
             about = f"units {what}, layer {layer}"
             worst.append(
-                Check("saturated network", about, share, threshold, source, True, words, wording.standardized(seen))
+                Check(
+                    "saturated network", about, share, threshold, source, True, message, wording.standardized(evidence)
+                )
             )
     found = [check for check in worst if check.found]
     return [*found[:1], *(check for check in worst if not check.found)]
 
 
-def loss_balance_crisis(seen: Evidence) -> list[Check]:
+def loss_balance_crisis(evidence: Evidence) -> list[Check]:
     """One term's gradient, or its rate of convergence, is beyond a hundred times another's, which is not learnt.
 
     Where training stalls the gradients cancel, and have become equal: the rates still differ.
     """
-    if not seen.steps or len(seen.names) < 2:
+    if not evidence.steps or len(evidence.names) < 2:
         return []
-    norms = {t: seen.history[f"grad_norm/{t}"] * np.abs(seen.history[f"weight/{t}"]) for t in seen.names}
+    norms = {t: evidence.history[f"grad_norm/{t}"] * np.abs(evidence.history[f"weight/{t}"]) for t in evidence.names}
     over = lambda a, b: np.asarray(a, float) / np.maximum(np.asarray(b, float), TINY)
 
     def gradients(s: str, t: str) -> float:
         return float(np.quantile(over(norms[s], norms[t]), 0.9))
 
     def rates(s: str, t: str) -> float:
-        return float(min(over(at.rates[s], at.rates[t]) for at in (seen.start, seen.end)))
+        return float(min(over(at.rates[s], at.rates[t]) for at in (evidence.start, evidence.end)))
 
     measures = {
         "gradients": (
@@ -128,149 +130,152 @@ def loss_balance_crisis(seen: Evidence) -> list[Check]:
     }
     found = []
     for what, (measure, about, source, rule) in measures.items():
-        ratios = {pair: measure(*pair) for pair in itertools.permutations(seen.names, 2)}
-        starved = {pair: ratio for pair, ratio in ratios.items() if seen.left(pair[1]) > LEARNT}
+        ratios = {pair: measure(*pair) for pair in itertools.permutations(evidence.names, 2)}
+        starved = {pair: ratio for pair, ratio in ratios.items() if evidence.left(pair[1]) > LEARNT}
         among = starved or ratios
         large, small = max(among, key=among.__getitem__)
         ratio = ratios[large, small]
-        words = (
+        message = (
             f"the {what} of `{small}` are {ratio:.3g}x smaller than those of `{large}`, and of its loss "
-            f"{wording.share(seen.left(small))} is left"
+            f"{wording.share(evidence.left(small))} is left"
         )
-        where, change = about.format(large, small), rule.format(wording.quoted(large))
-        found.append(Check("loss-balance crisis", where, ratio, 100.0, source, bool(starved), words, change))
+        where, remedy = about.format(large, small), rule.format(wording.quoted(large))
+        found.append(Check("loss-balance crisis", where, ratio, 100.0, source, bool(starved), message, remedy))
     return found
 
 
-def too_few_points(seen: Evidence) -> list[Check]:
+def too_few_points(evidence: Evidence) -> list[Check]:
     """Points that were learnt by heart."""
     found = []
-    for term, fresh in seen.end.fresh.items():
-        own = seen.end.losses[term]
+    for term, fresh in evidence.end.fresh.items():
+        own = evidence.end.losses[term]
         ratio = fresh / own if own > 0 else np.inf
-        harm = fresh > LEARNT * max(seen.start.fresh[term], seen.start.losses[term])
-        words = (
+        harm = fresh > LEARNT * max(evidence.start.fresh[term], evidence.start.losses[term])
+        message = (
             f"the loss of `{term}` is {ratio:.3g}x larger at fresh points than at its own: they were learnt by heart"
         )
-        change = wording.resampled(seen, term)
+        remedy = wording.resampled(evidence, term)
         about = f"loss of `{term}` at fresh points / at its own"
-        found.append(Check("too few points", about, float(ratio), 10.0, OURS, harm, words, change))
+        found.append(Check("too few points", about, float(ratio), 10.0, OURS, harm, message, remedy))
     return found
 
 
-def causality_violation(seen: Evidence) -> list[Check]:
+def causality_violation(evidence: Evidence) -> list[Check]:
     """Late times are learnt before early ones."""
-    before, now = seen.start.time_losses, seen.end.time_losses
-    if before is None or now is None or seen.in_time is None or not seen.steps:
+    before, now = evidence.start.time_losses, evidence.end.time_losses
+    if before is None or now is None or evidence.in_time is None or not evidence.steps:
         return []
-    equations = [t for t in seen.names if seen.owner(t) == seen.in_time]
+    equations = [t for t in evidence.names if evidence.owner(t) == evidence.in_time]
     share = float(diagnostics.causality_violation(jnp.asarray(before), jnp.asarray(now)))
     with np.errstate(divide="ignore", invalid="ignore"):
         first_left, last_left = _thirds(np.asarray(now) / np.asarray(before))
     early, late = _thirds(now)
     # A network is nearly constant at first, and leaves small residuals at times of small forces: that later times fell
     # by a larger factor is no disorder. It is where they wait for early ones, which stay as they are.
-    harm = first_left > 0.1 and early > 10 * late and all(seen.falls(t) > CREEPING for t in equations)
-    words = (
+    harm = first_left > 0.1 and early > 10 * late and all(evidence.falls(t) > CREEPING for t in equations)
+    message = (
         f"of {share:.0%} of the pairs of times the later was learnt first: the residual has settled at late times "
         f"({last_left:.1%} left) while the early ones, which they follow from, are not learnt ({first_left:.0%} left, "
         f"{early / late if late > 0 else np.inf:.3g} times the late ones) and learn no more"
     )
     # The residual that is left switches late times off.
     epsilon = 20 / (32 * max(float(np.nanmean(now)), 1e-30))
-    first_time, last_time = (wording.text(corner[seen.time]) for corner in seen.box[seen.in_time])
-    change = (
-        f"point_weights=pj.point_weights.causal([{wording.quoted(seen.in_time)}], interval=({first_time}, {last_time}), "
-        f"epsilon={epsilon:.1g}, time=lambda points: points[:, {seen.time}])"
+    first_time, last_time = (wording.text(corner[evidence.time]) for corner in evidence.box[evidence.in_time])
+    remedy = (
+        f"point_weights=pj.point_weights.causal([{wording.quoted(evidence.in_time)}], "
+        f"interval=({first_time}, {last_time}), "
+        f"epsilon={epsilon:.1g}, time=lambda points: points[:, {evidence.time}])"
     )
     source = "Wang, Sankaran, Perdikaris 2024; threshold pinnjax"
-    return [Check("causality violation", "pairs of times learnt in reverse", share, 0.75, source, harm, words, change)]
+    return [
+        Check("causality violation", "pairs of times learnt in reverse", share, 0.75, source, harm, message, remedy)
+    ]
 
 
-def spectral_bias(seen: Evidence) -> list[Check]:
+def spectral_bias(evidence: Evidence) -> list[Check]:
     """A residual of many waves that does not fall."""
     found = []
-    for term, waves in seen.end.waves.items():
-        if not seen.steps:
+    for term, waves in evidence.end.waves.items():
+        if not evidence.steps:
             continue
         most = float(np.max(waves))
-        harm = seen.left(term) > UNLEARNT and seen.end.homogeneity[term] > EVEN
-        words = (
+        harm = evidence.left(term) > UNLEARNT and evidence.end.homogeneity[term] > EVEN
+        message = (
             f"the residual of `{term}` oscillates {most:.2g} times across the domain, and of its loss "
-            f"{wording.share(seen.left(term))} is left: the network does not learn this frequency"
+            f"{wording.share(evidence.left(term))} is left: the network does not learn this frequency"
         )
-        lower, upper = wording.domain(seen, len(waves))
+        lower, upper = wording.domain(evidence, len(waves))
         sides = np.where(upper > lower, upper - lower, 1.0)  # of no length where all points share a coordinate
         scale = ", ".join(f"{max(k, 0.5) / side:.2g}" for k, side in zip(waves, sides, strict=True))
         scale = scale if len(waves) == 1 else f"({scale})"
-        change = (
+        remedy = (
             f"inputs = pj.nn.FourierFeatures({len(waves)}, 64, scale={scale}, rngs=pj.nn.Rngs(0))"
             "  # MLP(inputs.features, ..., inputs=inputs)"
         )
         source = "Rahaman et al. 2019; Wang, Wang, Perdikaris 2021; threshold pinnjax"
         about = f"waves of the residual of `{term}` across the domain"
-        found.append(Check("spectral bias", about, most, 3.0, source, harm, words, change))
+        found.append(Check("spectral bias", about, most, 3.0, source, harm, message, remedy))
     return found
 
 
-def drowned_points(seen: Evidence) -> list[Check]:
+def drowned_points(evidence: Evidence) -> list[Check]:
     """A few points own a loss that does not fall."""
     found = []
-    for term, share in seen.end.homogeneity.items():
-        if not seen.steps or term not in seen.end.waves:
+    for term, share in evidence.end.homogeneity.items():
+        if not evidence.steps or term not in evidence.end.waves:
             continue
-        words = (
-            f"{share:.0%} of the points of `{term}` carry its loss, of which {wording.share(seen.left(term))} is left: "
-            "they are drowned in the mean over the others"
+        message = (
+            f"{share:.0%} of the points of `{term}` carry its loss, of which {wording.share(evidence.left(term))} "
+            "is left: they are drowned in the mean over the others"
         )
         # Weights that remember points need points that stay.
-        chosen = f"terms=[{wording.quoted(seen.owner(term))}]" if seen.short_lived else ""
-        change = f"point_weights=pj.point_weights.residual_attention({chosen})"
-        if seen.owner(term) in seen.short_lived:
-            change = f"# points that stay, in the batch, and then {change}"
+        chosen = f"terms=[{wording.quoted(evidence.owner(term))}]" if evidence.short_lived else ""
+        remedy = f"point_weights=pj.point_weights.residual_attention({chosen})"
+        if evidence.owner(term) in evidence.short_lived:
+            remedy = f"# points that stay, in the batch, and then {remedy}"
         source = "Anagnostopoulos et al. 2024; threshold pinnjax"
         about = f"share of the points that carry the loss of `{term}`"
-        harm = seen.left(term) > LEARNT
-        found.append(Check("drowned points", about, share, EVEN, source, harm, words, change, below=True))
+        harm = evidence.left(term) > LEARNT
+        found.append(Check("drowned points", about, share, EVEN, source, harm, message, remedy, below=True))
     return found
 
 
-def conflicting_terms(seen: Evidence) -> list[Check]:
+def conflicting_terms(evidence: Evidence) -> list[Check]:
     """Two terms that undo each other's steps, so that their losses fall no more while one of them still has to.
 
     Gradients that oppose each other are no harm in themselves: terms that fall together have them most of the time.
     """
-    if not seen.steps:
+    if not evidence.steps:
         return []
     found = []
-    for s, t in itertools.combinations(sorted(seen.names), 2):
-        cosine = float(np.median(seen.late(f"cosine/{s}|{t}")))
-        stalls = seen.falls(s, t) > STILL and min(seen.falls(s), seen.falls(t)) > CREEPING
-        harm = stalls and max(seen.left(s), seen.left(t)) > UNFINISHED
-        words = (
+    for s, t in itertools.combinations(sorted(evidence.names), 2):
+        cosine = float(np.median(evidence.late(f"cosine/{s}|{t}")))
+        stalls = evidence.falls(s, t) > STILL and min(evidence.falls(s), evidence.falls(t)) > CREEPING
+        harm = stalls and max(evidence.left(s), evidence.left(t)) > UNFINISHED
+        message = (
             f"the gradients of `{s}` and `{t}` point against each other (cosine {cosine:.2f}), and training stalls "
-            f"with {wording.share(seen.left(s))} and {wording.share(seen.left(t))} of their losses left"
+            f"with {wording.share(evidence.left(s))} and {wording.share(evidence.left(t))} of their losses left"
         )
-        change = "term_weights=pj.term_weights.config()  # and look at their signs: can the two be satisfied together?"
+        remedy = "term_weights=pj.term_weights.config()  # and look at their signs: can the two be satisfied together?"
         source = "Yu et al. 2020; Liu, Chu, Thuerey 2025; threshold pinnjax"
         found.append(
-            Check("conflicting terms", f"cosine of `{s}` and `{t}`", cosine, -0.5, source, harm, words, change, True)
+            Check("conflicting terms", f"cosine of `{s}` and `{t}`", cosine, -0.5, source, harm, message, remedy, True)
         )
     return found
 
 
-def no_progress(seen: Evidence) -> list[Check]:
+def no_progress(evidence: Evidence) -> list[Check]:
     """A term that has not fallen and does not."""
     found = []
-    for term in seen.names if seen.steps else ():
-        left = seen.left(term)
-        words = (
-            f"of the loss of `{term}` {wording.share(left)} is left after {seen.steps} steps, it falls no more, and no "
-            "rule above says why"
+    for term in evidence.names if evidence.steps else ():
+        left = evidence.left(term)
+        message = (
+            f"of the loss of `{term}` {wording.share(left)} is left after {evidence.steps} steps, it falls no more, "
+            "and no rule above says why"
         )
-        change = "# more steps, or another learning rate"
+        remedy = "# more steps, or another learning rate"
         about = f"loss of `{term}` left"
-        found.append(Check("no progress", about, left, 0.7, OURS, seen.falls(term) > STILL, words, change))
+        found.append(Check("no progress", about, left, 0.7, OURS, evidence.falls(term) > STILL, message, remedy))
     return found
 
 

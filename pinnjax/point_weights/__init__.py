@@ -8,9 +8,9 @@ as `optax.clip`. The loss of a term is mean_i w_i |r_i|², and no gradient flows
 from pinnjax.point_weights.brdr import BRDRState, brdr
 from pinnjax.point_weights.by_position import by_position
 from pinnjax.point_weights.causal import CausalState, causal
-from pinnjax.point_weights.inverse_point_gradients import GradientNormPointsState, gradient_norm_points
+from pinnjax.point_weights.inverse_point_gradients import InversePointGradientsState, inverse_point_gradients
 from pinnjax.point_weights.pecann import PECANNState, pecann
-from pinnjax.point_weights.per_point_memory import TravellingState, travelling
+from pinnjax.point_weights.per_point_memory import PerPointMemoryState, per_point_memory
 from pinnjax.point_weights.residual_attention import ResidualAttentionState, residual_attention
 from pinnjax.point_weights.self_adaptive import SelfAdaptiveState, self_adaptive
 from pinnjax.point_weights.vrba import VRBAState, vrba
@@ -18,19 +18,19 @@ from pinnjax.point_weights.vrba import VRBAState, vrba
 __all__ = [
     "BRDRState",
     "CausalState",
-    "GradientNormPointsState",
+    "InversePointGradientsState",
     "PECANNState",
+    "PerPointMemoryState",
     "ResidualAttentionState",
     "SelfAdaptiveState",
-    "TravellingState",
     "VRBAState",
     "brdr",
     "by_position",
     "causal",
-    "gradient_norm_points",
+    "inverse_point_gradients",
     "pecann",
+    "per_point_memory",
     "residual_attention",
     "self_adaptive",
-    "travelling",
     "vrba",
 ]

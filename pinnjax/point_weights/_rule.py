@@ -1,18 +1,13 @@
-"""What rules of point space share: |r_i|, which terms they weigh, arrays with a number a point."""
+"""What rules of point space share: which terms they weigh, arrays with a number a point."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, ScalarLike
 
-from pinnjax.terms import losses, names
+from pinnjax.terms import names
 
 Residuals = Mapping[str, Array]
-
-
-def norm(residuals: Float[Array, "n *m"]) -> Float[Array, " n"]:
-    """|r_i|, the Euclidean norm of a vector residual."""
-    return jnp.abs(residuals) if residuals.ndim == 1 else jnp.sqrt(losses.squared(residuals))
 
 
 def relative(values: Float[Array, " n"]) -> Float[Array, " n"]:

@@ -37,7 +37,7 @@ class BRDRState(NamedTuple):
 def brdr(
     *,
     decay: ScalarLike = 0.999,
-    smoothing: ScalarLike = 0.999,
+    weights_decay: ScalarLike = 0.999,
     eps: ScalarLike = 1e-14,
     terms: Sequence[str] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
@@ -56,7 +56,7 @@ def brdr(
 
     Args:
         decay: β_c, dimensionless, in [0, 1).
-        smoothing: β_w, dimensionless, in [0, 1).
+        weights_decay: β_w, of the average of weights, dimensionless, in [0, 1).
         eps: ε, in units of the residual to the fourth power.
         terms: names of the terms that are weighed; all when None. The others keep the weights that came in.
 
@@ -71,7 +71,7 @@ def brdr(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> point_weights = brdr(decay=0.5, smoothing=0.0)
+        >>> point_weights = brdr(decay=0.5, weights_decay=0.0)
         >>> state = point_weights.init({"pde": jnp.ones(2)})
         >>> for residuals in ([1.0, 1.0], [1.0, 0.5]):
         ...     found = {"pde": jnp.array(residuals)}
@@ -80,7 +80,7 @@ def brdr(
         ['1.420', '0.580']
     """
     checks.number("brdr: decay", decay, 0.0, 1.0)
-    checks.number("brdr: smoothing", smoothing, 0.0, 1.0)
+    checks.number("brdr: weights_decay", weights_decay, 0.0, 1.0)
     checks.number("brdr: eps", eps, 0.0)
 
     def init(residuals: Residuals) -> BRDRState:
@@ -107,7 +107,7 @@ def brdr(
         mean = optax.tree.sum(totals) / sum(jnp.sum(count > 0) for count in counts.values())
         # All residuals zero: nothing decays, and all points are alike.
         relative = {t: jnp.where(mean > 0, rate / jnp.where(mean > 0, mean, 1), 1) for t, rate in rates.items()}
-        smoothed = {t: smoothing * old + (1 - smoothing) * relative[t] for t, old in state.smoothed.items()}
+        smoothed = {t: weights_decay * old + (1 - weights_decay) * relative[t] for t, old in state.smoothed.items()}
         new = BRDRState(
             {t: jnp.asarray(value, state.fourth[t].dtype) for t, value in fourth.items()},
             {t: jnp.asarray(value, state.mass[t].dtype) for t, value in mass.items()},

@@ -14,8 +14,8 @@ from pinnjax.point_weights import _rule
 Residuals = dict[str, Array]
 
 
-class GradientNormPointsState(NamedTuple):
-    """State of `gradient_norm_points`.
+class InversePointGradientsState(NamedTuple):
+    """State of `inverse_point_gradients`.
 
     Attributes:
         at_points: w, `{term: (n,)}`, dimensionless.
@@ -26,7 +26,7 @@ class GradientNormPointsState(NamedTuple):
     moves: Int[Array, ""]
 
 
-def gradient_norm_points(
+def inverse_point_gradients(
     *,
     every: int = 10,
     eps: ScalarLike = 1e-8,
@@ -56,7 +56,7 @@ def gradient_norm_points(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> point_weights = gradient_norm_points(cap=8.0)
+        >>> point_weights = inverse_point_gradients(cap=8.0)
         >>> state = point_weights.init({"pde": jnp.ones(3)})
         >>> norms = lambda: {"pde": jnp.array([4.0, 1.0, 0.1])}
         >>> ones = {"pde": jnp.ones(3)}
@@ -64,27 +64,27 @@ def gradient_norm_points(
         >>> print(weights["pde"])
         [1. 4. 8.]
     """
-    checks.number("gradient_norm_points: every", every, 1)
-    checks.number("gradient_norm_points: eps", eps, 0.0)
-    checks.number("gradient_norm_points: cap", cap, 1.0)
+    checks.number("inverse_point_gradients: every", every, 1)
+    checks.number("inverse_point_gradients: eps", eps, 0.0)
+    checks.number("inverse_point_gradients: cap", cap, 1.0)
 
-    def init(residuals: Residuals) -> GradientNormPointsState:
-        names = _rule.chosen("gradient_norm_points", residuals, terms)
-        return GradientNormPointsState(_rule.full(residuals, names, 1.0), jnp.zeros((), jnp.int32))
+    def init(residuals: Residuals) -> InversePointGradientsState:
+        names = _rule.chosen("inverse_point_gradients", residuals, terms)
+        return InversePointGradientsState(_rule.full(residuals, names, 1.0), jnp.zeros((), jnp.int32))
 
     def update(
         weights: dict[str, Array],
-        state: GradientNormPointsState,
+        state: InversePointGradientsState,
         params: Any = None,
         *,
         residuals: Residuals,
         point_grad_norms: Any = None,
         **extra: Any,
-    ) -> tuple[dict[str, Array], GradientNormPointsState]:
+    ) -> tuple[dict[str, Array], InversePointGradientsState]:
         del params, residuals, extra
         if point_grad_norms is None:
             raise ValueError(
-                "gradient_norm_points: update got no point_grad_norms; expected the extra arg point_grad_norms="
+                "inverse_point_gradients: update got no point_grad_norms; expected the extra arg point_grad_norms="
                 "function () -> {term: (n,)}, as pinnjax.train_step and pinnjax.point_grad_norms give it"
             )
 
@@ -99,6 +99,6 @@ def gradient_norm_points(
 
         at_points = jax.lax.cond(state.moves % every == 0, move, lambda: state.at_points)
         weighted = {name: weights[name] * value for name, value in at_points.items()}
-        return weights | weighted, GradientNormPointsState(at_points, optax.safe_increment(state.moves))
+        return weights | weighted, InversePointGradientsState(at_points, optax.safe_increment(state.moves))
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -1,4 +1,4 @@
-"""Weights travel with their points, through shuffles, minibatches and resampling: one wrapper for every rule."""
+"""Per-point memory follows its points through shuffles, minibatches and resampling: one wrapper for every rule."""
 
 import dataclasses
 from collections.abc import Container, Iterable, Mapping
@@ -17,8 +17,8 @@ Shapes = tuple[tuple[str, jax.ShapeDtypeStruct], ...]
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class TravellingState:
-    """State of `travelling`.
+class PerPointMemoryState:
+    """State of `per_point_memory`.
 
     Attributes:
         rule: the rule's state for the whole pool.
@@ -29,13 +29,13 @@ class TravellingState:
     shapes: Shapes = dataclasses.field(metadata={"static": True})
 
 
-def travelling(rule: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+def per_point_memory(rule: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
     """Keep a rule's per-point memory by point, not by row of the batch.
 
-    The memory is that of a pool of N points a term. A step first moves it with the points (`origin`), then lends the
-    rule the rows of the batch (`index`), and puts back what the rule made of them; the memory of points that are not in
-    the batch rests. A new point starts as the rule's `init` starts it, given residuals of zero. What belongs to no
-    point, a counter for instance, is shared.
+    The memory is that of a pool of N points a term. A step first reindexes it with the points (`previous_index`), then
+    lends the rule the rows of the batch (`index`), and puts back what the rule made of them; the memory of points that
+    are not in the batch rests. A new point starts as the rule's `init` starts it, given residuals of zero. What belongs
+    to no point, a counter for instance, is shared.
 
     The memory of points are the leaves `(N, ...)` under the name of a term, as in `{term: (N,)}`; the others have to be
     single numbers. `pinnjax.train_step` wraps every rule that goes together with a sampler; a loop of your own should.
@@ -45,8 +45,8 @@ def travelling(rule: optax.GradientTransformation) -> optax.GradientTransformati
 
     Returns:
         A point-space transform. `init(residuals)` takes those of the pool. `update` reads, besides what the rule reads,
-        `index`, `{term: (n,)}`, and `origin`, `{term: (N,)}`, as in `pinnjax.sampling.Draw`; for a term that is left
-        out every point stayed, and all are in the batch. It hands the rule `copies`, `{term: (n,)}`: how often the
+        `index`, `{term: (n,)}`, and `previous_index`, `{term: (N,)}`, as in `pinnjax.sampling.Draw`; for a term that is
+        left out every point stayed, and all are in the batch. It hands the rule `copies`, `{term: (n,)}`: how often the
         batch holds each of its points, for rules that add up over the batch, since a place keeps what is put back once.
 
     Raises:
@@ -56,7 +56,7 @@ def travelling(rule: optax.GradientTransformation) -> optax.GradientTransformati
 
     Example:
         >>> import jax.numpy as jnp, pinnjax as pj
-        >>> rule = travelling(pj.point_weights.residual_attention(gamma=0.0, eta=1.0))
+        >>> rule = per_point_memory(pj.point_weights.residual_attention(decay=0.0, eta=1.0))
         >>> state = rule.init({"pde": jnp.zeros(3)})
         >>> batch = {"pde": jnp.array([2.0, 4.0])}  # the points in places 2 and 0
         >>> ones, index = {"pde": jnp.ones(2)}, {"pde": jnp.array([2, 0])}
@@ -66,65 +66,65 @@ def travelling(rule: optax.GradientTransformation) -> optax.GradientTransformati
     """
     inner = optax.with_extra_args_support(rule)
 
-    def init(residuals: Mapping[str, Array]) -> TravellingState:
+    def init(residuals: Mapping[str, Array]) -> PerPointMemoryState:
         shapes = tuple((name, jax.ShapeDtypeStruct(r.shape, r.dtype)) for name, r in sorted(residuals.items()))
         state = inner.init(dict(residuals))
         _owners(state, shapes)
-        return TravellingState(state, shapes)
+        return PerPointMemoryState(state, shapes)
 
     def update(
         weights: dict[str, Array],
-        state: TravellingState,
+        state: PerPointMemoryState,
         params: Any = None,
         *,
         index: Mapping[str, Int[Array, " n"]] | None = None,
-        origin: Mapping[str, Int[Array, " N"]] | None = None,
+        previous_index: Mapping[str, Int[Array, " N"]] | None = None,
         **extra: Any,
-    ) -> tuple[dict[str, Array], TravellingState]:
-        terms = extra.get("points", {**(index or {}), **(origin or {})})
-        state = moved(rule, state, origin or {}, terms)
+    ) -> tuple[dict[str, Array], PerPointMemoryState]:
+        terms = extra.get("points", {**(index or {}), **(previous_index or {})})
+        state = reindexed(rule, state, previous_index or {}, terms)
         owners = _owners(state.rule, state.shapes)
         places = {name: names.of_residual(name, index or {}, terms) for name, _ in state.shapes}
         sizes = {name: shape.shape[0] for name, shape in state.shapes}
         copies = {name: _copies(place, sizes[name]) for name, place in places.items() if place is not None}
 
-        def lent(leaf: Array, owner: str | None) -> Array:
+        def gathered(leaf: Array, owner: str | None) -> Array:
             return leaf if owner is None or places[owner] is None else leaf[places[owner]]
 
-        def returned(new: Array, old: Array, owner: str | None) -> Array:
+        def scattered(new: Array, old: Array, owner: str | None) -> Array:
             return new if owner is None or places[owner] is None else old.at[places[owner]].set(new)
 
         leaves, structure = jax.tree.flatten(state.rule)
-        batch_state = jax.tree.unflatten(structure, [lent(*pair) for pair in zip(leaves, owners, strict=True)])
+        batch_state = jax.tree.unflatten(structure, [gathered(*pair) for pair in zip(leaves, owners, strict=True)])
         weights, batch_state = inner.update(weights, batch_state, params, copies=copies, **extra)
-        back = [returned(*three) for three in zip(jax.tree.leaves(batch_state), leaves, owners, strict=True)]
+        back = [scattered(*three) for three in zip(jax.tree.leaves(batch_state), leaves, owners, strict=True)]
         return weights, dataclasses.replace(state, rule=jax.tree.unflatten(structure, back))
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def moved(
+def reindexed(
     rule: optax.GradientTransformation,
-    state: TravellingState,
-    origin: Mapping[str, Int[Array, " N"]],
+    state: PerPointMemoryState,
+    previous_index: Mapping[str, Int[Array, " N"]],
     terms: Iterable[str],
-) -> TravellingState:
-    """The state after its points moved and others were born, before any of them is looked at."""
-    if not origin:
+) -> PerPointMemoryState:
+    """The state after its points moved and others are new, before any of them is looked at."""
+    if not previous_index:
         return state
     owners = _owners(state.rule, state.shapes)
-    young = jax.tree.leaves(rule.init({name: jnp.zeros(s.shape, s.dtype) for name, s in state.shapes}))
+    initial = jax.tree.leaves(rule.init({name: jnp.zeros(s.shape, s.dtype) for name, s in state.shapes}))
     leaves, structure = jax.tree.flatten(state.rule)
 
     def of(leaf: Array, new: Array, owner: str | None) -> Array:
-        source = None if owner is None else names.of_residual(owner, origin, terms)
+        source = None if owner is None else names.of_residual(owner, previous_index, terms)
         if source is None:
             return leaf
-        alive = (source >= 0).reshape((-1,) + (1,) * (leaf.ndim - 1))
-        return jnp.where(alive, leaf[jnp.maximum(source, 0)], new)
+        known = (source >= 0).reshape((-1,) + (1,) * (leaf.ndim - 1))
+        return jnp.where(known, leaf[jnp.maximum(source, 0)], new)
 
     return dataclasses.replace(
-        state, rule=jax.tree.unflatten(structure, [of(*three) for three in zip(leaves, young, owners, strict=True)])
+        state, rule=jax.tree.unflatten(structure, [of(*three) for three in zip(leaves, initial, owners, strict=True)])
     )
 
 
@@ -140,13 +140,13 @@ def _owners(state: PyTree, shapes: Shapes) -> list[str | None]:
             owners.append(name)
         else:
             raise ValueError(
-                f"travelling: the state of the point weights has a leaf {jax.tree_util.keystr(path)} of shape "
+                f"per_point_memory: the state of the point weights has a leaf {jax.tree_util.keystr(path)} of shape "
                 f"{leaf.shape}; expected single numbers, or {{term: (n, ...)}} with the n of {sizes}"
             )
     return owners
 
 
-def remembered(state: PyTree, residuals: Iterable[str]) -> dict[str, int]:
+def remembered_points(state: PyTree, residuals: Iterable[str]) -> dict[str, int]:
     """The residuals that a rule's state keeps numbers a point for, and for how many points."""
     expected = set(residuals)
     leaves = [(_owner(path, expected), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)]

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, ScalarLike
 
 from pinnjax import checks
 from pinnjax.point_weights import _rule
+from pinnjax.terms import losses
 
 Residuals = dict[str, Array]
 
@@ -31,7 +32,7 @@ class ResidualAttentionState(NamedTuple):
 
 def residual_attention(
     *,
-    gamma: ScalarLike = 0.999,
+    decay: ScalarLike = 0.999,
     eta: ScalarLike = 0.01,
     initial: ScalarLike = 0.0,
     terms: Sequence[str] | None = None,
@@ -42,7 +43,7 @@ def residual_attention(
     away. The maximum is over the points of a term.
 
     Args:
-        gamma: γ, decay, dimensionless, in [0, 1).
+        decay: γ, share of the old weight, dimensionless, in [0, 1).
         eta: η, learning rate, dimensionless, >= 0.
         initial: λ at the start, dimensionless.
         terms: names of the terms that are weighed; all when None. The others keep the weights that came in.
@@ -64,7 +65,7 @@ def residual_attention(
         >>> print(weights["pde"])  # λ = 0.5 (1/4, 1), squared
         [0.015625 0.25    ]
     """
-    checks.number("residual_attention: gamma", gamma, 0.0, 1.0)
+    checks.number("residual_attention: decay", decay, 0.0, 1.0)
     checks.number("residual_attention: eta", eta, 0.0)
 
     def init(residuals: Residuals) -> ResidualAttentionState:
@@ -82,8 +83,8 @@ def residual_attention(
         del params, extra
         attention = {}
         for name, old in state.attention.items():
-            relative = _rule.relative(_rule.norm(residuals[name]))
-            attention[name] = jnp.asarray(gamma * old + eta * relative, old.dtype)
+            relative = _rule.relative(losses.magnitude(residuals[name]))
+            attention[name] = jnp.asarray(decay * old + eta * relative, old.dtype)
         weighted = {name: weights[name] * jnp.square(value) for name, value in attention.items()}
         return weights | weighted, ResidualAttentionState(attention)
 

@@ -58,7 +58,7 @@ def self_adaptive(
 
     Returns:
         A point-space transform. It reads the extra args `residuals`, `{term: (n,) or (n, m)}`, and `copies`,
-        `{term: (n,)}`, how often a batch holds each point, ones when missing (see `travelling`).
+        `{term: (n,)}`, how often a batch holds each point, ones when missing (see `per_point_memory`).
 
     Raises:
         ValueError: when η is negative or a name in `terms` or `initial` is not a term.

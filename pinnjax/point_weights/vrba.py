@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, ScalarLike
 
 from pinnjax import checks
 from pinnjax.point_weights import _rule
+from pinnjax.terms import losses
 
 Residuals = dict[str, Array]
 
@@ -49,7 +50,7 @@ POTENTIALS: dict[str, Callable[[Array, Array], Array]] = {"exponential": _expone
 def vrba(
     potential: str = "exponential",
     *,
-    gamma: ScalarLike = 0.999,
+    decay: ScalarLike = 0.999,
     eta: ScalarLike = 0.01,
     phi: ScalarLike = 1.0,
     temperature: ScalarLike = 1.0,
@@ -65,7 +66,7 @@ def vrba(
 
     Args:
         potential: a name above.
-        gamma: γ, decay, dimensionless, in [0, 1).
+        decay: γ, share of the old weight, dimensionless, in [0, 1).
         eta: η, learning rate, dimensionless, >= 0.
         phi: φ, dimensionless, in [0, 1].
         temperature: c, dimensionless, > 0.
@@ -90,7 +91,7 @@ def vrba(
     """
     if potential not in POTENTIALS:
         raise ValueError(f"vrba: potential is {potential!r}; expected one of {list(POTENTIALS)}")
-    checks.number("vrba: gamma", gamma, 0.0, 1.0)
+    checks.number("vrba: decay", decay, 0.0, 1.0)
     checks.number("vrba: eta", eta, 0.0)
     checks.number("vrba: phi", phi, 0.0, 1.0)
     checks.number("vrba: temperature", temperature, 1e-12)
@@ -106,8 +107,8 @@ def vrba(
         attention = {}
         for name, old in state.attention.items():
             inverse_beta = jnp.asarray(temperature / jnp.log(state.moves.astype(old.dtype) + 2))  # in units of max|r|
-            q = POTENTIALS[potential](_rule.norm(residuals[name]), inverse_beta)
-            attention[name] = jnp.asarray(gamma * old + eta * (phi * q + 1 - phi), old.dtype)
+            q = POTENTIALS[potential](losses.magnitude(residuals[name]), inverse_beta)
+            attention[name] = jnp.asarray(decay * old + eta * (phi * q + 1 - phi), old.dtype)
         weighted = {name: weights[name] * jnp.square(value) for name, value in attention.items()}
         return weights | weighted, VRBAState(attention, optax.safe_increment(state.moves))
 

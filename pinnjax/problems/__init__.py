@@ -1,7 +1,7 @@
 """Problems with references: each file states the equations as a reader would write them, and how others fared."""
 
 from pinnjax.problems._problem import Problem, Recipe
-from pinnjax.problems._solve import Solution, solve
+from pinnjax.problems._solve import EVALUATIONS, Solution, begin, numbers_of_points, prepare, solve, step_options
 from pinnjax.problems.advection import advection
 from pinnjax.problems.allen_cahn import allen_cahn
 from pinnjax.problems.burgers import burgers
@@ -21,11 +21,13 @@ from pinnjax.problems.tanh import tanh
 from pinnjax.problems.wave import wave
 
 __all__ = [
+    "EVALUATIONS",
     "Problem",
     "Recipe",
     "Solution",
     "advection",
     "allen_cahn",
+    "begin",
     "burgers",
     "cavity",
     "cavity_uvp",
@@ -38,11 +40,14 @@ __all__ = [
     "kdv",
     "klein_gordon",
     "kuramoto_sivashinsky",
+    "numbers_of_points",
     "poisson",
     "poisson_with",
+    "prepare",
     "reaction",
     "schroedinger",
     "solve",
+    "step_options",
     "tanh",
     "wave",
 ]

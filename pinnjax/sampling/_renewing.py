@@ -35,7 +35,7 @@ Renew = Callable[[AdaptiveState, Array, Residuals], tuple[PyTree, Array, Array]]
 
 
 def renewing(rule: str, term: str, generate: Generator, n: int, capacity: int, every: int, renew: Renew) -> Sampler:
-    """The sampler that calls `renew(state, key, residuals) -> (points, origin, active)` when it is due."""
+    """The sampler that calls `renew(state, key, residuals) -> (points, previous_index, active)` when it is due."""
     checks.number(f"{rule}: n", n, 1)
     checks.number(f"{rule}: every", every, 1)
 
@@ -50,16 +50,16 @@ def renewing(rule: str, term: str, generate: Generator, n: int, capacity: int, e
         stay = lambda: (state.points, jnp.arange(capacity), state.active)
 
         def move() -> tuple[PyTree, Array, Array]:
-            points, origin, active = renew(state, now, residuals)
-            return points, origin.astype(jnp.arange(1).dtype), active.astype(jnp.int32)
+            points, previous_index, active = renew(state, now, residuals)
+            return points, previous_index.astype(jnp.arange(1).dtype), active.astype(jnp.int32)
 
-        points, origin, active = jax.lax.cond(due, move, stay)
+        points, previous_index, active = jax.lax.cond(due, move, stay)
         weights = {}
         if capacity > n:
             points = _filled(points, active)
             dtype = jnp.result_type(*[leaf.dtype for leaf in jax.tree.leaves(points)])
             weights[term] = jnp.where(jnp.arange(capacity) < active, capacity / active, 0).astype(dtype)
-        drawn = Draw({term: points}, weights, origin={term: origin})
+        drawn = Draw({term: points}, weights, previous_index={term: previous_index})
         return drawn, AdaptiveState(key, points, active, state.draws + 1)
 
     return Sampler(init, update, lambda state: {term: state.points})

@@ -188,8 +188,8 @@ def _adding(
         new = _taken(fresh, choose(second, found))
         places = state.active + jnp.arange(added)  # those beyond the capacity are dropped
         points = jax.tree.map(lambda old, some: old.at[places].set(some, mode="drop"), state.points, new)
-        origin = jnp.arange(capacity).at[places].set(-1, mode="drop")
-        return points, origin, jnp.minimum(state.active + added, capacity)
+        previous_index = jnp.arange(capacity).at[places].set(-1, mode="drop")
+        return points, previous_index, jnp.minimum(state.active + added, capacity)
 
     return renew
 

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from pinnjax.terms import losses
+
 PyTree = Any
 Points = dict[str, PyTree]
 
@@ -22,14 +24,14 @@ class Draw:
         weights: `{term: (n,)}`, with which the points count in a mean over the domain, and the point-space chain
             starts: 1 / (N p) of importance sampling, or 0 for places not in use; ones for a term that is left out.
         index: `{term: (n,)}`, the place of each point in the term's pool; 0, 1, 2, ... for a term that is left out.
-        origin: `{term: (N,)}`, for each place of the pool the place that its point had in the step before, or -1 where
-            it is new; for a term that is left out every point stayed where it was.
+        previous_index: `{term: (N,)}`, for each place of the pool the place that its point had in the step before, or
+            -1 where it is new; for a term that is left out every point stayed where it was.
     """
 
     points: Points
     weights: Mapping[str, Float[Array, " n"]] = dataclasses.field(default_factory=dict)
     index: Mapping[str, Int[Array, " n"]] = dataclasses.field(default_factory=dict)
-    origin: Mapping[str, Int[Array, " N"]] = dataclasses.field(default_factory=dict)
+    previous_index: Mapping[str, Int[Array, " N"]] = dataclasses.field(default_factory=dict)
 
 
 Residuals = Callable[[Points], dict[str, Array]]
@@ -42,7 +44,7 @@ class Sampler(NamedTuple):
         init: `init(key) -> state`.
         update: `update(state, *, residuals) -> (draw, state)`; `residuals({term: points})` evaluates the residuals of
             the present parameters, unweighted, for samplers that ask.
-        pool: `pool(state) -> {term: points}`, all points that `index` and `origin` are about.
+        pool: `pool(state) -> {term: points}`, all points that `index` and `previous_index` are about.
         short_lived: `short_lived(state) -> {term, ...}`, whose points are all new in every step, so that no weight can
             belong to them.
     """
@@ -76,8 +78,10 @@ def resample(draw: Callable[[Array], Points]) -> Sampler:
         del residuals
         key, now = jax.random.split(key)
         points = draw(now)
-        origin = {name: jnp.full(len(jax.tree.leaves(x)[0]), -1) for name, x in points.items()}  # nobody's successors
-        return Draw(points, origin=origin), key
+        previous_index = {
+            name: jnp.full(len(jax.tree.leaves(x)[0]), -1) for name, x in points.items()
+        }  # nobody's successors
+        return Draw(points, previous_index=previous_index), key
 
     return Sampler(lambda key: key, update, draw, lambda key: set(jax.eval_shape(draw, key)))
 
@@ -120,7 +124,7 @@ def combine(*samplers: Sampler) -> Sampler:
             points={name: p for drawn in draws for name, p in drawn.points.items()},
             weights={name: w for drawn in draws for name, w in drawn.weights.items()},
             index={name: i for drawn in draws for name, i in drawn.index.items()},
-            origin={name: o for drawn in draws for name, o in drawn.origin.items()},
+            previous_index={name: o for drawn in draws for name, o in drawn.previous_index.items()},
         )
         return together, tuple(following for _, following in results)
 
@@ -135,5 +139,5 @@ def combine(*samplers: Sampler) -> Sampler:
 
 def score(residuals: Mapping[str, Array]) -> Float[Array, " n"]:
     """|r_i| over all equations of a term, the Euclidean norm: what adaptive samplers look at unless told otherwise."""
-    squares = [jnp.square(r) if r.ndim == 1 else jnp.sum(jnp.square(r), axis=1) for r in residuals.values()]
+    squares = [losses.squared(r) for r in residuals.values()]
     return jnp.sqrt(sum(squares[1:], squares[0]))

@@ -5,8 +5,8 @@ structure in and out, so balancers chain with each other and with plain optax tr
 weight a term keeps it in its state as `weights: {term: ()}`, where `optax.tree.get(state, "weights")` finds it.
 """
 
-from pinnjax.term_weights._rule import ScalarWeightsState
-from pinnjax.term_weights._wrappers import bounded, guarded, normalized, scheduled, smoothed
+from pinnjax.term_weights._state import EVENTS, ScalarWeightsState, current_weights, numbers_by_term
+from pinnjax.term_weights._wrappers import bounded, guarded, normalized, smoothed
 from pinnjax.term_weights.aligned_mtl import aligned_mtl
 from pinnjax.term_weights.augmented_lagrangian import augmented_lagrangian
 from pinnjax.term_weights.brdr_scale import brdr_scale
@@ -15,7 +15,6 @@ from pinnjax.term_weights.config import config
 from pinnjax.term_weights.db_pinn import db_pinn
 from pinnjax.term_weights.dcgd import dcgd
 from pinnjax.term_weights.dwa import dwa
-from pinnjax.term_weights.each_term import per_term, skip_exploding
 from pinnjax.term_weights.fixed import FixedState, fixed
 from pinnjax.term_weights.grad_norm_ratio import grad_norm_ratio
 from pinnjax.term_weights.gradnorm import gradient_norms, gradnorm, gradnorm_loss, inverse_training_rates
@@ -29,14 +28,18 @@ from pinnjax.term_weights.multiadam import multiadam
 from pinnjax.term_weights.nash_mtl import nash_mtl
 from pinnjax.term_weights.ntk import ntk
 from pinnjax.term_weights.pcgrad import pcgrad
+from pinnjax.term_weights.per_term import per_term
 from pinnjax.term_weights.random import random
 from pinnjax.term_weights.relobralo import relobralo
+from pinnjax.term_weights.scheduled import scheduled
+from pinnjax.term_weights.skip_exploding import skip_exploding
 from pinnjax.term_weights.softadapt import softadapt
 from pinnjax.term_weights.uncertainty import uncertainty
 from pinnjax.term_weights.upgrad import upgrad
 from pinnjax.term_weights.van_der_meer import magnitude_normalized, van_der_meer
 
 __all__ = [
+    "EVENTS",
     "FixedState",
     "ScalarWeightsState",
     "aligned_mtl",
@@ -45,6 +48,7 @@ __all__ = [
     "brdr_scale",
     "cagrad",
     "config",
+    "current_weights",
     "db_pinn",
     "dcgd",
     "dwa",
@@ -66,6 +70,7 @@ __all__ = [
     "nash_mtl",
     "normalized",
     "ntk",
+    "numbers_by_term",
     "pcgrad",
     "per_term",
     "random",

@@ -1,13 +1,16 @@
-"""What scalar rules share: the machinery of a rule, gradients times weights, weights found in a state."""
+"""What scalar rules share: the machinery of a rule, and gradients times weights."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, ArrayLike, Float, Int, ScalarLike
+from jaxtyping import Array, ArrayLike, ScalarLike
+
+from pinnjax.term_weights._state import ScalarWeightsState
+from pinnjax.terms import term_gradients
 
 PyTree = Any
 Weights = dict[str, Array]
@@ -23,40 +26,7 @@ def scale(weights: Weights, term_grads: Mapping[str, PyTree]) -> dict[str, PyTre
     return {name: optax.tree.scale(weights[name], grads) for name, grads in term_grads.items()}
 
 
-def found(state: PyTree, field: str, names: Iterable[str]) -> list[dict[str, Array]]:
-    """Every field of that name in a chain's state that holds a number a term."""
-    expected = set(names)
-    values = [value for _, value in optax.tree.get_all_with_path(state, field)]
-    return [
-        v for v in values if isinstance(v, dict) and set(v) == expected and all(jnp.ndim(x) == 0 for x in v.values())
-    ]
-
-
-def current(state: PyTree, residuals: Mapping[str, Array]) -> Weights:
-    """The weights that a chain of rules applies: the product over its rules, ones where there is none."""
-    product = {name: jnp.ones((), r.dtype) for name, r in residuals.items()}
-    for weights in found(state, "weights", residuals):
-        product = {name: value * weights[name].astype(value.dtype) for name, value in product.items()}
-    return product
-
-
-class ScalarWeightsState(NamedTuple):
-    """State of a scalar rule.
-
-    Attributes:
-        weights: λ, `{term: ()}`, as applied in the last step.
-        held: `{term: ()}`, how often a weight was kept since its proposal was not finite or negative.
-        steps: `()`, updates so far, those of broken steps not among them.
-        memory: what the rule itself remembers.
-    """
-
-    weights: dict[str, Float[Array, ""]]
-    held: dict[str, Int[Array, ""]]
-    steps: Int[Array, ""]
-    memory: PyTree
-
-
-class Seen(NamedTuple):
+class RuleInputs(NamedTuple):
     """What a rule may look at.
 
     Attributes:
@@ -78,19 +48,19 @@ class Seen(NamedTuple):
     extra: dict[str, Any]
 
 
-Propose = Callable[[Seen, PyTree], tuple[Weights, PyTree]]
+Propose = Callable[[RuleInputs, PyTree], tuple[Weights, PyTree]]
 
 
 def scalar_rule(
     propose: Propose,
     *,
     start: Callable[[dict[str, PyTree]], PyTree] = lambda term_params: (),
-    rate: ScalarLike = 1.0,
+    decay: ScalarLike = 0.0,
     every: int = 1,
     signed: bool = False,
     remember: bool = False,
 ) -> optax.GradientTransformationExtraArgs:
-    """The machinery that scalar rules share: λ ← (1 - rate) λ + rate λ̂ every `every` steps, and events counted.
+    """The machinery that scalar rules share: λ ← decay λ + (1 - decay) λ̂ every `every` steps, and events counted.
 
     Terms reach the rule in the order of their names, so the order in which a user writes them changes nothing, not even
     a rounding. A proposal that is not finite, or negative, is not taken: the weight is kept and the event counted. A
@@ -98,9 +68,9 @@ def scalar_rule(
     memory and count stay as they are, so one NaN neither poisons a memory nor becomes the first loss L(0).
 
     Args:
-        propose: `propose(seen, memory) -> ({term: λ̂}, memory)`.
+        propose: `propose(inputs, memory) -> ({term: λ̂}, memory)`.
         start: the memory at the start, a function of `{term: params}`.
-        rate: how far λ moves towards λ̂, in [0, 1].
+        decay: share of λ that stays in a move, in [0, 1].
         every: steps between two moves.
         signed: whether weights may be negative.
         remember: whether the memory moves in every step, not only when the weights do.
@@ -121,7 +91,7 @@ def scalar_rule(
     ) -> tuple[dict[str, PyTree], ScalarWeightsState]:
         names = sorted(term_grads)
         due = state.steps % every == 0
-        seen = Seen(
+        inputs = RuleInputs(
             grads={name: term_grads[name] for name in names},
             losses={name: (losses or {})[name] for name in names if name in (losses or {})},
             weights={name: state.weights[name] for name in names},
@@ -130,14 +100,14 @@ def scalar_rule(
             params=params,
             extra=extra,
         )
-        targets, memory = propose(seen, state.memory)
-        sound = finite((seen.grads, seen.losses, memory))
+        targets, memory = propose(inputs, state.memory)
+        sound = finite((inputs.grads, inputs.losses, memory))
         weights, held = {}, {}
         for name in names:
             old = state.weights[name]
             usable = sound & jnp.isfinite(targets[name]) & (signed | (targets[name] >= 0))
-            moved = between(old, targets[name], rate).astype(old.dtype)
-            weights[name] = jnp.where(due & usable, moved, old)
+            new = between(old, targets[name], 1 - decay).astype(old.dtype)
+            weights[name] = jnp.where(due & usable, new, old)
             held[name] = state.held[name] + (due & ~usable)
         kept = sound & (due | remember)
         memory = jax.tree.map(lambda new, old: jnp.where(kept, new, old).astype(old.dtype), memory, state.memory)
@@ -163,13 +133,13 @@ def between(old: Array, new: Array, rate: ScalarLike) -> Array:
     return jnp.clip((1 - rate) * old + rate * new, jnp.minimum(old, new), jnp.maximum(old, new))
 
 
-def needs_losses(rule: str, seen: Seen) -> dict[str, Array]:
+def needs_losses(rule: str, inputs: RuleInputs) -> dict[str, Array]:
     """The losses, or an error that says who needs them."""
-    if set(seen.losses) != set(seen.grads):
+    if set(inputs.losses) != set(inputs.grads):
         raise ValueError(
-            f"{rule}: update got losses of {list(seen.losses)}; expected the extra arg losses={{term: loss}}"
+            f"{rule}: update got losses of {list(inputs.losses)}; expected the extra arg losses={{term: loss}}"
         )
-    return seen.losses
+    return inputs.losses
 
 
 def ratio(loss: ArrayLike, earlier: ArrayLike) -> Array:
@@ -183,19 +153,6 @@ def ratio(loss: ArrayLike, earlier: ArrayLike) -> Array:
 def first_losses(losses: Mapping[str, Array], known: Mapping[str, Array]) -> dict[str, Array]:
     """L_t(0): the first loss of each term that is not zero, which is no measure; `known` is zero before."""
     return {name: jnp.where(known[name] > 0, known[name], loss) for name, loss in losses.items()}
-
-
-def norms(grads: Mapping[str, PyTree]) -> Weights:
-    """‖g_t‖ of each term."""
-    return {name: norm(g) for name, g in grads.items()}
-
-
-def norm(tree: PyTree) -> Array:
-    """‖g‖ of a tree, without squares that leave the range of the precision: in single precision 1e19² is infinite."""
-    largest = optax.tree.norm(tree, ord=jnp.inf)
-    usable = (largest > 0) & jnp.isfinite(largest)
-    unit = jnp.where(usable, largest, 1)
-    return largest * jnp.where(usable, optax.tree.norm(jax.tree.map(lambda g: g / unit.astype(g.dtype), tree)), 1)
 
 
 def mean_square_root(new: PyTree, old: PyTree, decay: ScalarLike) -> PyTree:
@@ -215,6 +172,6 @@ def softmax(values: Mapping[str, Array]) -> Weights:
 
 def counted(term_grads: Mapping[str, PyTree], held: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
     """Whether all gradients are finite, and the count of those that were not, for rules without scalar weights."""
-    broken = {name: ~jnp.isfinite(norm(term_grads[name])) for name in held}
+    broken = {name: ~jnp.isfinite(term_gradients.norm(term_grads[name])) for name in held}
     sound = ~functools.reduce(jnp.logical_or, broken.values())
     return sound, {name: count + broken[name] for name, count in held.items()}

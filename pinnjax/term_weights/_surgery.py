@@ -20,6 +20,7 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 from pinnjax.term_weights import _rule
+from pinnjax.terms import term_gradients
 
 PyTree = Any
 MOST_TERMS = 10  # rules that try every subset of the terms stop here: 2^10 systems of ten equations
@@ -51,31 +52,6 @@ class Span(NamedTuple):
         return divide(self.norms, jnp.max(self.norms))
 
 
-def span(term_grads: dict[str, PyTree]) -> tuple[Float[Array, "T T"], Float[Array, " T"]]:
-    """R and ‖g_t‖ of `Span`, in single precision or better; a broken gradient has a norm that is not finite.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> directions, norms = span({"pde": jnp.array([3e20, 4e20]), "bc": jnp.array([4e-20, -3e-20])})
-        >>> print(norms, abs(directions[:, 0] @ directions[:, 1]) < 1e-6)
-        [5.e+20 5.e-20] True
-    """
-    kind = jnp.promote_types(optax.tree.dtype(term_grads, "highest"), jnp.float32)
-    flat = [jnp.concatenate([leaf.ravel().astype(kind) for leaf in jax.tree.leaves(g)]) for g in term_grads.values()]
-    rows = jnp.stack(flat)
-    sound = jnp.all(jnp.isfinite(rows), axis=1)
-    rows = jnp.where(sound[:, None], rows, 0)
-    largest = jnp.max(jnp.abs(rows), axis=1)
-    exponent = jnp.frexp(largest)[1]
-    unit = jnp.ldexp(jnp.ones_like(largest), -exponent)  # a power of two, so dividing by it rounds nothing
-    # One more row for each gradient, which is zero unless the gradient is.
-    columns = jnp.concatenate([(rows * unit[:, None]).T, jnp.diag((largest == 0).astype(kind))])
-    r = jnp.linalg.qr(columns, mode="r")
-    lengths = jnp.sqrt(jnp.sum(r**2, axis=0))
-    norms = jnp.where(largest > 0, jnp.ldexp(lengths, exponent), 0)
-    return r / lengths[None, :], jnp.where(sound, norms, jnp.nan)
-
-
 def surgery(
     coefficients: Callable[[Span], Float[Array, " T"]],
     *,
@@ -87,9 +63,9 @@ def surgery(
     A negative one has no real root, so `residual_fn` is then NaN: Gauss-Newton needs a rule with positive weights.
     """
 
-    def propose(seen: _rule.Seen, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
-        found, sound = combine(coefficients, seen.grads, seen.steps)
-        return {name: jnp.where(sound, found[i], jnp.nan) for i, name in enumerate(seen.grads)}, memory
+    def propose(inputs: _rule.RuleInputs, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
+        found, sound = combine(coefficients, inputs.grads, inputs.steps)
+        return {name: jnp.where(sound, found[i], jnp.nan) for i, name in enumerate(inputs.grads)}, memory
 
     propose.__module__ = coefficients.__module__  # the rule's, so that errors can name it
     return _rule.scalar_rule(propose, start=start, signed=True)
@@ -100,7 +76,7 @@ def combine(
 ) -> tuple[Float[Array, " T"], Bool[Array, ""]]:
     """A surgery's coefficients for these gradients, and whether they and the gradients are finite."""
     with jax.default_matmul_precision("highest"):  # accelerators take ten bits for small products by default
-        directions, norms = span(term_grads)
+        directions, norms = term_gradients.directions(term_grads)
         found = coefficients(Span(directions, norms, steps, list(term_grads)))
     return found, jnp.all(jnp.isfinite(found)) & jnp.all(jnp.isfinite(norms))
 
@@ -121,19 +97,19 @@ def rounding(matrix: Float[Array, "*S T"]) -> float:
     return 10 * matrix.shape[-1] * float(jnp.finfo(matrix.dtype).eps)
 
 
-def equal_projections(seen: Span) -> tuple[Float[Array, " T"], Float[Array, " T"]]:
+def equal_projections(span: Span) -> tuple[Float[Array, " T"], Float[Array, " T"]]:
     """The shortest q with q · g_t = ‖g_t‖ for all t, and x with q = Σ_t x_t g_t / ‖g_t‖.
 
     In least squares where gradients are linearly dependent, and zero where no q is better than zero (opposite
     gradients). In terms of the cosines C, x = C⁺ 1.
     """
-    u, values, vt = jnp.linalg.svd(seen.alive)
+    u, values, vt = jnp.linalg.svd(span.alive)
     kept = values > rounding(vt) * jnp.max(values)
     ones = jnp.where(kept, vt @ jnp.ones_like(values), 0)  # what of the right side can be had
     possible = length(ones) > rounding(vt)
     along = jnp.where(kept & possible, ones / jnp.where(kept, values, 1), 0)
     x = vt.T @ (along / jnp.where(kept, values, 1))
-    return jnp.where(jnp.all(kept), _independent(seen.directions), x), u @ along
+    return jnp.where(jnp.all(kept), _independent(span.directions), x), u @ along
 
 
 def _independent(directions: Float[Array, "T T"]) -> Float[Array, " T"]:

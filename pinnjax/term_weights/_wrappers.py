@@ -1,4 +1,4 @@
-"""Tools around a rule with scalar weights: bounds, smoothing, sums, schedules, and what to do with sick terms.
+"""Tools around a rule with scalar weights: bounds, smoothing, sums, and thresholds on gradients.
 
 A tool takes a rule and returns one. It edits the weights that the rule keeps in its state, so a moving average goes on
 from the edited weight, `optax.tree.get(state, "weights")` finds what was applied, and tools nest:
@@ -15,6 +15,7 @@ from jaxtyping import Array, Int, ScalarLike
 
 from pinnjax import checks
 from pinnjax.term_weights import _rule
+from pinnjax.terms import term_gradients
 
 PyTree = Any
 Weights = dict[str, Array]
@@ -35,18 +36,6 @@ class ToolState(NamedTuple):
     events: dict[str, dict[str, Int[Array, ""]]]
 
 
-class ScheduledState(NamedTuple):
-    """State of `scheduled`.
-
-    Attributes:
-        rule: the rule's state.
-        waited: `()`, updates so far.
-    """
-
-    rule: PyTree
-    waited: Int[Array, ""]
-
-
 def bounded(
     rule: optax.GradientTransformation, lower: ScalarLike = 0.0, upper: ScalarLike = jnp.inf
 ) -> optax.GradientTransformationExtraArgs:
@@ -65,7 +54,7 @@ def bounded(
 
     Example:
         >>> import jax.numpy as jnp, pinnjax as pj
-        >>> balancer = bounded(pj.term_weights.lr_annealing("pde", variant="norm", rate=1.0), upper=100.0)
+        >>> balancer = bounded(pj.term_weights.lr_annealing("pde", variant="norm", decay=0.0), upper=100.0)
         >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([1e-3, 0.0])}
         >>> balanced, state = balancer.update(grads, balancer.init(grads))
         >>> print(balanced["bc"], state.events["capped"]["bc"])  # 100, not 5000
@@ -106,7 +95,7 @@ def guarded(
 
     Example:
         >>> import jax.numpy as jnp, pinnjax as pj
-        >>> balancer = guarded(pj.term_weights.lr_annealing("pde", variant="norm", rate=1.0), dead=1e-2)
+        >>> balancer = guarded(pj.term_weights.lr_annealing("pde", variant="norm", decay=0.0), dead=1e-2)
         >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([1e-3, 0.0])}
         >>> balanced, state = balancer.update(grads, balancer.init(grads))
         >>> print(balanced["bc"], state.events["dead"]["bc"])  # still weight 1
@@ -115,7 +104,7 @@ def guarded(
     checks.number("guarded: dead", dead, 0.0)
 
     def edit(old: Weights, new: Weights, term_grads: dict[str, PyTree]) -> tuple[Weights, Events]:
-        norms = _rule.norms({name: term_grads[name] for name in new})
+        norms = term_gradients.norms({name: term_grads[name] for name in new})
         vanished = {name: norm <= dead for name, norm in norms.items()}
         too_large = {name: norm > exploding for name, norm in norms.items()}
         kept = {name: jnp.where(vanished[name] | too_large[name], old[name], new[name]) for name in new}
@@ -140,7 +129,7 @@ def smoothed(rule: optax.GradientTransformation, decay: ScalarLike = 0.9) -> opt
 
     Example:
         >>> import jax.numpy as jnp, pinnjax as pj
-        >>> balancer = smoothed(pj.term_weights.lr_annealing("pde", variant="norm", rate=1.0), 0.5)
+        >>> balancer = smoothed(pj.term_weights.lr_annealing("pde", variant="norm", decay=0.0), 0.5)
         >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([1.0, 0.0])}
         >>> balanced, state = balancer.update(grads, balancer.init(grads))
         >>> print(balanced["bc"])  # half of the way from 1 to 5
@@ -188,57 +177,6 @@ def normalized(
     return _tool("normalized", rule, edit)
 
 
-def scheduled(
-    rule: optax.GradientTransformation, *, every: int = 1, start: int = 0
-) -> optax.GradientTransformationExtraArgs:
-    """Run a rule in every `every`-th step from step `start` on; in between its weights are applied as they are.
-
-    The rule sees only the steps in which it runs: its own `every` and its memory count those. Before `start` the
-    weights are those of its initial state. It is evaluated under `lax.cond`, so it costs nothing in between.
-
-    Args:
-        rule: a term-space rule with scalar weights.
-        every: steps between two runs, >= 1.
-        start: first step in which it runs, >= 0.
-
-    Returns:
-        A term-space transform that reads what the rule reads.
-
-    Raises:
-        ValueError: when a number is out of range, or the rule has no scalar weights.
-
-    Example:
-        >>> import jax.numpy as jnp, pinnjax as pj
-        >>> balancer = scheduled(pj.term_weights.lr_annealing("pde", variant="norm", rate=1.0), start=1)
-        >>> grads = {"pde": jnp.array([3.0, 4.0]), "bc": jnp.array([1.0, 0.0])}
-        >>> balanced, state = balancer.update(grads, balancer.init(grads))
-        >>> print(balanced["bc"])
-        [1. 0.]
-        >>> balanced, state = balancer.update(grads, state)
-        >>> print(balanced["bc"])
-        [5. 0.]
-    """
-    checks.number("scheduled: every", every, 1)
-    checks.number("scheduled: start", start, 0)
-    inner = optax.with_extra_args_support(rule)
-
-    def init(term_params: dict[str, PyTree]) -> ScheduledState:
-        state = inner.init(term_params)
-        _weights("scheduled", state)
-        return ScheduledState(state, jnp.zeros((), jnp.int32))
-
-    def update(
-        term_grads: dict[str, PyTree], state: ScheduledState, params: PyTree = None, **extra: Any
-    ) -> tuple[dict[str, PyTree], ScheduledState]:
-        due = (state.waited >= start) & ((state.waited - start) % every == 0)
-        run = lambda: inner.update(term_grads, state.rule, params, **extra)[1]
-        moved = jax.lax.cond(due, run, lambda: state.rule)
-        weights = _weights("scheduled", moved)
-        return _rule.scale(weights, term_grads), ScheduledState(moved, optax.safe_increment(state.waited))
-
-    return optax.GradientTransformationExtraArgs(init, update)
-
-
 def _tool(
     tool: str, rule: optax.GradientTransformation, edit: Edit, events: Sequence[str] = ()
 ) -> optax.GradientTransformationExtraArgs:
@@ -247,23 +185,23 @@ def _tool(
 
     def init(term_params: dict[str, PyTree]) -> ToolState:
         state = inner.init(term_params)
-        none = {name: jnp.zeros((), jnp.int32) for name in _weights(tool, state)}
+        none = {name: jnp.zeros((), jnp.int32) for name in weights_in(tool, state)}
         return ToolState(state, dict.fromkeys(events, none))
 
     def update(
         term_grads: dict[str, PyTree], state: ToolState, params: PyTree = None, **extra: Any
     ) -> tuple[dict[str, PyTree], ToolState]:
-        _, moved = inner.update(term_grads, state.rule, params, **extra)
-        new = _weights(tool, moved)
-        edited, seen = edit(_weights(tool, state.rule), new, term_grads)
+        _, proposed = inner.update(term_grads, state.rule, params, **extra)
+        new = weights_in(tool, proposed)
+        edited, counted = edit(weights_in(tool, state.rule), new, term_grads)
         weights = {name: w.astype(new[name].dtype) for name, w in edited.items()}
-        counts = jax.tree.map(jnp.add, state.events, seen)
-        return _rule.scale(weights, term_grads), ToolState(optax.tree.set(moved, _is_field, weights=weights), counts)
+        counts = jax.tree.map(jnp.add, state.events, counted)
+        return _rule.scale(weights, term_grads), ToolState(optax.tree.set(proposed, _is_field, weights=weights), counts)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _weights(tool: str, state: PyTree) -> Weights:
+def weights_in(tool: str, state: PyTree) -> Weights:
     found = [value for _, value in optax.tree.get_all_with_path(state, "weights", _is_field)]
     if len(found) != 1:
         raise ValueError(

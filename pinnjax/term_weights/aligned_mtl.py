@@ -38,10 +38,10 @@ def aligned_mtl() -> optax.GradientTransformationExtraArgs:
         [0.5 0.5]
     """
 
-    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
-        unit = jnp.linalg.svd(seen.alive, compute_uv=False)
+    def coefficients(span: _surgery.Span) -> Float[Array, " T"]:
+        unit = jnp.linalg.svd(span.alive, compute_uv=False)
         rank = jnp.sum(unit > _surgery.rounding(unit) * jnp.max(unit))
-        values, vectors = _components(seen.alive * seen.sizes[None, :])
+        values, vectors = _components(span.alive * span.sizes[None, :])
         counted = jnp.argsort(jnp.argsort(-values)) < rank
         smallest = jnp.min(jnp.where(counted, values, jnp.inf))
         shrunk = jnp.where(counted, smallest / jnp.where(counted, values, 1), 0)

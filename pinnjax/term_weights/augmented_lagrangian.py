@@ -39,7 +39,7 @@ class AugmentedLagrangianMemory(NamedTuple):
 
 
 def augmented_lagrangian(
-    objective: str, *, eta: ScalarLike = 1.0, omega: ScalarLike = 0.999, zeta: ScalarLike = 0.99
+    objective: str, *, eta: ScalarLike = 1.0, omega: ScalarLike = 0.999, decay: ScalarLike = 0.99
 ) -> optax.GradientTransformationExtraArgs:
     """Minimise L_objective subject to C_t = L_t = 0 for the other terms: a multiplier and a penalty a constraint.
 
@@ -56,7 +56,7 @@ def augmented_lagrangian(
         objective: the term that is minimised, usually `"pde"`; all others are constraints.
         eta: η, in units of the loss.
         omega: ω, dimensionless, in [0, 1].
-        zeta: ζ, dimensionless, in [0, 1).
+        decay: ζ, of the mean of squares, dimensionless, in [0, 1).
 
     Returns:
         A term-space transform whose weight of the objective is 1. It reads the extra arg `losses`, `{term: ()}`.
@@ -77,7 +77,7 @@ def augmented_lagrangian(
     """
     checks.number("augmented_lagrangian: eta", eta, 0.0)
     checks.number("augmented_lagrangian: omega", omega, 0.0, 1.0)
-    checks.number("augmented_lagrangian: zeta", zeta, 0.0, 1.0)
+    checks.number("augmented_lagrangian: decay", decay, 0.0, 1.0)
 
     def start(term_params: dict[str, PyTree]) -> AugmentedLagrangianMemory:
         minimised = names.meant("augmented_lagrangian: objective", [objective], term_params)
@@ -86,21 +86,23 @@ def augmented_lagrangian(
         largest = jnp.full_like(zero, jnp.finfo(zero.dtype).max)  # the first step has none before it
         return AugmentedLagrangianMemory(ones, ones, {name: 0 * one for name, one in ones.items()}, largest)
 
-    def propose(seen: _rule.Seen, memory: AugmentedLagrangianMemory) -> tuple[_rule.Weights, AugmentedLagrangianMemory]:
-        losses = _rule.needs_losses("augmented_lagrangian", seen)
+    def propose(
+        inputs: _rule.RuleInputs, memory: AugmentedLagrangianMemory
+    ) -> tuple[_rule.Weights, AugmentedLagrangianMemory]:
+        losses = _rule.needs_losses("augmented_lagrangian", inputs)
         multipliers, penalties = memory.multipliers, memory.penalties
-        minimised = names.meant("augmented_lagrangian: objective", [objective], seen.grads)
+        minimised = names.meant("augmented_lagrangian: objective", [objective], inputs.grads)
         value = optax.tree.sum({name: losses[name] for name in minimised})
         for t, multiplier in multipliers.items():
             value = value + multiplier * losses[t] + 0.5 * penalties[t] * losses[t] ** 2
         stalled = value >= omega * memory.previous
-        squares = {t: jnp.asarray(zeta * v + (1 - zeta) * losses[t] ** 2) for t, v in memory.mean_squares.items()}
+        squares = {t: jnp.asarray(decay * v + (1 - decay) * losses[t] ** 2) for t, v in memory.mean_squares.items()}
         tiny = jnp.finfo(value.dtype).tiny
         raised = {t: jnp.maximum(m, eta / jnp.sqrt(jnp.maximum(squares[t], tiny))) for t, m in penalties.items()}
         multipliers = {t: m + jnp.where(stalled, penalties[t] * losses[t], 0) for t, m in multipliers.items()}
         penalties = {t: jnp.where(stalled, raised[t], m) for t, m in penalties.items()}
         weights = {t: m + penalties[t] * losses[t] for t, m in multipliers.items()}
-        weights |= {name: jnp.ones_like(seen.weights[name]) for name in minimised}
+        weights |= {name: jnp.ones_like(inputs.weights[name]) for name in minimised}
         return weights, AugmentedLagrangianMemory(multipliers, penalties, squares, value)
 
     return _rule.scalar_rule(propose, start=start)

@@ -49,10 +49,10 @@ def brdr_scale(learning_rate: ScalarLike = 1e-3) -> optax.GradientTransformation
     """
     checks.number("brdr_scale: learning_rate", learning_rate, 1e-12, 1.0)
 
-    def propose(seen: _rule.Seen, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
-        loss = optax.tree.sum(_rule.needs_losses("brdr_scale", seen))
-        total = jax.tree.map(lambda *grads: sum(grads), *seen.grads.values())
+    def propose(inputs: _rule.RuleInputs, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
+        loss = optax.tree.sum(_rule.needs_losses("brdr_scale", inputs))
+        total = jax.tree.map(lambda *grads: sum(grads), *inputs.grads.values())
         scale = jnp.asarray(2 * loss / (learning_rate * optax.tree.norm(total, squared=True)))
-        return dict.fromkeys(seen.grads, scale), memory
+        return dict.fromkeys(inputs.grads, scale), memory
 
-    return _rule.scalar_rule(propose, rate=learning_rate)
+    return _rule.scalar_rule(propose)

@@ -45,14 +45,14 @@ def cagrad(radius: ScalarLike = 0.5) -> optax.GradientTransformationExtraArgs:
     """
     checks.number("cagrad: radius", radius, 0.0, 1.0)
 
-    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
-        terms = len(seen.norms)
+    def coefficients(span: _surgery.Span) -> Float[Array, " T"]:
+        terms = len(span.norms)
         masks = _surgery.subsets(terms)
-        n = jnp.maximum(seen.sizes, 1e-30)
-        mean = seen.alive @ seen.sizes / terms  # g_0, in units of the largest gradient
+        n = jnp.maximum(span.sizes, 1e-30)
+        mean = span.alive @ span.sizes / terms  # g_0, in units of the largest gradient
         mean_length = jnp.maximum(_surgery.length(mean), jnp.finfo(n.dtype).tiny)
         far = radius * mean_length
-        q, r, sound = _surgery.factors(masks, seen.directions)
+        q, r, sound = _surgery.factors(masks, span.directions)
 
         # Where the terms of a subset bind, d · g_t = ν for them. So d is g_0 without its part along differences of
         # those gradients, and as far as the ball allows along p, the direction in their span with one p · g_t.
@@ -68,18 +68,18 @@ def cagrad(radius: ScalarLike = 0.5) -> optax.GradientTransformationExtraArgs:
         step = left[:, None] * p - across
         y = jnp.where(masks, _surgery.solve(r, step), 0)
         d = mean[None] + jnp.einsum("sij,sj->si", q, step)
-        rates = d @ seen.directions  # d · g_t / ‖g_t‖
+        rates = d @ span.directions  # d · g_t / ‖g_t‖
         common = _surgery.divide((along + left) * shortest, size)[:, None] / n[None]
         wrong = [jnp.max(-y, axis=1), jnp.max(common - rates, axis=1), reach - far]
         binding = _surgery.best(jnp.max(jnp.stack(wrong), axis=0), sound & jnp.any(masks, axis=1))
 
         # With opposite gradients no loss can fall at the common rate. Then none shall rise: d · g_t = 0 for a subset.
         rest = mean[None] - jnp.einsum("sij,sj->si", q, part)
-        rising = jnp.maximum(jnp.max(-(rest @ seen.directions), axis=1), _surgery.length(part) - far)
+        rising = jnp.maximum(jnp.max(-(rest @ span.directions), axis=1), _surgery.length(part) - far)
         still = _surgery.best(rising, sound)
         tolerance = _surgery.rounding(n) * mean_length
         falls_back = (jnp.min(rates[binding]) < -tolerance) & (rising[still] <= tolerance)
         y = jnp.where(falls_back, -jnp.where(masks, _surgery.solve(r, part), 0)[still], y[binding])
-        return 1 / terms + _surgery.divide(y, seen.sizes)
+        return 1 / terms + _surgery.divide(y, span.sizes)
 
     return _surgery.surgery(coefficients)

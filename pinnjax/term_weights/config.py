@@ -34,9 +34,9 @@ def config() -> optax.GradientTransformationExtraArgs:
     return _surgery.surgery(coefficients)
 
 
-def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
+def coefficients(span: _surgery.Span) -> Float[Array, " T"]:
     """The numbers a_t of G = Σ_t a_t g_t."""
-    x, q = _surgery.equal_projections(seen)  # d = q / ‖q‖, a_t = (Σ_s g_s · d) x_t / (‖g_t‖ ‖q‖)
+    x, q = _surgery.equal_projections(span)  # d = q / ‖q‖, a_t = (Σ_s g_s · d) x_t / (‖g_t‖ ‖q‖)
     d = _surgery.divide(q, _surgery.length(q))
-    projections = seen.norms @ (seen.alive.T @ d)
-    return _surgery.divide(_surgery.divide(x, _surgery.length(q)) * projections, seen.norms)
+    projections = span.norms @ (span.alive.T @ d)
+    return _surgery.divide(_surgery.divide(x, _surgery.length(q)) * projections, span.norms)

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from pinnjax import checks
 from pinnjax.term_weights import _rule
-from pinnjax.terms import losses, names
+from pinnjax.terms import names, term_gradients
 
 PyTree = Any
 
@@ -51,7 +52,7 @@ def _deviations_over_kurtoses(reference: Array, term: Array, weight: Array) -> A
 
 
 def _deviation(g: Array) -> Array:
-    return _rule.norm(g - jnp.mean(g)) / jnp.sqrt(jnp.size(g) - 1)
+    return term_gradients.norm(g - jnp.mean(g)) / jnp.sqrt(jnp.size(g) - 1)
 
 
 VARIANTS: dict[str, Callable[[Array, Array, Array], Array]] = {
@@ -105,27 +106,23 @@ def db_pinn(reference: str, *, variant: str = "mean", every: int = 100) -> optax
         zeros = {name: 0 * one for name, one in _rule.ones(term_params).items() if name not in references}
         return DBPINNMemory(zeros, jnp.zeros((), jnp.int32))
 
-    def propose(seen: _rule.Seen, memory: DBPINNMemory) -> tuple[_rule.Weights, DBPINNMemory]:
-        losses = _rule.needs_losses("db_pinn", seen)
-        flat = {name: _flat(grads) for name, grads in seen.grads.items()}
-        references = names.meant("db_pinn: reference", [reference], seen.grads)
-        above = losses.total({name: flat[name] for name in references})
+    def propose(inputs: _rule.RuleInputs, memory: DBPINNMemory) -> tuple[_rule.Weights, DBPINNMemory]:
+        losses = _rule.needs_losses("db_pinn", inputs)
+        flat = {name: ravel_pytree(grads)[0] for name, grads in inputs.grads.items()}
+        references = names.meant("db_pinn: reference", [reference], inputs.grads)
+        above = term_gradients.total({name: flat[name] for name in references})
         moves = memory.moves + 1
         means = {t: m + (losses[t] - m) / moves for t, m in memory.mean_losses.items()}
         difficulties = {t: _rule.ratio(losses[t], m) for t, m in means.items()}
-        ratios = {t: VARIANTS[variant](above, flat[t], seen.weights[t]) for t in means}
+        ratios = {t: VARIANTS[variant](above, flat[t], inputs.weights[t]) for t in means}
         # The mean of the λ̂ starts with the first of them: the 1 that the weights start with is not counted.
         share = jnp.asarray(optax.tree.sum(ratios) / optax.tree.sum(difficulties) if means else 1.0)
-        counted = {t: jnp.where(moves == 1, 0, seen.weights[t]) for t in means}
+        counted = {t: jnp.where(moves == 1, 0, inputs.weights[t]) for t in means}
         weights = {t: w + (share * difficulties[t] - w) / moves for t, w in counted.items()}
         alive = jnp.isfinite(share) & (share > 0)
         weights = {t: jnp.where(alive, w, jnp.nan) for t, w in weights.items()}
-        weights |= {name: jnp.ones_like(seen.weights[name]) for name in references}
+        weights |= {name: jnp.ones_like(inputs.weights[name]) for name in references}
         memory = jax.tree.map(lambda new, old: jnp.where(alive, new, old), DBPINNMemory(means, moves), memory)
         return weights, memory
 
     return _rule.scalar_rule(propose, start=start, every=every)
-
-
-def _flat(grads: PyTree) -> Array:
-    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(grads)])

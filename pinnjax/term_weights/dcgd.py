@@ -99,15 +99,15 @@ def dcgd(pde: str, *, variant: str = "center") -> optax.GradientTransformationEx
     if variant not in VARIANTS:
         raise ValueError(f"dcgd: variant is {variant!r}; expected one of {list(VARIANTS)}")
 
-    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
-        equations = names.meant("dcgd: pde", [pde], seen.names)
-        inside = jnp.array([name in equations for name in seen.names])
-        g_r = seen.alive @ jnp.where(inside, seen.sizes, 0)
-        g_b = seen.alive @ jnp.where(inside, 0, seen.sizes)
+    def coefficients(span: _surgery.Span) -> Float[Array, " T"]:
+        equations = names.meant("dcgd: pde", [pde], span.names)
+        inside = jnp.array([name in equations for name in span.names])
+        g_r = span.alive @ jnp.where(inside, span.sizes, 0)
+        g_b = span.alive @ jnp.where(inside, 0, span.sizes)
         r, b = _surgery.length(g_r), _surgery.length(g_b)
-        largest = jnp.max(jnp.where(inside, 0, seen.sizes))
+        largest = jnp.max(jnp.where(inside, 0, span.sizes))
         b = jnp.where(
-            b > _surgery.rounding(seen.directions) * largest, b, 0
+            b > _surgery.rounding(span.directions) * largest, b, 0
         )  # conditions that cancel have no direction
         of_r, of_b = VARIANTS[variant](Pair(r, b, _surgery.divide(g_r, r) @ _surgery.divide(g_b, b)))
         return jnp.where(inside, of_r, of_b)

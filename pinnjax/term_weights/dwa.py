@@ -66,14 +66,14 @@ def dwa(*, temperature: ScalarLike = 2.0, every: int = 1) -> optax.GradientTrans
         zeros = {name: 0 * one for name, one in _rule.ones(term_params).items()}
         return DWAMemory(zeros, zeros, zeros)
 
-    def propose(seen: _rule.Seen, memory: DWAMemory) -> tuple[_rule.Weights, DWAMemory]:
-        losses = _rule.needs_losses("dwa", seen)
+    def propose(inputs: _rule.RuleInputs, memory: DWAMemory) -> tuple[_rule.Weights, DWAMemory]:
+        losses = _rule.needs_losses("dwa", inputs)
         # At the start of epoch k the sums are those of epoch k-1.
-        new = seen.due & (seen.steps > 0)
+        new = inputs.due & (inputs.steps > 0)
         means = {t: jnp.where(new, s / every, memory.previous[t]) for t, s in memory.sums.items()}
         before = {t: jnp.where(new, memory.previous[t], b) for t, b in memory.before.items()}
-        sums = {t: jnp.where(seen.due, 0, s) + losses[t] for t, s in memory.sums.items()}
-        early = seen.steps < 2 * every
+        sums = {t: jnp.where(inputs.due, 0, s) + losses[t] for t, s in memory.sums.items()}
+        early = inputs.steps < 2 * every
         rates = {t: jnp.where(early, 1.0, _rule.ratio(means[t], before[t])) / temperature for t in losses}
         weights = {t: len(losses) * share for t, share in _rule.softmax(rates).items()}
         return weights, DWAMemory(sums, means, before)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, ScalarLike
 
 from pinnjax import checks
 from pinnjax.term_weights import _rule
+from pinnjax.terms import term_gradients
 
 PyTree = Any
 
@@ -50,7 +51,7 @@ def inverse_training_rates(losses: Mapping[str, Array], initial_losses: Mapping[
 
 def gradient_norms(term_grads: Mapping[str, PyTree]) -> dict[str, Array]:
     """‖g_t‖ of each unweighted term, over all leaves given."""
-    return _rule.norms(term_grads)
+    return term_gradients.norms(term_grads)
 
 
 def gradnorm_loss(
@@ -128,26 +129,26 @@ def gradnorm(
         zeros = {name: 0 * one for name, one in weights.items()}
         return GradNormMemory(zeros, zeros, weights, descent.init(weights))
 
-    def propose(seen: _rule.Seen, memory: GradNormMemory) -> tuple[_rule.Weights, GradNormMemory]:
-        losses = _rule.needs_losses("gradnorm", seen)
+    def propose(inputs: _rule.RuleInputs, memory: GradNormMemory) -> tuple[_rule.Weights, GradNormMemory]:
+        losses = _rule.needs_losses("gradnorm", inputs)
         initial = _rule.first_losses(losses, memory.initial_losses)
         rates = inverse_training_rates(losses, initial)
         if not mean_rate:
             rates = {name: _rule.ratio(losses[name], initial[name]) for name in losses}
-        norms = gradient_norms({name: layers(grads) for name, grads in seen.grads.items()})
+        norms = gradient_norms({name: layers(grads) for name, grads in inputs.grads.items()})
         # By what the step before saw. Its weights are those of the state, where a tool may have edited them.
-        slope = jax.grad(gradnorm_loss)(seen.weights, memory.norms, memory.rates, alpha)
-        step, descent_state = descent.update(slope, memory.descent, seen.weights)
-        moved = {
-            name: jnp.clip(w, min_weight, max_weight) for name, w in optax.apply_updates(seen.weights, step).items()
+        slope = jax.grad(gradnorm_loss)(inputs.weights, memory.norms, memory.rates, alpha)
+        step, descent_state = descent.update(slope, memory.descent, inputs.weights)
+        updated = {
+            name: jnp.clip(w, min_weight, max_weight) for name, w in optax.apply_updates(inputs.weights, step).items()
         }
         if renormalize:
-            mean = _rule.mean(moved)
-            moved = {name: w / mean for name, w in moved.items()}
-        due = (seen.steps > 0) & ((seen.steps - 1) % every == 0)
-        moved, descent_state = jax.tree.map(
-            lambda new, old: jnp.where(due, new, old), (moved, descent_state), (seen.weights, memory.descent)
+            mean = _rule.mean(updated)
+            updated = {name: w / mean for name, w in updated.items()}
+        due = (inputs.steps > 0) & ((inputs.steps - 1) % every == 0)
+        updated, descent_state = jax.tree.map(
+            lambda new, old: jnp.where(due, new, old), (updated, descent_state), (inputs.weights, memory.descent)
         )
-        return moved, GradNormMemory(initial, norms, rates, descent_state)
+        return updated, GradNormMemory(initial, norms, rates, descent_state)
 
     return _rule.scalar_rule(propose, start=start)

@@ -35,9 +35,9 @@ def imtl_g() -> optax.GradientTransformationExtraArgs:
         0.800 0.800
     """
 
-    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
-        x, _ = _surgery.equal_projections(seen)
-        along = _surgery.divide(_surgery.divide(x, jnp.max(jnp.abs(x))), seen.sizes)
+    def coefficients(span: _surgery.Span) -> Float[Array, " T"]:
+        x, _ = _surgery.equal_projections(span)
+        along = _surgery.divide(_surgery.divide(x, jnp.max(jnp.abs(x))), span.sizes)
         return jnp.where(jnp.any(x != 0), along / jnp.sum(along), 0)
 
     return _surgery.surgery(coefficients)

@@ -14,15 +14,17 @@ from jaxtyping import Array, ScalarLike
 
 from pinnjax import checks
 from pinnjax.term_weights import _rule
+from pinnjax.terms import term_gradients
 
 
-def inverse_dirichlet(*, rate: ScalarLike = 0.5, every: int = 5) -> optax.GradientTransformationExtraArgs:
+def inverse_dirichlet(*, decay: ScalarLike = 0.5, every: int = 5) -> optax.GradientTransformationExtraArgs:
     """Weigh each term by the largest standard deviation of a gradient over its own: λ̂_t = max_j std(g_j) / std(g_t).
 
-    The deviation is taken over all parameters. Every `every` steps λ_t ← (1 - rate) λ_t + rate λ̂_t, λ = 1 at the start.
+    The deviation is taken over all parameters. Every `every` steps λ_t ← decay λ_t + (1 - decay) λ̂_t, λ = 1 at the
+    start.
 
     Args:
-        rate: dimensionless, in [0, 1].
+        decay: share of the old weight, dimensionless, in [0, 1].
         every: steps between two moves, >= 1.
 
     Returns:
@@ -35,24 +37,24 @@ def inverse_dirichlet(*, rate: ScalarLike = 0.5, every: int = 5) -> optax.Gradie
 
     Example:
         >>> import jax.numpy as jnp
-        >>> balancer = inverse_dirichlet(rate=1.0)
+        >>> balancer = inverse_dirichlet(decay=0.0)
         >>> grads = {"pde": jnp.array([3.0, -3.0]), "bc": jnp.array([1.5, 0.5])}
         >>> balanced, state = balancer.update(grads, balancer.init(grads))
         >>> print(state.weights["pde"], state.weights["bc"])  # deviations 3 and 0.5
         1.0 6.0
     """
-    checks.number("inverse_dirichlet: rate", rate, 0.0, 1.0)
+    checks.number("inverse_dirichlet: decay", decay, 0.0, 1.0)
     checks.number("inverse_dirichlet: every", every, 1)
 
-    def propose(seen: _rule.Seen, memory: Any) -> tuple[_rule.Weights, Any]:
-        deviations = {name: _deviation(grads) for name, grads in seen.grads.items()}
+    def propose(inputs: _rule.RuleInputs, memory: Any) -> tuple[_rule.Weights, Any]:
+        deviations = {name: _deviation(grads) for name, grads in inputs.grads.items()}
         largest = jnp.max(jnp.stack(list(deviations.values())))
         return {name: largest / deviation for name, deviation in deviations.items()}, memory
 
-    return _rule.scalar_rule(propose, rate=rate, every=every)
+    return _rule.scalar_rule(propose, decay=decay, every=every)
 
 
 def _deviation(grads: Any) -> Array:
     size = optax.tree.size(grads)
     mean = optax.tree.sum(grads) / size
-    return _rule.norm(jax.tree.map(lambda g: g - mean, grads)) / jnp.sqrt(size)
+    return term_gradients.norm(jax.tree.map(lambda g: g - mean, grads)) / jnp.sqrt(size)

@@ -28,7 +28,7 @@ class MConFIGState(NamedTuple):
         momenta: m_t, `{term: like params}`, without bias correction.
         direction: the last conflict-free direction, times its bias correction; like params.
         root: √s, like params: the squares themselves leave single precision at 1e19.
-        held: `{term: ()}`, how often nothing moved since this term's gradient was not finite.
+        held: `{term: ()}`, how often nothing new since this term's gradient was not finite.
         steps: `()`, updates so far.
     """
 
@@ -100,8 +100,8 @@ def m_config(
         scale = jax.tree.map(lambda s: 1 / (s / jnp.sqrt(1 - b2**steps) + eps), root)
         scaled = {name: optax.tree.mul(part, scale) for name, part in parts.items()}
         updates = jax.tree.map(lambda u, m: u.astype(m.dtype), scaled, momenta)
-        moved = MConFIGState(momenta, direction, root, held, steps)
+        new = MConFIGState(momenta, direction, root, held, steps)
         kept = state._replace(held=held)
-        return updates, jax.tree.map(lambda new, old: jnp.where(sound, new, old).astype(old.dtype), moved, kept)
+        return updates, jax.tree.map(lambda new, old: jnp.where(sound, new, old).astype(old.dtype), new, kept)
 
     return optax.GradientTransformationExtraArgs(init, update)

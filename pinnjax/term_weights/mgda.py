@@ -39,13 +39,13 @@ def mgda() -> optax.GradientTransformationExtraArgs:
         0.200 0.800
     """
 
-    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
+    def coefficients(span: _surgery.Span) -> Float[Array, " T"]:
         # With one more number b_t ∝ 1 / ‖g_t‖ below each unit gradient this is a problem without the sum: the point of
         # their cone next to (0, 1) is along the shortest vector. Where the hull holds zero, that point is (0, 1).
-        dead = seen.norms == 0
-        shortest = jnp.min(jnp.where(dead, jnp.inf, seen.norms))
-        b = jnp.where(dead, 0, shortest / jnp.where(dead, 1, seen.norms))
-        lifted = jnp.concatenate([seen.directions, b[None]])
+        dead = span.norms == 0
+        shortest = jnp.min(jnp.where(dead, jnp.inf, span.norms))
+        b = jnp.where(dead, 0, shortest / jnp.where(dead, 1, span.norms))
+        lifted = jnp.concatenate([span.directions, b[None]])
         z = b * _surgery.nonnegative(lifted, jnp.zeros_like(lifted[:, 0]).at[-1].set(1))
         stopped = jnp.any(dead)
         a = jnp.where(stopped, dead, z)

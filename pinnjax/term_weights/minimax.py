@@ -66,8 +66,8 @@ def minimax(
         weights = _rule.ones(term_params)
         return weights, ascent.init(weights)
 
-    def propose(seen: _rule.Seen, memory: tuple[_rule.Weights, PyTree]) -> tuple[_rule.Weights, PyTree]:
-        losses = _rule.needs_losses("minimax", seen)
+    def propose(inputs: _rule.RuleInputs, memory: tuple[_rule.Weights, PyTree]) -> tuple[_rule.Weights, PyTree]:
+        losses = _rule.needs_losses("minimax", inputs)
         weights, state = memory
         at_one = fixed(weights)
         downhill = {name: -jnp.where(name in at_one, 0.0, losses[name]) for name in weights}

@@ -25,7 +25,7 @@ class MultiAdamState(NamedTuple):
     Attributes:
         momenta: m_t, `{term: like params}`, without bias correction.
         roots: √v_t, likewise: the squares themselves leave single precision at 1e19.
-        held: `{term: ()}`, how often nothing moved since this term's gradient was not finite.
+        held: `{term: ()}`, how often nothing new since this term's gradient was not finite.
         steps: `()`, updates so far in which all were.
     """
 
@@ -85,7 +85,7 @@ def multiadam(
             return momentum / (1 - b1**steps) / (root / jnp.sqrt(1 - b2**steps) + eps) / len(held)
 
         updates = jax.tree.map(lambda m, r: step(m, r).astype(m.dtype), momenta, roots)
-        moved, kept = MultiAdamState(momenta, roots, held, steps), state._replace(held=held)
-        return updates, jax.tree.map(lambda new, old: jnp.where(sound, new, old).astype(old.dtype), moved, kept)
+        new, kept = MultiAdamState(momenta, roots, held, steps), state._replace(held=held)
+        return updates, jax.tree.map(lambda new, old: jnp.where(sound, new, old).astype(old.dtype), new, kept)
 
     return optax.GradientTransformationExtraArgs(init, update)

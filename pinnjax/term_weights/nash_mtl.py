@@ -39,12 +39,12 @@ def nash_mtl() -> optax.GradientTransformationExtraArgs:
         1.000 1.000
     """
 
-    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
-        terms = len(seen.norms)
-        eps = jnp.finfo(seen.norms.dtype).eps
-        touch = _surgery.rounding(seen.directions)
+    def coefficients(span: _surgery.Span) -> Float[Array, " T"]:
+        terms = len(span.norms)
+        eps = jnp.finfo(span.norms.dtype).eps
+        touch = _surgery.rounding(span.directions)
         # For opposite gradients there is no bargain; a touch of the identity keeps y finite.
-        matrix = jnp.concatenate([seen.directions, touch * jnp.eye(terms, dtype=seen.norms.dtype)])
+        matrix = jnp.concatenate([span.directions, touch * jnp.eye(terms, dtype=span.norms.dtype)])
 
         def newton(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             y, _, steps = carry
@@ -62,11 +62,11 @@ def nash_mtl() -> optax.GradientTransformationExtraArgs:
             _, decrement, steps = carry
             return (decrement > 10 * eps) & (steps < NEWTON_STEPS)
 
-        start = jnp.full_like(seen.norms, 1 / jnp.sqrt(terms))
+        start = jnp.full_like(span.norms, 1 / jnp.sqrt(terms))
         y, _, _ = jax.lax.while_loop(
             going, newton, (start, jnp.full((), jnp.inf, start.dtype), jnp.zeros((), jnp.int32))
         )
-        agreed = _surgery.length(seen.directions @ y) > 0.5  # 0 when all cancel, and otherwise 1 at least
-        return jnp.where(agreed, _surgery.divide(y, seen.norms), 0)
+        agreed = _surgery.length(span.directions @ y) > 0.5  # 0 when all cancel, and otherwise 1 at least
+        return jnp.where(agreed, _surgery.divide(y, span.norms), 0)
 
     return _surgery.surgery(coefficients)

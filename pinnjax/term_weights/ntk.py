@@ -22,21 +22,21 @@ from pinnjax.terms import losses
 PyTree = Any
 
 
-def ntk(*, trace: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> optax.GradientTransformationExtraArgs:
+def ntk(*, trace: bool = False, decay: ScalarLike = 0.0, every: int = 100) -> optax.GradientTransformationExtraArgs:
     r"""Weigh each term by λ̂_t = Σ_j c_j / c_t, with c_t = tr K_tt / n_t and tr K_tt = Σ_i ‖∇_θ r_ti‖².
 
-    Every `every` steps λ_t ← (1 - rate) λ_t + rate λ̂_t. The mean of the diagonal c_t is the mean rate at which the
+    Every `every` steps λ_t ← decay λ_t + (1 - decay) λ̂_t. The mean of the diagonal c_t is the mean rate at which the
     residuals of a term converge; the weights make the rates equal.
 
-    * The default is the paper's rule (equation 6.5, moved every 100 steps) in the paper's set-ups, where all terms have
-      as many points, and the expert's guide's where they have not (its moving average: `rate=0.1, every=1000`).
+    * The default is the paper's rule (equation 6.5, updated every 100 steps) in the paper's set-ups, where all terms
+      have as many points, and the expert's guide's where they have not (its moving average: `decay=0.9, every=1000`).
     * `trace=True` leaves the n_t out, as the paper's equation is printed. The loss being a mean and the trace a sum,
       terms with few points then get too much: on the harmonic problem, with 50 points against one, λ_ic is 50 times
       larger and the error eight times.
 
     Args:
         trace: whether the diagonal of K_tt is summed, not averaged.
-        rate: dimensionless, in [0, 1].
+        decay: share of the old weight, dimensionless, in [0, 1].
         every: steps between two moves, >= 1.
 
     Returns:
@@ -59,11 +59,11 @@ def ntk(*, trace: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> opt
         >>> print(state.weights["pde"], state.weights["bc"])  # means of squares 5/2 and 1/2, sum 3
         1.2 6.0
     """
-    checks.number("ntk: rate", rate, 0.0, 1.0)
+    checks.number("ntk: decay", decay, 0.0, 1.0)
     checks.number("ntk: every", every, 1)
 
-    def propose(seen: _rule.Seen, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
-        point_grad_norms = seen.extra.get("point_grad_norms")
+    def propose(inputs: _rule.RuleInputs, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
+        point_grad_norms = inputs.extra.get("point_grad_norms")
         if point_grad_norms is None:
             raise ValueError(
                 "ntk: update got no point_grad_norms; expected the extra arg point_grad_norms=function () -> "
@@ -73,13 +73,13 @@ def ntk(*, trace: bool = False, rate: ScalarLike = 1.0, every: int = 100) -> opt
         def move() -> _rule.Weights:
             norms = point_grad_norms()
             traces: dict[str, Array] = {}
-            for name in seen.grads:
+            for name in inputs.grads:
                 squares = jnp.square(norms[name])
-                counts = losses.sampling_weights(seen.extra.get("sampling_weights"), name, squares)
+                counts = losses.sampling_weights(inputs.extra.get("sampling_weights"), name, squares)
                 traces[name] = losses.sum_over_points(squares, counts) if trace else jnp.mean(counts * squares)
             total = optax.tree.sum(traces)
-            return {name: (total / traces[name]).astype(seen.weights[name].dtype) for name in traces}
+            return {name: (total / traces[name]).astype(inputs.weights[name].dtype) for name in traces}
 
-        return jax.lax.cond(seen.due, move, lambda: seen.weights), memory
+        return jax.lax.cond(inputs.due, move, lambda: inputs.weights), memory
 
-    return _rule.scalar_rule(propose, rate=rate, every=every)
+    return _rule.scalar_rule(propose, decay=decay, every=every)

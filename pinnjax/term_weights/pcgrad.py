@@ -35,11 +35,11 @@ def pcgrad(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
         [0.5 1.5]
     """
 
-    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
-        terms = len(seen.norms)
-        key = jax.random.fold_in(jax.random.key(seed), seen.steps)
+    def coefficients(span: _surgery.Span) -> Float[Array, " T"]:
+        terms = len(span.norms)
+        key = jax.random.fold_in(jax.random.key(seed), span.steps)
         orders = jax.vmap(lambda k: jax.random.permutation(k, terms))(jax.random.split(key, terms))
-        units = seen.alive.T
+        units = span.alive.T
 
         def project(i: Array, order: Array) -> Array:
             own, vector = jnp.zeros(terms, units.dtype).at[i].set(1), units[i]  # in units of ‖g_i‖
@@ -47,7 +47,7 @@ def pcgrad(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
                 j = order[k]
                 against = jnp.where(j == i, 0, jnp.minimum(units[j] @ vector, 0))
                 own, vector = own.at[j].add(-against), vector - against * units[j]
-            return jnp.where(jnp.arange(terms) == i, own, _surgery.divide(seen.norms[i] * own, seen.norms))
+            return jnp.where(jnp.arange(terms) == i, own, _surgery.divide(span.norms[i] * own, span.norms))
 
         return jax.vmap(project)(jnp.arange(terms), orders).sum(axis=0)
 

@@ -35,8 +35,8 @@ def random(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
         1.000
     """
 
-    def propose(seen: _rule.Seen, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
-        key = jax.random.fold_in(jax.random.key(seed), seen.steps)
-        return _rule.softmax(dict(zip(seen.grads, jax.random.normal(key, (len(seen.grads),)), strict=True))), memory
+    def propose(inputs: _rule.RuleInputs, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
+        key = jax.random.fold_in(jax.random.key(seed), inputs.steps)
+        return _rule.softmax(dict(zip(inputs.grads, jax.random.normal(key, (len(inputs.grads),)), strict=True))), memory
 
     return _rule.scalar_rule(propose)

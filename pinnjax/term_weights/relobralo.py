@@ -30,7 +30,7 @@ class ReLoBRaLoMemory(NamedTuple):
 
 
 def relobralo(
-    *, alpha: ScalarLike = 0.999, temperature: ScalarLike = 1.0, saudade: ScalarLike = 1.0, seed: int = 0
+    *, decay: ScalarLike = 0.999, temperature: ScalarLike = 1.0, saudade: ScalarLike = 1.0, seed: int = 0
 ) -> optax.GradientTransformationExtraArgs:
     """Weigh terms by how little their losses fell, since the last step and, at random, since the first.
 
@@ -40,7 +40,7 @@ def relobralo(
     The weights sum to T, the number of terms, at all times.
 
     Args:
-        alpha: α, dimensionless, in [0, 1].
+        decay: α, share of the old weights, dimensionless, in [0, 1].
         temperature: τ, dimensionless, > 0. The authors' released notebooks use 0.1 as well.
         saudade: E ρ, dimensionless, in [0, 1]; below 1 the weights now and then look back to the first losses.
         seed: of the Bernoulli draws, which depend on it and on the step.
@@ -55,7 +55,7 @@ def relobralo(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> balancer = relobralo(alpha=0.0)
+        >>> balancer = relobralo(decay=0.0)
         >>> grads = {"pde": jnp.array([1.0]), "bc": jnp.array([1.0])}
         >>> state = balancer.init(grads)
         >>> for pde in (4.0, 1.0):
@@ -64,7 +64,7 @@ def relobralo(
         >>> print(f"{state.weights['bc']:.4f}")  # 2 e / (e + e^(1/4))
         1.3584
     """
-    checks.number("relobralo: alpha", alpha, 0.0, 1.0)
+    checks.number("relobralo: decay", decay, 0.0, 1.0)
     checks.number("relobralo: temperature", temperature, 1e-12)
     checks.number("relobralo: saudade", saudade, 0.0, 1.0)
 
@@ -76,15 +76,15 @@ def relobralo(
         zeros = {name: 0 * one for name, one in _rule.ones(term_params).items()}
         return ReLoBRaLoMemory(zeros, zeros)
 
-    def propose(seen: _rule.Seen, memory: ReLoBRaLoMemory) -> tuple[_rule.Weights, ReLoBRaLoMemory]:
-        losses = _rule.needs_losses("relobralo", seen)
+    def propose(inputs: _rule.RuleInputs, memory: ReLoBRaLoMemory) -> tuple[_rule.Weights, ReLoBRaLoMemory]:
+        losses = _rule.needs_losses("relobralo", inputs)
         initial = _rule.first_losses(losses, memory.initial_losses)
-        previous = {name: jnp.where(seen.steps == 0, losses[name], memory.previous_losses[name]) for name in losses}
+        previous = {name: jnp.where(inputs.steps == 0, losses[name], memory.previous_losses[name]) for name in losses}
         chance = jnp.asarray(saudade, jnp.float32)  # the draws are the same in every precision
-        keep = jax.random.bernoulli(jax.random.fold_in(jax.random.key(seed), seen.steps), chance)
+        keep = jax.random.bernoulli(jax.random.fold_in(jax.random.key(seed), inputs.steps), chance)
         since_first, since_last = balance(losses, initial), balance(losses, previous)
-        kept = {name: jnp.where(keep, weight, since_first[name]) for name, weight in seen.weights.items()}
-        targets = {name: jnp.asarray(alpha * kept[name] + (1 - alpha) * since_last[name]) for name in losses}
+        kept = {name: jnp.where(keep, weight, since_first[name]) for name, weight in inputs.weights.items()}
+        targets = {name: jnp.asarray(decay * kept[name] + (1 - decay) * since_last[name]) for name in losses}
         return targets, ReLoBRaLoMemory(initial, losses)
 
     return _rule.scalar_rule(propose, start=start)

@@ -47,9 +47,9 @@ def softadapt(
     """
     checks.number("softadapt: every", every, 1)
 
-    def propose(seen: _rule.Seen, previous: _rule.Weights) -> tuple[_rule.Weights, _rule.Weights]:
-        losses = _rule.needs_losses("softadapt", seen)
-        slopes = {name: jnp.where(seen.steps == 0, 0.0, loss - previous[name]) for name, loss in losses.items()}
+    def propose(inputs: _rule.RuleInputs, previous: _rule.Weights) -> tuple[_rule.Weights, _rule.Weights]:
+        losses = _rule.needs_losses("softadapt", inputs)
+        slopes = {name: jnp.where(inputs.steps == 0, 0.0, loss - previous[name]) for name, loss in losses.items()}
         if normalized:
             size = optax.tree.norm(slopes, ord=1) + 1e-8
             slopes = {name: slope / size for name, slope in slopes.items()}

@@ -68,8 +68,8 @@ def uncertainty(
         logs = {name: jnp.asarray(initial, one.dtype) for name, one in _rule.ones(term_params).items()}
         return UncertaintyMemory(logs, descent.init(logs))
 
-    def propose(seen: _rule.Seen, memory: UncertaintyMemory) -> tuple[_rule.Weights, UncertaintyMemory]:
-        losses = _rule.needs_losses("uncertainty", seen)
+    def propose(inputs: _rule.RuleInputs, memory: UncertaintyMemory) -> tuple[_rule.Weights, UncertaintyMemory]:
+        losses = _rule.needs_losses("uncertainty", inputs)
 
         def likelihood(logs: dict[str, Array]) -> Array:
             return optax.tree.sum({t: 0.5 * jnp.exp(-s) * losses[t] + 0.5 * s for t, s in logs.items()})

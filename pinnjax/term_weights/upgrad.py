@@ -37,12 +37,12 @@ def upgrad() -> optax.GradientTransformationExtraArgs:
         0.250 0.750
     """
 
-    def coefficients(seen: _surgery.Span) -> Float[Array, " T"]:
+    def coefficients(span: _surgery.Span) -> Float[Array, " T"]:
         def projected(i: Array) -> Array:
             # In units of lengths v_t ‖g_t‖ = ‖g_i‖ (e_i + z)_t, with z >= 0.
-            z = _surgery.nonnegative(seen.directions, -seen.directions[:, i])
-            return _surgery.divide(seen.norms[i] * z, seen.norms).at[i].add(1)
+            z = _surgery.nonnegative(span.directions, -span.directions[:, i])
+            return _surgery.divide(span.norms[i] * z, span.norms).at[i].add(1)
 
-        return jax.vmap(projected)(jnp.arange(len(seen.norms))).mean(axis=0)
+        return jax.vmap(projected)(jnp.arange(len(span.norms))).mean(axis=0)
 
     return _surgery.surgery(coefficients)

@@ -61,13 +61,13 @@ def van_der_meer(
         names.meant("van_der_meer: measures", measures, term_params)
         return ()
 
-    def propose(seen: _rule.Seen, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
-        inside = names.meant("van_der_meer: interior", [interior], seen.weights)
-        given = names.meant("van_der_meer: measures", measures, seen.weights)
-        shares = {name: balance if name in inside else 1 - balance for name in seen.weights}
-        sizes = {name: measures[given[name]] if name in given else 1.0 for name in seen.weights}
+    def propose(inputs: _rule.RuleInputs, memory: PyTree) -> tuple[_rule.Weights, PyTree]:
+        inside = names.meant("van_der_meer: interior", [interior], inputs.weights)
+        given = names.meant("van_der_meer: measures", measures, inputs.weights)
+        shares = {name: balance if name in inside else 1 - balance for name in inputs.weights}
+        sizes = {name: measures[given[name]] if name in given else 1.0 for name in inputs.weights}
         weights = {name: jnp.asarray(2 * share * sizes[name]) for name, share in shares.items()}
-        return {name: w.astype(seen.weights[name].dtype) for name, w in weights.items()}, memory
+        return {name: w.astype(inputs.weights[name].dtype) for name, w in weights.items()}, memory
 
     return _rule.scalar_rule(propose, start=start)
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -34,6 +33,11 @@ def loss(residuals: Float[Array, "n *m"], weights: Float[Array, " n"] | None = N
 def squared(residuals: Float[Array, "n *m"]) -> Float[Array, " n"]:
     """|r_i|² at each point."""
     return jnp.square(residuals) if residuals.ndim == 1 else jnp.sum(jnp.square(residuals), axis=1)
+
+
+def magnitude(residuals: Float[Array, "n *m"]) -> Float[Array, " n"]:
+    """|r_i| at each point, the Euclidean norm of a vector residual."""
+    return jnp.abs(residuals) if residuals.ndim == 1 else jnp.sqrt(squared(residuals))
 
 
 def loss_cotangent(residuals: Float[Array, "n *m"], weights: Float[Array, " n"]) -> Float[Array, "n *m"]:
@@ -91,8 +95,3 @@ def sampling_weights(
 def sum_over_points(values: Float[Array, " n"], counts: Float[Array, " n"]) -> Float[Array, ""]:
     """The mean over the domain, mean_i μ_i v_i, times the number of points in use (those with μ_i > 0)."""
     return jnp.sum(counts > 0) * jnp.mean(counts * values)
-
-
-def total(term_grads: Mapping[str, PyTree]) -> PyTree:
-    """Sum of the terms' gradients, the gradient that an optimiser sees."""
-    return jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *term_grads.values())

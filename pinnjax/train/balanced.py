@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import optax
 
 from pinnjax import checks
-from pinnjax.terms import losses
+from pinnjax.terms import term_gradients
 from pinnjax.train import spaces
 
 PyTree = Any
@@ -76,7 +76,7 @@ def balanced(
         term_params = None if params is None else dict.fromkeys(names, params)
         term_grads, term_state = balancer.update(term_grads, state.term_weights, term_params, **extra)
         for_optimizer = {key: value for key, value in extra.items() if key not in FOR_RULES}
-        step, optimizer_state = inner.update(losses.total(term_grads), state.optimizer, params, **for_optimizer)
+        step, optimizer_state = inner.update(term_gradients.total(term_grads), state.optimizer, params, **for_optimizer)
         return step, BalancedState(term_state, optimizer_state)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -57,25 +57,46 @@ def _applied(grads: PyTree, balanced: PyTree, stated: Array) -> tuple[Array, Arr
     return weight.astype(stated.dtype), exact
 
 
-def value_fn(
-    evaluate: Evaluate, term_weights: Mapping[str, Array], point_weights: Mapping[str, Array]
-) -> Callable[[PyTree], Float[Array, ""]]:
-    """Σ_t λ_t mean_i w_ti |r_ti|², a function of the parameters."""
+class Loss:
+    """Σ_t λ_t mean_i w_ti |r_ti|² as the two functions of the parameters that optimisers ask for.
 
-    def value(params: PyTree) -> Array:
-        found = evaluate(params)
-        return optax.tree.sum({t: term_weights[t] * losses.loss(r, point_weights[t]) for t, r in found.items()})
+    NaN where no loss has the balanced gradients' sum as its gradient, so that such a step is not taken.
 
-    return value
+    Attributes:
+        called: which of the two were called, known when the optimiser is traced.
+    """
 
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        term_weights: Mapping[str, Array],
+        point_weights: Mapping[str, Array],
+        exact: Bool[Array, ""],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Freeze the weights; `check` is called before the first evaluation, and raises where there is no loss."""
+        self._evaluate, self._term_weights, self._point_weights = evaluate, term_weights, point_weights
+        self._exact, self._check = exact, check
+        self.called: set[str] = set()
 
-def residual_fn(
-    evaluate: Evaluate, term_weights: Mapping[str, Array], point_weights: Mapping[str, Array]
-) -> Callable[[PyTree], Float[Array, " N"]]:
-    """√(λ_t w_ti / n_t) r_ti in one vector, whose squared norm is `value_fn`; NaN where a weight is negative."""
+    def value_fn(self, params: PyTree, residual_fn: Any = None) -> Float[Array, ""]:
+        """The loss."""
+        del residual_fn  # the line searches of optax hand on every extra arg
+        found = self._residuals("value_fn", params)
+        parts = {t: self._term_weights[t] * losses.loss(r, self._point_weights[t]) for t, r in found.items()}
+        return jnp.where(self._exact, optax.tree.sum(parts), jnp.nan)
 
-    def rooted(name: str, r: Array) -> Array:
-        root = jnp.sqrt(term_weights[name] * point_weights[name] / r.shape[0])
-        return ((root if r.ndim == 1 else root[:, None]) * r).ravel()
+    def residual_fn(self, params: PyTree) -> Float[Array, " N"]:
+        """√(λ_t w_ti / n_t) r_ti in one vector, whose squared norm is the loss; NaN where a weight is negative."""
+        found = self._residuals("residual_fn", params)
+        rows = []
+        for t, r in found.items():
+            root = jnp.sqrt(self._term_weights[t] * self._point_weights[t] / r.shape[0])
+            rows.append(((root if r.ndim == 1 else root[:, None]) * r).ravel())
+        return jnp.where(self._exact, jnp.concatenate(rows), jnp.nan)
 
-    return lambda params: jnp.concatenate([rooted(name, r) for name, r in evaluate(params).items()])
+    def _residuals(self, who: str, params: PyTree) -> Mapping[str, Array]:
+        if not self.called:
+            self._check()
+        self.called.add(who)
+        return self._evaluate(params)

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from pinnjax.point_weights.per_point_memory import remembered
-from pinnjax.term_weights import _rule
-from pinnjax.terms import names
+from pinnjax.point_weights.per_point_memory import remembered_points
+from pinnjax.terms import names, term_gradients
 
 PyTree = Any
 
@@ -19,7 +18,7 @@ def check_sizes(
     state: PyTree, residuals: Mapping[str, Array], terms: Mapping[str, Any], index: Mapping[str, Array]
 ) -> None:
     """Points that weights were made for are still as many."""
-    for name, n in remembered(state, residuals).items():
+    for name, n in remembered_points(state, residuals).items():
         term, rows = names.term_of(name, terms), residuals[name].shape[0]
         if term not in index and rows != n:
             raise ValueError(
@@ -28,14 +27,19 @@ def check_sizes(
             )
 
 
-def broken(
+def nonfinite(
     term_losses: Mapping[str, Array], grad_norms: Mapping[str, Array], balanced: Mapping[str, PyTree]
 ) -> dict[str, Array]:
     """The terms to blame: those that are not finite, or, where all are, those that the balancers broke."""
     before = {name: ~jnp.isfinite(loss + grad_norms[name]) for name, loss in term_losses.items()}
-    after = {name: ~jnp.isfinite(_rule.norm(balanced[name])) for name in term_losses}
-    any_before = functools.reduce(jnp.logical_or, before.values())
+    after = {name: ~jnp.isfinite(term_gradients.norm(balanced[name])) for name in term_losses}
+    any_before = any_of(before)
     return {name: jnp.where(any_before, before[name], after[name]) for name in term_losses}
+
+
+def any_of(flags: Mapping[str, Array]) -> Array:
+    """Whether one of the terms is flagged."""
+    return functools.reduce(jnp.logical_or, flags.values())
 
 
 def where(condition: Array, new: PyTree, old: PyTree) -> PyTree:

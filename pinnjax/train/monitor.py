@@ -1,7 +1,7 @@
 """Monitors: measurements inside the train step, every so many steps, in the same XLA program.
 
 A monitor is a pure function of what a step has at hand. Those that pinnjax brings are in `pinnjax.monitors`; write your
-own as `Monitor(lambda seen: {"mean_u": jnp.mean(...)}, every=100)`.
+own as `Monitor(lambda info: {"mean_u": jnp.mean(...)}, every=100)`.
 """
 
 import collections
@@ -18,7 +18,7 @@ from pinnjax.terms import bridge
 PyTree = Any
 
 
-class Seen(NamedTuple):
+class StepInfo(NamedTuple):
     """What a monitor sees of a step, before the parameters move.
 
     Attributes:
@@ -54,13 +54,13 @@ class Monitor(NamedTuple):
     """A measurement inside the step.
 
     Attributes:
-        measure: `measure(seen) -> {name: array of numbers}`; the names become names of metrics.
+        measure: `measure(info) -> {name: array of numbers}`; the names become names of metrics.
         every: steps between two measurements; in the others the metrics are NaN. The last of each `every` steps
             measures, so `pinnjax.fit(..., record_every=every)` records just the measurements. Under `jax.vmap` JAX runs
             both branches of a condition: a step mapped over seeds then pays for every step.
     """
 
-    measure: Callable[[Seen], dict[str, Array]]
+    measure: Callable[[StepInfo], dict[str, Array]]
     every: int = 1
 
 
@@ -72,20 +72,20 @@ def check(monitors: Sequence[Monitor]) -> None:
         checks.number("Monitor: every", monitor.every, 1)
 
 
-def measured(monitors: Sequence[Monitor], seen: Seen) -> dict[str, Array]:
+def measured(monitors: Sequence[Monitor], info: StepInfo) -> dict[str, Array]:
     """All measurements of a step; NaN for those that are not due. One condition for all that share their `every`."""
     together: dict[int, list[Monitor]] = collections.defaultdict(list)
     for monitor in monitors:
         together[int(monitor.every)].append(monitor)
     found: dict[str, Array] = {}
     for every, group in together.items():
-        measure = lambda group=group: joined([monitor.measure(seen) for monitor in group])
+        measure = lambda group=group: joined([monitor.measure(info) for monitor in group])
         if every == 1:
             values = measure()
         else:
             shapes = jax.eval_shape(measure)
             missing = lambda shapes=shapes: {name: jnp.full(s.shape, jnp.nan, s.dtype) for name, s in shapes.items()}
-            values = jax.lax.cond((seen.step + 1) % every == 0, measure, missing)
+            values = jax.lax.cond((info.step + 1) % every == 0, measure, missing)
         found = joined([found, values])
     return found
 

@@ -20,7 +20,7 @@ EXAMPLES = {
     "point_weights": "pinnjax.point_weights.self_adaptive(1e-2)",
     "optimizer": "optax.adam(1e-3)",
 }
-WRAPPERS = ("tools", "each_term", "travelling")  # modules of rules around rules
+WRAPPERS = ("tools", "each_term", "per_point_memory")  # modules of rules around rules
 OPTIMIZERS = ("multiadam", "m_config")  # of term space: their sum is a step, the gradient of no loss
 SCALES = (1e-10, 1.0, 1e10)  # sizes of the gradients that a transform is tried on
 
@@ -63,9 +63,8 @@ def members(transform: optax.GradientTransformation) -> Iterator[tuple[str, Call
     """Names and update functions of the transforms that a chain, or a wrapper, is made of.
 
     Example:
-        >>> import optax, pinnjax as pj
-        >>> print([name for name, _ in members(optax.chain(optax.clip(1.0), pj.term_weights.bounded(pj.term_weights.ntk())))])
-        ['clip', 'ntk']
+        >>> import optax, pinnjax as pj >>> print([name for name, _ in members(optax.chain(optax.clip(1.0),
+        pj.term_weights.bounded(pj.term_weights.ntk())))]) ['clip', 'ntk']
     """
     yield from _members(transform.update)
 
@@ -100,9 +99,11 @@ def _inside(update: Callable) -> Iterator[Callable]:
 
 
 def _space(update: Callable) -> str | None:
-    parts = (getattr(update, "__module__", None) or "").split(".")
-    known = parts[0] == "pinnjax" and len(parts) > 1 and parts[1] in ("term_weights", "point_weights", "balanced")
-    return parts[1] if known else None
+    own = getattr(update, "__module__", None) or ""
+    if own == "pinnjax.train.balanced":
+        return "balanced"
+    parts = own.split(".")
+    return parts[1] if parts[0] == "pinnjax" and parts[1] in ("term_weights", "point_weights") else None
 
 
 def _module(update: Callable) -> str:

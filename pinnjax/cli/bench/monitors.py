@@ -37,7 +37,7 @@ def run(rounds: int) -> dict[str, dict[str, timing.Timing]]:
         "signal_to_noise": monitors.signal_to_noise(every=EVERY),
         "tangent_kernel": monitors.tangent_kernel(every=EVERY),
         "curvature": monitors.curvature(every=EVERY),
-        "gap": monitors.gap(fresh, every=EVERY),
+        "test_train_ratio": monitors.test_train_ratio(fresh, every=EVERY),
         "error_by_mode": monitors.error_by_mode(grid, reference, PROBLEM.grid_shape, every=EVERY),
     }
     few = {"plain": _program((), batch, 10), "the cheap ones": _program(cheap, batch, 10)}

@@ -1,7 +1,7 @@
 """Every rule of point space over the plain step: `pinnjax bench points`.
 
 The workload is W2 of `pinnjax bench step` (Helmholtz, net 2-50-50-50-50-1, float32, 8192 points inside, 4 x 512 on the
-sides). Rules run at every step but `gradient_norm_points`, every ten, in calls of ten.
+sides). Rules run at every step but `inverse_point_gradients`, every ten, in calls of ten.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ RULES: dict[str, optax.GradientTransformation] = {
     "causal": point_weights.causal(["pde"], interval=(-1.0, 1.0)),
     "causal, sorted": point_weights.causal(["pde"], interval=(-1.0, 1.0), chunks=None),
     "pecann": point_weights.pecann(["bc"]),
-    "gradient_norm_points, every 10": point_weights.gradient_norm_points(every=10),
+    "inverse_point_gradients, every 10": point_weights.inverse_point_gradients(every=10),
 }
 
 

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from pinnjax import plot
 from pinnjax.cli.layer_gradients import layer_gradients
-from pinnjax.cli.reproduce.study import Check, Claims, Results, Run, Study
 from pinnjax.cli.race import Outcome
+from pinnjax.cli.reproduce.study import Check, Claims, Results, Run, Study
 from pinnjax.problems import Problem, cavity, cavity_uvp, helmholtz, klein_gordon
 
 METHODS = ("M1", "M2", "M3", "M4")

@@ -9,14 +9,14 @@ import optax
 from matplotlib.figure import Figure
 
 from pinnjax import plot, point_weights
-from pinnjax.cli.reproduce.study import Claims, Results, Run, Study
 from pinnjax.cli.race import Outcome
+from pinnjax.cli.reproduce.study import Claims, Results, Run, Study
 from pinnjax.problems import Problem, tanh
 from pinnjax.problems.tanh import FRONT
 
 RULES = {
     "uniform": None,
-    "gradient_norm_points": point_weights.gradient_norm_points(),
+    "inverse_point_gradients": point_weights.inverse_point_gradients(),
     "self_adaptive": point_weights.self_adaptive(optax.adam(5e-3), mask=jnp.square, initial=1.0),
     "residual_attention": point_weights.residual_attention(),
 }
@@ -49,9 +49,9 @@ def claims(results: Results) -> Claims:
         "self_adaptive has at most half the ratio of uniform": adaptive.median(RATIO)
         <= 0.5 * results["uniform"].median(RATIO),
         "its largest weight is in the front": bool(x[np.argmax(weights)] < FRONT),
-        "gradient_norm_points over-corrects: a larger ratio than self_adaptive": results["gradient_norm_points"].median(
-            RATIO
-        )
+        "inverse_point_gradients over-corrects: a larger ratio than self_adaptive": results[
+            "inverse_point_gradients"
+        ].median(RATIO)
         > adaptive.median(RATIO),
     }
 

@@ -32,7 +32,7 @@ class Ledger:
 
 def test_after_a_thousand_shuffles_minibatches_and_resamplings_each_point_has_its_own_weight(x64):
     rng = np.random.default_rng(0)
-    rule = pj.point_weights.travelling(pj.point_weights.residual_attention(gamma=0.9, eta=0.1))
+    rule = pj.point_weights.per_point_memory(pj.point_weights.residual_attention(decay=0.9, eta=0.1))
     state = rule.init({"pde": jnp.zeros(POOL), "bc": jnp.zeros(3)})
     ledger, walls = Ledger(), Ledger()
     pool, born = np.arange(POOL, dtype=float), POOL
@@ -52,7 +52,7 @@ def test_after_a_thousand_shuffles_minibatches_and_resamplings_each_point_has_it
             state,
             residuals={"pde": jnp.asarray(residuals), "bc": jnp.asarray(fixed)},
             index={"pde": jnp.asarray(index)},
-            origin={"pde": jnp.asarray(np.where(new, -1, order))},
+            previous_index={"pde": jnp.asarray(np.where(new, -1, order))},
         )
         np.testing.assert_allclose(weights["pde"], ledger.step(points, residuals), rtol=1e-10)
         np.testing.assert_allclose(weights["bc"], walls.step([0.0, 1.0, 2.0], fixed), rtol=1e-10)
@@ -65,7 +65,7 @@ RULES = {
     "self_adaptive": pj.point_weights.self_adaptive(optax.adam(0.1)),
     "residual_attention": pj.point_weights.residual_attention(),
     "vrba": pj.point_weights.vrba(),
-    "brdr": pj.point_weights.brdr(decay=0.5, smoothing=0.5),
+    "brdr": pj.point_weights.brdr(decay=0.5, weights_decay=0.5),
     "pecann": pj.point_weights.pecann(["pde"]),
     "a chain": optax.chain(pj.point_weights.residual_attention(), pj.point_weights.self_adaptive(0.1), optax.clip(9.0)),
 }
@@ -75,28 +75,35 @@ RULES = {
 def test_a_permuted_pool_gives_permuted_weights_for_every_rule(rule):
     """The same points and residuals, once in place and once shuffled before every step."""
     rng = np.random.default_rng(1)
-    travelling = pj.point_weights.travelling(rule)
-    still = travelling.init({"pde": jnp.zeros(8)})
+    memory = pj.point_weights.per_point_memory(rule)
+    still = memory.init({"pde": jnp.zeros(8)})
     shuffled, places = still, np.arange(8)  # places[i]: which point is in place i
     for _ in range(6):
         residuals = rng.normal(size=8).astype(np.float32)
         ones = {"pde": jnp.ones(8)}
-        expected, still = travelling.update(ones, still, residuals={"pde": jnp.asarray(residuals)})
+        expected, still = memory.update(ones, still, residuals={"pde": jnp.asarray(residuals)})
         order = rng.permutation(8)
         places = places[order]
-        found, shuffled = travelling.update(
-            ones, shuffled, residuals={"pde": jnp.asarray(residuals[places])}, origin={"pde": jnp.asarray(order)}
+        found, shuffled = memory.update(
+            ones,
+            shuffled,
+            residuals={"pde": jnp.asarray(residuals[places])},
+            previous_index={"pde": jnp.asarray(order)},
         )
         np.testing.assert_allclose(found["pde"], np.asarray(expected["pde"])[places], rtol=1e-6)
 
 
 def test_a_new_point_starts_as_init_starts_it():
     initial = jnp.arange(4.0)
-    rule = pj.point_weights.travelling(pj.point_weights.self_adaptive(1.0, mask=lambda g: g, initial={"pde": initial}))
+    rule = pj.point_weights.per_point_memory(
+        pj.point_weights.self_adaptive(1.0, mask=lambda g: g, initial={"pde": initial})
+    )
     state = rule.init({"pde": jnp.zeros(4)})
     ones = {"pde": jnp.ones(4)}
     _, state = rule.update(ones, state, residuals={"pde": jnp.full(4, 2.0)})
-    weights, _ = rule.update(ones, state, residuals={"pde": jnp.zeros(4)}, origin={"pde": jnp.array([1, -1, 2, -1])})
+    weights, _ = rule.update(
+        ones, state, residuals={"pde": jnp.zeros(4)}, previous_index={"pde": jnp.array([1, -1, 2, -1])}
+    )
     np.testing.assert_allclose(weights["pde"], [2.0, 1.0, 3.0, 3.0])  # γ = (1, 2, 3, 4) after the step; 1 and 3 anew
 
 
@@ -106,9 +113,9 @@ def test_state_that_mixes_the_points_of_two_terms_is_refused():
 
     rule = optax.GradientTransformation(init, lambda weights, state, params=None: (weights, state))
     with pytest.raises(
-        ValueError, match=r"travelling: the state of the point weights has a leaf .* of shape .*; expected"
+        ValueError, match=r"per_point_memory: the state of the point weights has a leaf .* of shape .*; expected"
     ):
-        pj.point_weights.travelling(rule).init({"pde": jnp.zeros(3), "bc": jnp.zeros(2)})
+        pj.point_weights.per_point_memory(rule).init({"pde": jnp.zeros(3), "bc": jnp.zeros(2)})
 
 
 def follow(sampler, steps=30):
@@ -116,7 +123,7 @@ def follow(sampler, steps=30):
     train = pj.train_step(
         {"pde": poisson.pde, "bc": poisson.bc},
         optax.adam(1e-3),
-        point_weights=pj.point_weights.residual_attention(gamma=0.9, eta=0.1, terms=["pde"]),
+        point_weights=pj.point_weights.residual_attention(decay=0.9, eta=0.1, terms=["pde"]),
         sampler=sampler,
     )
     batch = {"bc": jnp.array([[0.0], [1.0]])}
@@ -181,7 +188,7 @@ def test_a_rule_may_remember_the_points_that_stay_and_no_others(short, lasting):
     make = lambda **options: pj.train_step(
         {"pde": poisson.pde, "bc": poisson.bc},
         optax.adam(1e-3),
-        point_weights=pj.point_weights.residual_attention(gamma=0.5, eta=1.0, **options),
+        point_weights=pj.point_weights.residual_attention(decay=0.5, eta=1.0, **options),
         sampler=sampler,
     )
     with pytest.raises(ValueError, match=f"each point of '{short}', but the sampler replaces its points in every step"):
