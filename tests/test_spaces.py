@@ -42,7 +42,7 @@ def test_every_point_rule_is_refused_elsewhere(name):
 
 @pytest.mark.parametrize("name", ["lr_annealing", "cagrad", "config", "multiadam", "fixed", "gradnorm"])
 def test_the_error_names_the_rule(name):
-    make = getattr(pj, name)
+    make = getattr(term_weights, name)
     rule = make("pde") if name == "lr_annealing" else make({"bc": 2.0}) if name == "fixed" else make()
     with pytest.raises(TypeError, match=f"point_weights has the rule {name}, "):
         start(point_weights=rule)

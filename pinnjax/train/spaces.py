@@ -20,7 +20,7 @@ EXAMPLES = {
     "point_weights": "pinnjax.point_weights.self_adaptive(1e-2)",
     "optimizer": "optax.adam(1e-3)",
 }
-WRAPPERS = ("tools", "each_term", "per_point_memory")  # modules of rules around rules
+WRAPPERS = ("_wrappers", "scheduled", "per_term", "per_point_memory")  # modules of rules around rules
 OPTIMIZERS = ("multiadam", "m_config")  # of term space: their sum is a step, the gradient of no loss
 SCALES = (1e-10, 1.0, 1e10)  # sizes of the gradients that a transform is tried on
 
