@@ -53,6 +53,6 @@ def brdr_scale(learning_rate: ScalarLike = 1e-3) -> optax.GradientTransformation
         loss = optax.tree.sum(_rule.needs_losses("brdr_scale", inputs))
         total = jax.tree.map(lambda *grads: sum(grads), *inputs.grads.values())
         scale = jnp.asarray(2 * loss / (learning_rate * optax.tree.norm(total, squared=True)))
-        return dict.fromkeys(inputs.grads, scale), memory
+        return {t: _rule.between(s, scale, learning_rate) for t, s in inputs.weights.items()}, memory
 
     return _rule.scalar_rule(propose)

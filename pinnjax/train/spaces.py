@@ -63,8 +63,10 @@ def members(transform: optax.GradientTransformation) -> Iterator[tuple[str, Call
     """Names and update functions of the transforms that a chain, or a wrapper, is made of.
 
     Example:
-        >>> import optax, pinnjax as pj >>> print([name for name, _ in members(optax.chain(optax.clip(1.0),
-        pj.term_weights.bounded(pj.term_weights.ntk())))]) ['clip', 'ntk']
+        >>> import optax, pinnjax as pj
+        >>> chain = optax.chain(optax.clip(1.0), pj.term_weights.bounded(pj.term_weights.ntk()))
+        >>> print([name for name, _ in members(chain)])
+        ['clip', 'ntk']
     """
     yield from _members(transform.update)
 
