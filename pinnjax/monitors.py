@@ -23,11 +23,11 @@ PyTree = Any
 
 
 def gradients(*, every: int = 1) -> Monitor:
-    """How large the terms' gradients are, and whether they agree, before the term weights.
+    """How large the terms' gradients are, and whether they agree.
 
-    Measures `grad_max/t`, `grad_mean/t` and `grad_std/t`, `imbalance`, `alignment`, and `cosine/s|t` for each pair, s
-    before t in the alphabet; the norm is a metric of every step. See `pinnjax.diagnostics.sizes`, `imbalance`,
-    `alignment` and `cosines`.
+    Before the term weights: `grad_max/t`, `grad_mean/t` and `grad_std/t`, `imbalance`, `alignment`, and `cosine/s|t`
+    for each pair, s before t in the alphabet; the norm is a metric of every step. See `pinnjax.diagnostics.sizes`,
+    `imbalance`, `alignment` and `cosines`.
 
     Args:
         every: steps between two measurements.
@@ -65,7 +65,9 @@ def gradients(*, every: int = 1) -> Monitor:
 
 
 def homogeneity(*, every: int = 1) -> Monitor:
-    """How evenly the points share each term's loss, `homogeneity/t`; see `pinnjax.diagnostics.homogeneity`.
+    """How evenly the points share each term's loss.
+
+    Measures `homogeneity/t`; see `pinnjax.diagnostics.homogeneity`.
 
     Args:
         every: steps between two measurements.
@@ -87,7 +89,9 @@ def time_losses(
     slices: int = 10,
     every: int = 1,
 ) -> Monitor:
-    """The loss of one term by slices of time, `time_losses/t`, `(slices,)`; see `pinnjax.diagnostics.time_losses`.
+    """The loss of one term by slices of time.
+
+    Measures `time_losses/t`, `(slices,)`; see `pinnjax.diagnostics.time_losses`.
 
     Args:
         term: which; every equation of it.
@@ -113,9 +117,9 @@ def time_losses(
 
 
 def saturation(*, term: str, points: int = 256, every: int = 100) -> Monitor:
-    """Shares of saturated and of dead units, layer by layer: `saturation` and `dead`, `(layers,)`.
+    """Shares of saturated and of dead units, layer by layer.
 
-    See `pinnjax.diagnostics.saturation`.
+    Measures `saturation` and `dead`, `(layers,)`; see `pinnjax.diagnostics.saturation`.
 
     Args:
         term: at whose points.
@@ -134,7 +138,9 @@ def saturation(*, term: str, points: int = 256, every: int = 100) -> Monitor:
 
 
 def point_grad_norms(*, points: int = 256, every: int = 100) -> Monitor:
-    """‖∇_θ r(x_i)‖ over the points of each term: `point_grad_norm/t`, its least, median and largest, `(3,)`.
+    """Least, median and largest gradient over the points of each term.
+
+    Measures `point_grad_norm/t`, `(3,)`: these of ‖∇_θ r(x_i)‖.
 
     Args:
         points: how many of each term.
@@ -152,10 +158,11 @@ def point_grad_norms(*, points: int = 256, every: int = 100) -> Monitor:
 
 
 def signal_to_noise(*, parts: int = 8, unit: bool = False, every: int = 100) -> Monitor:
-    """Signal-to-noise ratio of the weighted gradient over parts of the batch, `snr`.
+    """How far parts of the batch agree on the gradient.
 
-    See `pinnjax.diagnostics.signal_to_noise`, and `phases` for what its history says. The noise is that of batches
-    `parts` times smaller than the step's. A term with fewer points than parts gives all of them to each part.
+    Measures `snr`, the signal-to-noise ratio of the weighted gradient over parts of the batch. See
+    `pinnjax.diagnostics.signal_to_noise`, and `phases` for what its history says. The noise is that of batches `parts`
+    times smaller than the step's. A term with fewer points than parts gives all of them to each part.
 
     Args:
         parts: of each term's points; what is left over is not info.
@@ -196,9 +203,9 @@ def signal_to_noise(*, parts: int = 8, unit: bool = False, every: int = 100) -> 
 
 
 def tangent_kernel(*, points: int = 64, every: int = 100) -> Monitor:
-    """Spectrum of each term's neural tangent kernel: `ntk_eigenvalues/t` `(n,)`, `ntk_trace/t` and `ntk_condition/t`.
+    """Spectrum of each term's neural tangent kernel.
 
-    See `pinnjax.diagnostics.tangent_kernel`.
+    Measures `ntk_eigenvalues/t` `(n,)`, `ntk_trace/t` and `ntk_condition/t`; see `pinnjax.diagnostics.tangent_kernel`.
 
     Args:
         points: how many of each term.
@@ -224,9 +231,10 @@ def tangent_kernel(*, points: int = 64, every: int = 100) -> Monitor:
 
 
 def curvature(*, points: int = 128, steps: int = 20, every: int = 100) -> Monitor:
-    """Ritz values of the weighted loss: `hessian` and `gauss_newton`, `(steps,)` each, and `stiffness` of the latter.
+    """How stiff the loss is: Ritz values of its Hessian.
 
-    See `pinnjax.diagnostics.lanczos`; point weights count as ones.
+    Measures `hessian` and `gauss_newton`, `(steps,)` each, of the weighted loss, and `stiffness` of the latter; see
+    `pinnjax.diagnostics.lanczos`. Point weights count as ones.
 
     Args:
         points: how many of each term.
@@ -254,7 +262,9 @@ def curvature(*, points: int = 128, steps: int = 20, every: int = 100) -> Monito
 
 
 def test_train_ratio(fresh: Mapping[str, PyTree], *, every: int = 100) -> Monitor:
-    """`test_train_ratio/t`, the loss on points that training does not see over that on its own.
+    """The loss at points that training does not see, over that at its own.
+
+    Measures `test_train_ratio/t`; see `pinnjax.diagnostics.test_train_ratio`.
 
     Args:
         fresh: `{term: points}`, of any terms.
@@ -275,7 +285,9 @@ def test_train_ratio(fresh: Mapping[str, PyTree], *, every: int = 100) -> Monito
 
 
 def error_by_mode(grid: Array, reference: Array, shape: Sequence[int], *, axis: int = -1, every: int = 100) -> Monitor:
-    """The error by frequency along one axis of a grid, `error_by_mode` `(k,)`; see `pinnjax.diagnostics.error_by_mode`.
+    """The error by frequency along one axis of a grid.
+
+    Measures `error_by_mode`, `(k,)`; see `pinnjax.diagnostics.error_by_mode`.
 
     Args:
         grid: equidistant points `(n, d)`.

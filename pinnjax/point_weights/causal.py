@@ -43,7 +43,9 @@ def causal(
     time: Callable[[PyTree], Array] = lambda points: points[:, 0],
     advance: ScalarLike = 0.99,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""w_k = exp(-ε Σ_{j<k} L_j), with L_j the mean of |r|² over the points in the j-th slice of time.
+    r"""Learn a time only when all earlier times are learnt.
+
+    w_k = exp(-ε Σ_{j<k} L_j), with L_j the mean of |r|² over the points in the j-th slice of time.
 
     The sum is over *earlier* slices only, so the first weight is 1, and every weight is held fixed in the gradient.
 
