@@ -10,6 +10,19 @@ import pinnjax
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; a wrong argument is one sentence on standard error and exit code 2."""
+    options = parser().parse_args(arguments)
+    import matplotlib
+
+    matplotlib.use("Agg")  # pictures go to files
+    try:
+        return importlib.import_module(f"pinnjax.cli.{options.module}").run(options)
+    except (ValueError, OSError) as error:
+        print(f"pinnjax: {error}", file=sys.stderr)
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
     parser = argparse.ArgumentParser(
         prog="pinnjax", description="Train physics-informed neural networks that do not fail."
     )
@@ -23,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs="?",
         default="all",
         metavar="WHAT",
-        help="problems, methods, term-weights, point-weights, models or studies (default: all)",
+        help="problems, methods, term-weights, point-weights, samplers, networks, monitors, models or studies "
+        "(default: all); what is in brackets is not for the command line",
     )
 
     solver = commands.add_parser("solve", help="train on a problem and compare with the published figures")
@@ -88,12 +102,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
     bencher.add_argument("--json", metavar="FILE", help="write the figures")
 
-    options = parser.parse_args(arguments)
-    import matplotlib
-
-    matplotlib.use("Agg")  # pictures go to files
-    try:
-        return importlib.import_module(f"pinnjax.cli.{options.module}").run(options)
-    except (ValueError, OSError) as error:
-        print(f"pinnjax: {error}", file=sys.stderr)
-        return 2
+    return parser

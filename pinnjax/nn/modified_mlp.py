@@ -45,7 +45,7 @@ class ModifiedMLP(nnx.Module):
         >>> u = ModifiedMLP(2, 3, width=8, depth=2, rngs=nnx.Rngs(0))
         >>> print(u(jnp.zeros(2)).shape)
         (3,)
-    """  # noqa: D415 (the formula belongs to the sentence)
+    """
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ class ToolState(NamedTuple):
 def bounded(
     rule: optax.GradientTransformation, lower: ScalarLike = 0.0, upper: ScalarLike = jnp.inf
 ) -> optax.GradientTransformationExtraArgs:
-    """Keep a rule's weights in [lower, upper], and count how often each bound was met.
+    """Keep a rule's weights between two bounds, and count how often each was met.
 
     Args:
         rule: a term-space rule with scalar weights.
