@@ -110,7 +110,7 @@ class Diagnosis:
     def __str__(self) -> str:
         """The report as plain text."""
         text = io.StringIO()
-        self.print(rich.console.Console(file=text, width=140))
+        self.print(rich.console.Console(file=text, width=140, force_jupyter=False))
         return text.getvalue()
 
     def as_dict(self) -> dict:
