@@ -41,7 +41,7 @@ def brdr(
     eps: ScalarLike = 1e-14,
     terms: Sequence[str] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Weigh up the points whose residual decays slowly.
+    r"""Give more weight to the points whose residual decays slowly.
 
     Weigh by the inverse decay rate c_i = |r_i|² / √(EMA |r_i|⁴ / (1 - β_c^k) + ε), over its mean.
 

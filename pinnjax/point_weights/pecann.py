@@ -45,7 +45,7 @@ def pecann(
     progress: ScalarLike = 0.25,
     tolerance: ScalarLike = 1e-8,
 ) -> optax.GradientTransformationExtraArgs:
-    """Make conditions constraints, with a multiplier for each point.
+    """Treat conditions as constraints, with a multiplier for each point.
 
     Make terms into constraints c_ti = |r_ti|² = 0 with the loss L + mean_i λ_ti c_ti + ½ μ c_ti², each a mean.
 

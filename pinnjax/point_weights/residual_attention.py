@@ -37,7 +37,7 @@ def residual_attention(
     initial: ScalarLike = 0.0,
     terms: Sequence[str] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    """Remember where the residual has been large, and weigh up there (RBA).
+    """Remember where the residual has been large, and give more weight there (RBA).
 
     λ_i ← γ λ_i + η |r_i| / max_j |r_j|, and the loss mean (λ_i r_i)² with the new λ: the weight is λ².
 

@@ -41,7 +41,7 @@ class AugmentedLagrangianMemory(NamedTuple):
 def augmented_lagrangian(
     objective: str, *, eta: ScalarLike = 1.0, omega: ScalarLike = 0.999, decay: ScalarLike = 0.99
 ) -> optax.GradientTransformationExtraArgs:
-    """Make the conditions constraints of the equation, with a multiplier each.
+    """Treat the conditions as constraints, with a multiplier for each.
 
     Minimise L_objective subject to C_t = L_t = 0 for the other terms: a multiplier and a penalty a constraint.
 

@@ -16,7 +16,7 @@ from pinnjax.term_weights import _surgery
 
 
 def mgda() -> optax.GradientTransformationExtraArgs:
-    """Surgery: the shortest mean of the gradients, which lowers every loss.
+    """Surgery: the shortest weighted mean of the gradients, which lowers every loss.
 
     Descend along the minimum of ‖Σ_t a_t g_t‖ over a_t >= 0, Σ_t a_t = 1, which decreases every loss.
 
