@@ -7,6 +7,11 @@ from collections.abc import Sequence
 
 import pinnjax
 
+PROBLEM = (
+    "see `pinnjax list problems`; or module:factory, a function without arguments that returns your own: a "
+    "pinnjax.problems.Problem of terms, points and (or None) the exact solution, or the arguments of pinnjax.diagnose"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; a wrong argument is one sentence on standard error and exit code 2."""
@@ -42,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
 
     solver = commands.add_parser("solve", help="train on a problem and compare with the published figures")
     solver.set_defaults(module="solving")
-    solver.add_argument("problem", metavar="PROBLEM", help="see `pinnjax list problems`")
+    solver.add_argument("problem", metavar="PROBLEM", help=PROBLEM)
     solver.add_argument(
         "--method", metavar="M", help="a recipe of the problem, or all (default: its fail-and-cure pair)"
     )
@@ -61,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
     racer = commands.add_parser("race", help="train with several rules side by side, over several seeds each")
     racer.set_defaults(module="racing")
-    racer.add_argument("problem", metavar="PROBLEM", help="see `pinnjax list problems`")
+    racer.add_argument("problem", metavar="PROBLEM", help=PROBLEM)
     racer.add_argument(
         "--term-weights",
         metavar="RULES",
@@ -69,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     )
     racer.add_argument("--point-weights", metavar="RULES", help="likewise; with both, every pair is raced")
     racer.add_argument("--method", metavar="M", help="the recipe that the rules are put into (default: the first)")
-    racer.add_argument("--seeds", type=int, default=3, metavar="K", help="number of seeds, 0 to K-1 (default: 3)")
+    racer.add_argument("--seeds", type=int, metavar="K", help="number of seeds, 0 to K-1 (default: 3)")
     racer.add_argument("--steps", type=int, metavar="N", help="number of steps (default: the recipe's)")
     racer.add_argument("--dtype", default="float32", metavar="T", help="float32 (default) or float64")
     racer.add_argument("--json", metavar="FILE", help="write errors, losses and weights of every seed")
@@ -85,11 +90,7 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("diagnose", help="train for a short while, say what is wrong and which line to change")
     doctor.set_defaults(module="diagnosing")
-    doctor.add_argument(
-        "problem",
-        metavar="PROBLEM",
-        help="see `pinnjax list problems`; or module:factory, which returns the arguments of pinnjax.diagnose",
-    )
+    doctor.add_argument("problem", metavar="PROBLEM", help=PROBLEM)
     doctor.add_argument("--method", metavar="M", help="a recipe of the problem (default: its failing one)")
     doctor.add_argument("--steps", type=int, default=1000, metavar="N", help="of training (default: 1000)")
     doctor.add_argument("--seed", type=int, default=0, metavar="N", help="of network and points (default: 0)")

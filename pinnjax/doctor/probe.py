@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax import checks, diagnostics, monitors, nn
+from pinnjax import checks, diagnostics, monitors
 from pinnjax.term_weights import current_weights
 from pinnjax.terms import bridge, evaluation, losses, names, point_gradients
 from pinnjax.train.fit import fit
@@ -296,7 +296,6 @@ def _exactly(
     terms: Mapping[str, Any], exact: Callable[[Array], Array], points: Mapping[str, PyTree]
 ) -> dict[str, float]:
     """Root mean square residuals of the exact solution; a module where the terms read coefficients from it."""
-    as_model = exact if isinstance(exact, nn.Module) else (lambda _, x: exact(x), ())
-    definition, params, constants = bridge.split(as_model)
+    definition, params, constants = bridge.of_field(exact)
     residuals = jax.jit(evaluation.residuals(terms, definition, constants))(params, points)
     return {t: float(jnp.sqrt(losses.loss(r))) for t, r in residuals.items()}
