@@ -78,7 +78,13 @@ def probe(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # steps that are skipped are counted, and are a finding
             state, history = fit(
-                train, state, batch, steps=steps, record_every=every, chunk=max(every, min(100, steps)), progress=False
+                train,
+                state,
+                batch,
+                steps=steps,
+                record_every=every,
+                steps_per_call=max(every, min(100, steps)),
+                progress=False,
             )
     done = int(state.step)
     return Evidence(
