@@ -150,7 +150,7 @@ PRINTED = """
 import jax, sys
 sys.path.insert(0, ".")
 from tests import test_resume as t
-from pinnjax import fingerprint
+from pinnjax.train import _fingerprint
 print(*[0] * int(sys.argv[1]), file=sys.stderr)
 unrelated = [object() for _ in range(1000 * int(sys.argv[1]))]
 train = t.train_step(weight=2.0)
