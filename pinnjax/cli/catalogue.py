@@ -52,12 +52,12 @@ def _self_adaptive(problem: Problem, learning_rate: float = 5e-3, **options: Any
     return point_weights.self_adaptive(optax.adam(learning_rate), mask=jnp.square, initial=1.0, **options)
 
 
-def _causal(problem: Problem, time: int = 0, chunks: int = 32, **options: Any) -> Any:
+def _causal(problem: Problem, time: int = 0, slices: int = 32, **options: Any) -> Any:
     first, last = float(problem.grid[:, time].min()), float(problem.grid[:, time].max())
     return point_weights.causal(
         [problem.balance_against],
         interval=(first, last),
-        chunks=chunks or None,
+        slices=slices or None,
         time=lambda points: points[:, time],
         **options,
     )

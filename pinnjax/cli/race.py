@@ -118,10 +118,10 @@ def _outcome(problem: Problem, recipe: Recipe, seeds: np.ndarray, steps: int, dt
     states, batches = jax.jit(jax.vmap(start))(keys)
     together = recipe.sampler is None  # under vmap both branches of its `cond` would run in every step
     evaluate = problem.evaluate  # one object: a method is a new one each time, and would compile again
-    chunk = max(1, steps // EVALUATIONS)
+    steps_per_call = max(1, steps // EVALUATIONS)
     moments, pieces, done = [], [], 0
     while done < steps:
-        length = min(chunk, steps - done)
+        length = min(steps_per_call, steps - done)
         states, metrics = jax.block_until_ready(_run(train, evaluate, length, together, states, batches))
         done += length
         moments.append(done)
