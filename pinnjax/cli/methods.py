@@ -7,13 +7,14 @@ from typing import Any
 import optax
 
 from pinnjax import monitors, nn, point_weights, sampling, term_weights
+from pinnjax.train.monitor import Monitor
 
 SPACES: dict[str, tuple[ModuleType, Any]] = {
     "term weights": (term_weights, optax.GradientTransformation),
     "point weights": (point_weights, optax.GradientTransformation),
     "samplers": (sampling, sampling.Sampler),
     "networks": (nn, nn.Module),
-    "monitors": (monitors, monitors.Monitor),
+    "monitors": (monitors, Monitor),
 }
 
 
