@@ -21,7 +21,20 @@ from pinnjax.doctor.rules.within_terms import (
     too_few_points,
 )
 
-__all__ = ["RULES", "no_progress", "nonfinite"]
+__all__ = [
+    "RULES",
+    "causality_violation",
+    "conflicting_terms",
+    "drowned_points",
+    "loss_balance_crisis",
+    "no_gradient",
+    "no_progress",
+    "nonfinite",
+    "saturated_network",
+    "spectral_bias",
+    "too_few_points",
+    "wrong_condition",
+]
 
 RULES: Sequence[Callable[[Evidence], list[Check]]] = (
     wrong_condition,
