@@ -202,17 +202,23 @@ def test_race_takes_your_own_factory(mine, capsys):
 
 
 def test_without_a_reference_losses_are_raced_and_nothing_is_called_an_error(mine, capsys):
-    assert main(["race", "mine_to_race:unknown", "--steps", "3", "--json", "race.json", "--out", "."]) == 0
+    once = ["mine_to_race:unknown", "--method", "plain", "--steps", "3", "--out", "."]
+    assert main(["race", *once, "--json", "race.json"]) == 0
     shown = capsys.readouterr().out
     assert "sum of the losses at fresh points" in " ".join(shown.split())
     assert "relative L2" not in shown and "nan" not in shown.lower()
-    for outcome in json.loads(pathlib.Path("race.json").read_text())["outcomes"].values():
-        assert "relative_l2" not in outcome and np.isfinite(outcome["fresh_loss"]).all()
-    assert main(["solve", "mine_to_race:unknown", "--steps", "3", "--json", "solved.json", "--out", "."]) == 0
+    outcome = json.loads(pathlib.Path("race.json").read_text())["outcomes"]["plain"]
+    assert "relative_l2" not in outcome and np.isfinite(outcome["fresh_loss"]).all()
+    assert main(["solve", *once, "--json", "solved.json"]) == 0
     shown = capsys.readouterr().out
     assert "relative L2" not in shown and "nan" not in shown.lower()
-    for record in json.loads(pathlib.Path("solved.json").read_text()):
-        assert "relative_l2" not in record and np.isfinite(record["fresh_loss"])
+    record = json.loads(pathlib.Path("solved.json").read_text())
+    assert "relative_l2" not in record and np.isfinite(record["fresh_loss"])
+
+
+def test_points_that_are_always_the_same_show_the_doctor_no_gap(mine, capsys):
+    assert main(["diagnose", "mine_to_race:decay", "--steps", "4"]) == 0
+    assert "train/test gap: no fresh points were given" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_arguments_of_diagnose_can_be_raced(mine, capsys):

@@ -14,7 +14,7 @@ import pinnjax as pj
 from pinnjax import term_weights
 from pinnjax.cli import main
 from pinnjax.cli.race import race
-from pinnjax.problems import Problem, harmonic, solve, tanh
+from pinnjax.problems import Given, Problem, harmonic, solve, tanh
 
 RECIPE = harmonic.recipes["annealed"]
 
@@ -132,6 +132,8 @@ def test_without_a_reference_the_losses_are_those_of_the_points():
     assert float(problem.evaluate(exact)["train_loss"]) < 1e-12
     rates = jnp.mean((1 - T[:, 0]) ** 2) + jnp.mean((1 + 1 + T[:, 0]) ** 2)
     assert float(problem.evaluate(wrong)["train_loss"]) == pytest.approx(float(rates), rel=1e-6)
+    held_out = dataclasses.replace(problem, draw=Given({"ode": T, "start": T[:1]}, {"start": T}))
+    assert held_out.compared == "fresh_loss" and float(held_out.evaluate(exact)["fresh_loss"]) > 0.1
     drawn = dataclasses.replace(problem, points=None, draw=lambda key: {"ode": T * jax.random.uniform(key), "start": T})
     assert drawn.compared == "fresh_loss"
     assert float(drawn.evaluate(exact)["fresh_loss"]) > 0.1  # the start holds at t = 0 only

@@ -96,8 +96,8 @@ def _inputs(network: dict[str, Any], batch: Mapping[str, PyTree], against: str) 
         size = int(jax.eval_shape(network["inputs"], point).size)
         return {"in_features": size, **network}
     low, high = places.min(axis=0), places.max(axis=0)
-    inputs = nn.Standardize.box(low, high) if np.all(low < high) else None
-    return {"in_features": places.shape[1], "inputs": inputs, **network}
+    inputs = {"inputs": nn.Standardize.box(low, high)} if np.all(low < high) else {}
+    return {"in_features": places.shape[1], **inputs, **network}
 
 
 def _reference(reference: Any, grid: Float[np.ndarray, "n d"]) -> np.ndarray | None:
