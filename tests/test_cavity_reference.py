@@ -87,6 +87,7 @@ def fine():
     return cavity.solve(100.0, 48)
 
 
+@pytest.mark.slow
 def test_the_speed_converges_like_the_sixth_power_of_the_modes_and_the_stored_file_is_what_it_converges_to(fine):
     stored = load("cavity")
     chex.assert_shape(stored["u"], (100, 100, 2))
@@ -107,6 +108,7 @@ def test_the_speed_converges_like_the_sixth_power_of_the_modes_and_the_stored_fi
     assert relative(p[finite], stored["p"].ravel()[finite]) < 3e-5  # measured: 1e-5
 
 
+@pytest.mark.slow
 def test_momentum_and_mass_are_conserved_inside(fine):
     """The rest is that of the third derivatives of ψ, which converge two orders slower than the velocity."""
     x, y = np.random.default_rng(0).uniform(0.1, 0.9, (2, 200))
@@ -173,6 +175,7 @@ def test_what_the_corner_flow_leaves_of_the_pressure_is_mild(fine, corner, x64):
     assert np.all(np.abs(p - lift[:, 2]) < 1)
 
 
+@pytest.mark.slow
 def test_the_terms_of_inertia_in_the_corners_pay(monkeypatch):
     expected = np.linalg.norm(load("cavity")["u"].reshape(-1, 2), axis=1)
     errors = []
@@ -201,7 +204,7 @@ def test_too_few_modes_are_reported():
 
 @pytest.mark.parametrize(
     ("reynolds", "modes", "tolerance"),
-    [(100, 32, 0.01), (400, 32, 0.01), pytest.param(1000, 40, 0.02, marks=pytest.mark.slow)],
+    [(100, 32, 0.01), *(pytest.param(*case, marks=pytest.mark.slow) for case in [(400, 32, 0.01), (1000, 40, 0.02)])],
 )
 def test_the_centre_lines_are_those_of_ghia(reynolds, modes, tolerance):
     """Their own error is the tolerance: it has the same size against the figures of Botella & Peyret below."""

@@ -74,6 +74,7 @@ def test_rules_can_be_combined_freely(options, tmp_path, x64):
     assert record["method"] == ("M4+changes" if "--method" in options else "custom")
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_result_and_another_seed_another(tmp_path):
     found = []
     for seed in ("3", "3", "4"):
@@ -106,6 +107,7 @@ def test_bench_prints_ratios_and_writes_json(tmp_path, capsys, monkeypatch):
     assert all(t["step"] > 0 and t["memory"] > 0 and t["compile"] > 0 for t in timings.values())
 
 
+@pytest.mark.slow
 def test_a_network_can_be_chosen_where_a_coefficient_is_unknown(tmp_path):
     file = tmp_path / "result.json"
     assert main(["solve", "inverse_burgers", "--model", "mlp", "--steps", "2", "--json", str(file)]) == 0

@@ -242,6 +242,7 @@ def test_the_unknown_viscosity_is_trained_and_stays_positive(quick_compilation):
 
 
 @pytest.mark.parametrize(("name", "method"), RECIPES)
+@pytest.mark.slow
 def test_every_recipe_takes_three_steps(name, method, quick_compilation):
     problem = catalogue.PROBLEMS[name]
     recipe = problem.recipes[method]

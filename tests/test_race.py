@@ -39,6 +39,7 @@ def test_points_that_weights_belong_to_are_drawn_once_a_seed():
 
 
 @pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.slow
 def test_the_command_line_races_rules_with_options(tmp_path, capsys):
     json_file = tmp_path / "new" / "race.json"
     rules = "fixed:ic=100,pde=2,multiadam,lr_annealing:variant=norm"

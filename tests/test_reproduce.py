@@ -35,6 +35,7 @@ def study(claims=lambda results: {"errors are finite": bool(np.isfinite(results[
     )
 
 
+@pytest.mark.slow
 def test_a_study_is_stored_and_taken_up_again(tmp_path):
     said = []
     first = reproduce.run(study(), tmp_path, tell=said.append, progress=False)
@@ -70,6 +71,7 @@ def test_the_record_has_figures_ratios_and_claims(tmp_path):
     assert (tmp_path / "small_empty.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_a_quick_run_has_one_seed_and_a_share_of_the_steps(tmp_path):
     report = reproduce.run(study(), tmp_path, quick=True, progress=False)
     assert report.claims == {"quick": True}
@@ -132,6 +134,7 @@ def test_gradient_histograms_count_every_entry():
     plt.close(figure)
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_ends_no_study(tmp_path):
     (tmp_path / "small").touch()  # a file where the runs' folder would be
     (tmp_path / "small.json").mkdir()

@@ -61,17 +61,17 @@ def test_the_sets_are_of_every_kind_and_size():
     ("rule", "peer", "sets"),
     [
         (term_weights.config, "torchjd config", SETS),
-        pytest.param(term_weights.config, "conflictfree config", SETS, marks=pytest.mark.slow),
+        (term_weights.config, "conflictfree config", SETS),
         # torchjd regularises K itself, which drowns the small gradients of a badly scaled set; quadprog gets cosines.
-        pytest.param(term_weights.upgrad, "torchjd upgrad", EQUAL_SCALES, marks=pytest.mark.slow),
+        (term_weights.upgrad, "torchjd upgrad", EQUAL_SCALES),
         (term_weights.upgrad, "quadprog upgrad", SETS),
         (term_weights.mgda, "quadprog mgda", SETS),
         # For dependent gradients the eigenvalue that is cut as zero is each package's choice, and decides the scale.
         (term_weights.aligned_mtl, "torchjd aligned_mtl", SETS),
         # For dependent gradients IMTL-G is not unique: torchjd takes the pseudo-inverse of K, we that of the cosines.
         (term_weights.imtl_g, "torchjd imtl_g", FULL_RANK),
-        pytest.param(term_weights.imtl_g, "conflictfree imtl_g", FULL_RANK, marks=pytest.mark.slow),
-        pytest.param(term_weights.cagrad, "torchjd cagrad", EQUAL_SCALES, marks=pytest.mark.slow),
+        (term_weights.imtl_g, "conflictfree imtl_g", FULL_RANK),
+        (term_weights.cagrad, "torchjd cagrad", EQUAL_SCALES),
         (term_weights.cagrad, "cvxpy cagrad", SETS),
         # torchjd's sequence of convex programs ends early on two sets, and its Gram matrix drowns small gradients.
         (
@@ -82,6 +82,7 @@ def test_the_sets_are_of_every_kind_and_size():
         (term_weights.nash_mtl, "scipy nash_mtl", SETS),
     ],
 )
+@pytest.mark.slow
 def test_it_agrees_with_the_peer(rule, peer, sets, x64):
     compare(rule(), peer, sets)
 

@@ -72,9 +72,9 @@ def solve(
         ValueError: when float64 is asked for but `jax_enable_x64` is not set.
 
     Example:
-        >>> from pinnjax.problems import helmholtz, solve
-        >>> solution = solve(helmholtz, helmholtz.recipes["M1"], steps=10)
-        >>> print(solution.steps, solution.history["loss/pde"].shape)
+        >>> from pinnjax.problems import solve, tanh
+        >>> solution = solve(tanh, tanh.recipes["uniform"], steps=10)
+        >>> print(solution.steps, solution.history["loss/data"].shape)
         10 (10,)
     """
     steps = recipe.steps if steps is None else steps
