@@ -73,7 +73,7 @@ def solve(
 
     Example:
         >>> from pinnjax.problems import solve, tanh
-        >>> solution = solve(tanh, tanh.recipes["uniform"], steps=10)
+        >>> solution = solve(tanh, tanh.recipes["plain"], steps=10)
         >>> print(solution.steps, solution.history["loss/data"].shape)
         10 (10,)
     """
