@@ -3,9 +3,6 @@
 import pathlib
 import re
 
-import pinnjax as pj
-from pinnjax import problems
-
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -27,8 +24,3 @@ def test_two_lines_do_all_set_up():
 def test_its_links_to_files_are_good():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
-
-
-def test_every_name_in_the_tables_is_public():
-    for name in re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE):
-        assert any(hasattr(place, name) for place in (pj, pj.nn, problems)), name
