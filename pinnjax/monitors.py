@@ -158,7 +158,7 @@ def signal_to_noise(*, parts: int = 8, unit: bool = False, every: int = 100) -> 
     `parts` times smaller than the step's. A term with fewer points than parts gives all of them to each part.
 
     Args:
-        parts: of each term's points; what is left over is not info.
+        parts: of each term's points; what is left over is not seen.
         unit: whether each part's gradient is first brought to unit length.
         every: steps between two measurements.
 

@@ -77,7 +77,7 @@ def fit(
         chunk: steps in one call of the compiled program.
         record_every: keep every so many steps in the history.
         checkpoint: folder to save to and resume from. With `evaluate` it also keeps the model of the least error: see
-            `pinnjax.checkpoint_.restore_params`.
+            `pinnjax.checkpoint.restore_params`.
         checkpoint_every: steps between two checkpoints, rounded up to whole chunks; one more comes at the end. One
             that cannot be written is a warning.
         progress: show a progress bar with steps/s, time left, loss, errors, ‖∇L_t‖ and λ_t of each term; None shows it
