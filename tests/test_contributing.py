@@ -72,3 +72,14 @@ def test_the_new_names_in_the_changelog_are_there():
     assert len(names) > 10
     for name in names:
         pkgutil.resolve_name(re.sub(r"^pj\.", "pinnjax.", name))
+
+
+def test_the_workflow_runs_the_gate_and_the_readmes_test_line_and_commits_are_linted_as_there():
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    gate = (ROOT / ".ci" / "run").read_text()
+    assert "- run: .ci/run\n" in workflow
+    line = 'pip install -e ".[test]" && pytest\n'
+    assert f"- run: {line}" in workflow and line in (ROOT / "README.md").read_text()
+    hooks = re.findall(r"entry: (ruff \w+|mypy)", (ROOT / ".pre-commit-config.yaml").read_text())
+    assert hooks == ["ruff check", "ruff format", "mypy"]
+    assert all(re.search(rf"^{hook}\b", gate, flags=re.MULTILINE) for hook in hooks)
