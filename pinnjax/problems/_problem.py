@@ -16,7 +16,7 @@ PyTree = Any
 Field = Callable[[Array], Array]
 
 
-def grid(*sides: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n d"]:
+def grid(*sides: Float[np.ndarray, " _"]) -> Float[np.ndarray, "n d"]:
     """The tensor product of sides in double precision, the first coordinate varying slowest.
 
     `pinnjax.sampling.grid` makes equidistant points for training, in JAX's precision.

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float
 from pinnjax import checks
 
 Points = Float[Array, "n d"]
-Dtype = jnp.dtype | None
+Dtype = jax.typing.DTypeLike | None
 
 
 class Domain(abc.ABC):
