@@ -66,7 +66,7 @@ def solve(sampler, point_weights, steps):
 
 
 def main(steps=5000):
-    along_the_flow = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=None, epsilon=3.0)
+    along_the_flow = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), slices=None, epsilon=3.0)
     print(f"uniform:               relative L2 error {solve(uniform, None, steps):.1e}")
     print(f"uniform and causal:    relative L2 error {solve(uniform, along_the_flow, steps):.1e}")
     error = solve(importance, along_the_flow, steps)

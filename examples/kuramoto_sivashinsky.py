@@ -69,7 +69,7 @@ def main(steps=3000):
     error, _ = solve(None, steps)
     print(f"all times at once:    relative L2 error {error:.1e}")
     schedule = (1e-3, 1e-2, 1e-1, 1.0)
-    error, state = solve(pj.point_weights.causal(["pde"], interval=(0.0, END), chunks=16, epsilon=schedule), steps)
+    error, state = solve(pj.point_weights.causal(["pde"], interval=(0.0, END), slices=16, epsilon=schedule), steps)
     stage = int(optax.tree.get(state.point_weights, "stage"))
     print(f"causal, ε = {schedule[stage]:g} at the end: relative L2 error {error:.1e}")
     return error

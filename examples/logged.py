@@ -49,7 +49,7 @@ def main(steps=3000, folder=None):
             batch,
             steps=steps,
             evaluate=lambda u: pj.relative_l2(u, grid, exact),
-            evaluate_every=100,  # with every chunk, so that no error is NaN for not being due
+            evaluate_every=100,  # with every call of the program, so that no error is NaN for not being due
             callback=log,
             until=1e-3,
         )

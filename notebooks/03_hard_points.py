@@ -123,6 +123,34 @@ print(f"relative L2 error from the pool: {trained:.1e}")
 assert trained < 0.1
 
 # %% [markdown]
+# ## The measured table
+#
+# Tanh net 1-20-20-1, 2000 steps, ten seeds (`pinnjax race tanh --point-weights
+# none,inverse_point_gradients,self_adaptive,residual_attention --seeds 10 --out plots`), medians:
+#
+# | point weights | relative L2 error | mean residual in the front over that elsewhere |
+# |---|---|---|
+# | none | 4.9e-2 | 4.7 |
+# | `inverse_point_gradients` | 4.9e-2 | 5.2 |
+# | `self_adaptive` | 9.0e-3 | 1.8 |
+# | `residual_attention` | 2.2e-3 | 1.8 |
+#
+# ![Point weights over x: the self-adaptive mask is highest in the front, per-point gradient norms lowest](pictures/tanh_masks.png)
+#
+# ## Two equations
+#
+# The Allen-Cahn equation is harder: an error at t has grown by up to $e^{5 (1 - t)}$ at the end. `pinnjax solve allen_cahn`, two
+# cores, float32, seed 0: the plain network ends at a relative L2 error of 5.6e-1 (30 000 steps of Adam); the modified network with the
+# initial condition built in and point weights $e^{5 (1/2 - t)}$,
+# `pj.point_weights.by_position({"pde": lambda x: jnp.exp(5 * (0.5 - x[0]))})`, at 7.6e-4 after 40 000 steps of Muon, less than eight
+# minutes. With causal weights in their place it ends at 1.1e-3 to 1.8e-3 after 60 000 to 100 000 steps.
+#
+# Where the points are matters as much. Burgers' equation (ν = 0.01/π) with 500 points, 15 000 steps of Adam, five seeds, median
+# relative L2 error (`pinnjax race burgers --seeds 5`): random points that stay 2.5e-1, RAD every 20 steps 1.2e-2. New random
+# points in every step do as well, 1.3e-2: most of the gain is that no point stays long enough to be overfitted. (With the
+# start built in and early residuals weighed up, `early`, the median is 2.2e-4.)
+
+# %% [markdown]
 # ## What to change
 #
 # * Rules chain: `optax.chain(pj.point_weights.residual_attention(), optax.clip(5.0))`.

@@ -1,5 +1,7 @@
 """Each wrong input raises one sentence that names what was given and what was expected."""
 
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -12,10 +14,12 @@ from hypothesis import strategies as st
 import pinnjax as pj
 from pinnjax import checks, point_weights, term_weights
 from pinnjax.cli import main
+from pinnjax.problems import Problem, solve
 from pinnjax.terms import bridge
 
 from . import poisson
 
+MINE = Problem(poisson.TERMS, poisson.batch(), lambda x: jnp.sin(jnp.pi * x[0]))
 NAN_POINTS = {"pde": jnp.array([[0.1], [jnp.nan]]), "bc": jnp.zeros((1, 1))}
 
 
@@ -271,6 +275,58 @@ TABLE = {
     "no key": (lambda: checks.key("key", None), "key is None; expected a random key"),
     "numbers for a key": (lambda: checks.key("key", jnp.ones(2)), "dtype float32; expected a random key"),
     "several keys": (lambda: checks.key("key", jax.random.split(jax.random.key(0), 3)), r"shape \(3,\) .*several keys"),
+    "a problem without points": (
+        lambda: Problem(poisson.TERMS, 3),
+        r"Problem: draw is 3; expected \{term: points\}, draw\(key\) or draw\(key, points, dtype\)",
+    ),
+    "a problem's draw of two arguments": (
+        lambda: Problem(poisson.TERMS, lambda key, points: {}),
+        r"draw takes \(key, points\); expected",
+    ),
+    "a problem whose draw asks for numbers": (
+        lambda: Problem(poisson.TERMS, lambda key, points, dtype: {}),
+        r"points are missing; expected \{term: number\}",
+    ),
+    "a problem whose numbers are others": (
+        lambda: Problem(poisson.TERMS, poisson.batch(), points={"pde": 8}),
+        r"points are \{'pde': 8\}, but draw gives \{'pde': 16, 'bc': 2\}; expected draw\(key, points, dtype\)",
+    ),
+    "a problem that misses points": (
+        lambda: Problem(poisson.TERMS, {"pde": np.ones((3, 1))}),
+        r"the batch misses \['bc'\]; expected the terms",
+    ),
+    "a problem with a reference that is nowhere": (
+        lambda: Problem(poisson.TERMS, poisson.batch(), np.ones(3)),
+        r"reference is an array of shape \(3,\) .* and grid is missing; expected the points \(n, d\)",
+    ),
+    "a problem with a reference of other points": (
+        lambda: Problem(poisson.TERMS, poisson.batch(), np.ones(3), grid=np.ones((4, 1))),
+        r"reference has shape \(3,\) on a grid of shape \(4, 1\); expected \(n,\) or \(n, m\)",
+    ),
+    "a problem with a reference that is not finite": (
+        lambda: Problem(poisson.TERMS, poisson.batch(), lambda x: 1 / x[0]),
+        r"reference is not finite at 1 points of the grid, first at \[0\.0\]",
+    ),
+    "a problem with a reference of a grid": (
+        lambda: Problem(poisson.TERMS, poisson.batch(), lambda x: x[:, 0]),
+        r"reference raises IndexError at one point \(1,\): .*; expected a function u\(x\)",
+    ),
+    "a problem whose field cannot be guessed": (
+        lambda: Problem({"pde": lambda u, x: u.nu * u(x)}, {"pde": np.ones((3, 1))}),
+        r"the residuals take no field of 1 to 8 components; .*no attribute 'nu'; expected network=",
+    ),
+    "a problem of any number of components": (
+        lambda: Problem({"pde": lambda u, x: jnp.linalg.norm(u(x)) - u(x)[0]}, {"pde": np.ones((3, 1))}),
+        r"the residuals take fields of \[2, .* 8\] components; expected network=",
+    ),
+    "a problem balanced against no term": (
+        lambda: Problem(poisson.TERMS, poisson.batch(), balance_against="pdf"),
+        r"balance_against names unknown terms \['pdf'\]",
+    ),
+    "other numbers of points than a draw has": (
+        lambda: solve(MINE, dataclasses.replace(MINE.recipes["plain"], points={"pde": 8}), steps=1),
+        r"\{'pde': 8, 'bc': 2\} points are asked for, but draw gives \{'pde': 16, 'bc': 2\}",
+    ),
     "several old keys": (
         lambda: checks.key("key", jax.random.split(jax.random.PRNGKey(0), 3)),
         r"shape \(3, 2\) .*several keys",

@@ -15,13 +15,12 @@ from pinnjax.cli.bench import monitors as timed
 from pinnjax.problems import Problem
 from pinnjax.sampling import Domain, Sampler, Shape
 
-from . import test_examples, test_monitors, test_names, test_networks
+from . import methods_table, test_examples, test_monitors, test_names, test_networks
 from .test_domains import DOMAINS
 from .test_point_weights_contract import RULES as POINT_CONTRACT
 from .test_term_weights_contract import RULES as TERM_CONTRACT
 
 ROOT = pathlib.Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
 TRANSFORMS = (optax.GradientTransformation, optax.GradientTransformationExtraArgs)
 # These edit, lift or move another rule, and weigh nothing by themselves. They take no row in a table of methods.
 TOOLS = {
@@ -56,21 +55,6 @@ def first(names):
     return {re.split("[ ,]", name)[0] for name in names}
 
 
-def listed(*header):
-    """`{name: the rest of the row}` over the README's tables with this header."""
-    found = {}
-    for table in re.findall(r"(?:^\|.*\n)+", README, flags=re.MULTILINE):
-        rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in table.splitlines()]
-        if tuple(rows[0][: len(header)]) == header:
-            found |= {name: row[1:] for row in rows[2:] for name in re.findall(r"`(\w+)`", row[0])}
-    return found
-
-
-def of_space(word):
-    """Methods of a space in the README's table."""
-    return {name for name, rest in listed("name", "space").items() if rest[0].startswith(word)}
-
-
 TERM_RULES = making(pj.term_weights, *TRANSFORMS)
 POINT_RULES = making(pj.point_weights, *TRANSFORMS)
 MONITORS = making(pj.monitors, pj.Monitor)
@@ -84,24 +68,25 @@ PLACES = {
     "term rules, contract": (TERM_RULES, first(TERM_CONTRACT)),
     "term rules, command line": (TERM_RULES, set(catalogue.TERM_WEIGHTS) - {"none"}),
     "term rules, bench": (TERM_RULES, {*balancers.RULES, *balancers.SELDOM}),
-    "term rules, README": (TERM_RULES, of_space("terms")),
+    "term rules, README": (TERM_RULES, methods_table.named("term weights") - TOOLS),
     "point rules, a file each": (POINT_RULES, files(pj.point_weights)),
     "point rules, contract": (POINT_RULES, first(POINT_CONTRACT)),
     # A function of the point cannot be written on the command line.
     "point rules, command line": (POINT_RULES - {"by_position"}, set(catalogue.POINT_WEIGHTS) - {"none"}),
     "point rules, bench": (POINT_RULES, first(points.RULES)),
     "point rules, names of equations": (POINT_RULES, set(test_names.CHOSEN)),
-    "point rules, README": (POINT_RULES, of_space("points")),
+    "point rules, README": (POINT_RULES, methods_table.named("point weights") - TOOLS),
     # The cavity in (u, v, p) is the cavity in another form: one file and one example have both.
     "problems, a file each": (PROBLEMS - {"cavity_uvp"}, files(problems)),
     "problems, command line": (PROBLEMS, set(catalogue.PROBLEMS)),
-    "problems, README": (PROBLEMS, set(listed("problem", "reference"))),
     "monitors, each beside its diagnostic": (MONITORS, set(test_monitors.MONITORS)),
     "monitors, bench": (MONITORS, set(timed.MONITORS)),
+    "monitors, README": (MONITORS, methods_table.named("monitors")),
     "samplers, names of equations": (SAMPLERS, set(test_names.SAMPLERS)),
+    "samplers, README": (SAMPLERS, methods_table.named("samplers") - TOOLS),
     "domains, oracles": (DOMAIN_KINDS, {type(row[0]).__name__ for row in DOMAINS.values()}),
     # The others map inputs, or wrap one of these.
-    "networks, README": (NETWORKS, of_space("network") | of_space("input map")),
+    "networks, README": (NETWORKS, methods_table.named("networks")),
     "networks, command line": ({"MLP", "ModifiedMLP"}, {network.__name__ for network in catalogue.MODELS.values()}),
 }
 

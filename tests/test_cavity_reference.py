@@ -9,7 +9,7 @@ import scipy.optimize
 
 from pinnjax.problems import _corner_flow
 from pinnjax.problems.cavity import stream
-from pinnjax.problems.references import cavity, load
+from pinnjax.problems.references import _corners, cavity, load
 
 # Ghia, Ghia & Shin 1982, tables I and II: u at x = 1/2, v at y = 1/2, on a grid of 129². Without the walls, and without
 # v at x = 0.9063 for Re = 400, which is a misprint (-0.23827, where the neighbours are -0.22847 and -0.44993).
@@ -177,11 +177,11 @@ def test_the_terms_of_inertia_in_the_corners_pay(monkeypatch):
     expected = np.linalg.norm(load("cavity")["u"].reshape(-1, 2), axis=1)
     errors = []
     for terms in (1, 2, 3):
-        monkeypatch.setattr(cavity, "TERMS", terms)
-        cavity._expansion.cache_clear()
+        monkeypatch.setattr(_corners, "TERMS", terms)
+        _corners.expansion.cache_clear()
         errors.append(relative(speed(cavity.solve(100.0, 24)), expected))
     monkeypatch.undo()
-    cavity._expansion.cache_clear()
+    _corners.expansion.cache_clear()
     assert errors[0] > 3 * errors[1] > 6 * errors[2]  # measured: 2.7e-4, 5.2e-5, 1.6e-5
 
 

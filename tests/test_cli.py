@@ -2,6 +2,7 @@ import argparse
 import errno
 import json
 import os
+import pathlib
 import re
 
 import matplotlib.image
@@ -146,6 +147,115 @@ def test_diagnose_takes_your_own_factory(tmp_path, monkeypatch, capsys):
         assert message in capsys.readouterr().err
 
 
+MINE = """
+import jax, jax.numpy as jnp, numpy as np, optax
+import pinnjax as pj
+from pinnjax.problems import Problem
+
+T = np.linspace(0, 1, 9)[:, None]
+POINTS = {"ode": T, "ic": T[:1]}
+TERMS = {"ode": lambda u, t: {"rate": pj.diff(u, 0)(t) + u(t)}, "ic": lambda u, t: u(t) - 1.0}
+SMALL = {"in_features": 1, "out_features": "scalar", "width": 4, "depth": 1}
+
+def decay():
+    return Problem(TERMS, POINTS, lambda t: jnp.exp(-t[0]), network=SMALL)
+
+def unknown():
+    return Problem(TERMS, lambda key: {"ode": jax.random.uniform(key, (9, 1)), "ic": jnp.zeros((1, 1))}, network=SMALL)
+
+def arguments(**more):
+    model = pj.nn.MLP(**SMALL, rngs=pj.nn.Rngs(0))
+    return {"terms": TERMS, "model": model, "batch": POINTS, "optimizer": optax.sgd(1e-2), **more}
+
+def drawn():
+    sampler = pj.sampling.resample(lambda key: {"ode": jax.random.uniform(key, (9, 1))})
+    return arguments(batch={"ic": POINTS["ic"]}, sampler=sampler, exact=lambda t: jnp.exp(-t[0]), steps=3)
+
+def rolled():
+    return Problem(TERMS, lambda key, points, dtype: POINTS)
+
+def needs(something):
+    return something
+
+def incomplete():
+    return arguments(batch=None)
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A folder with a module of factories."""
+    (tmp_path / "mine_to_race.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_race_takes_your_own_factory(mine, capsys):
+    rules = ["--term-weights", "none,lr_annealing", "--point-weights", "residual_attention"]
+    arguments = ["race", "mine_to_race:decay", "--steps", "4", "--seeds", "2", "--json", "race.json", "--out", "."]
+    assert main([*arguments, *rules]) == 0
+    assert "relative L2 error: decay" in capsys.readouterr().out
+    record = json.loads(pathlib.Path("race.json").read_text())
+    assert record["problem"] == "decay" and len(record["outcomes"]) == 2
+    assert all(len(outcome["relative_l2"]) == 2 for outcome in record["outcomes"].values())
+    for name in ("race_decay", "masks_decay_ode_rate", "masks_decay_ic"):
+        assert matplotlib.image.imread(f"{name}.png").std() > 0.02, name
+
+
+def test_without_a_reference_losses_are_raced_and_nothing_is_called_an_error(mine, capsys):
+    once = ["mine_to_race:unknown", "--method", "plain", "--steps", "3", "--out", "."]
+    assert main(["race", *once, "--json", "race.json"]) == 0
+    shown = capsys.readouterr().out
+    assert "sum of the losses at fresh points" in " ".join(shown.split())
+    assert "relative L2" not in shown and "nan" not in shown.lower()
+    outcome = json.loads(pathlib.Path("race.json").read_text())["outcomes"]["plain"]
+    assert "relative_l2" not in outcome and np.isfinite(outcome["fresh_loss"]).all()
+    assert main(["solve", *once, "--json", "solved.json"]) == 0
+    shown = capsys.readouterr().out
+    assert "relative L2" not in shown and "nan" not in shown.lower()
+    record = json.loads(pathlib.Path("solved.json").read_text())
+    assert "relative_l2" not in record and np.isfinite(record["fresh_loss"])
+
+
+def test_points_that_are_always_the_same_show_the_doctor_no_gap(mine, capsys):
+    assert main(["diagnose", "mine_to_race:decay", "--steps", "4"]) == 0
+    assert "train/test gap: no fresh points were given" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_arguments_of_diagnose_can_be_raced(mine, capsys):
+    assert main(["race", "mine_to_race:arguments", "--steps", "3", "--json", "race.json"]) == 0
+    assert "1 seed, 3 steps" in capsys.readouterr().out
+    outcomes = json.loads(pathlib.Path("race.json").read_text())["outcomes"]
+    assert list(outcomes) == ["given", "balanced"] and len(outcomes["given"]["train_loss"]) == 1
+    assert main(["race", "mine_to_race:drawn", "--seeds", "2", "--json", "race.json"]) == 0
+    given = json.loads(pathlib.Path("race.json").read_text())["outcomes"]["given"]
+    assert given["steps"][-1] == 3 and len(set(given["relative_l2"])) == 2  # other points, one network
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("mine_to_race:needs", "raises TypeError: needs() missing 1 required positional argument"),
+        ("mine_to_race:rolled", "raises ValueError: Problem: points are missing; expected {term: number}"),
+        ("mine_to_race:incomplete", "returned no points; expected batch={term: points}, or a sampler"),
+        ("mine_to_race:T", "returned a ndarray; expected a pinnjax.problems.Problem or the arguments"),
+        ("mine_to_race:POINTS", "returned a dict of ['ic', 'ode']; expected the arguments of pinnjax.diagnose"),
+        ("mine_to_race:nothing", "expected module:factory"),
+        ("mine_to_rase:decay", "No module named 'mine_to_rase'; expected module:factory"),
+        ("decai", "problem is 'decai'; expected one of"),
+    ],
+)
+def test_a_factory_that_is_none_is_one_sentence(target, message, mine, capsys):
+    for command in ("race", "solve"):
+        assert main([command, target]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1 and message in err, err
+
+
+def test_seeds_that_would_be_alike_are_refused(mine, capsys):
+    assert main(["race", "mine_to_race:arguments", "--seeds", "4"]) == 2
+    assert "seeds is 4, but mine_to_race:arguments returns one model and its points" in capsys.readouterr().err
+
+
 @pytest.fixture
 def places(tmp_path):
     """Where nothing can be written, by what is said of it."""
@@ -209,7 +319,7 @@ def test_a_disk_that_fills_up_in_a_run_loses_no_result(command, module, writer, 
     out, err = capsys.readouterr()
     assert re.fullmatch("pinnjax: [^\n]*No space left on device; the results are on standard output\n", err)
     record = json.loads(out[out.index("\n{") :])
-    assert {"solve": "relative_l2", "race": "laps", "diagnose": "checks"}[command[0]] in record
+    assert {"solve": "relative_l2", "race": "outcomes", "diagnose": "checks"}[command[0]] in record
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ KINDS = {
     "diagnostic": ("homogeneity", catalogue.MONITORS),
 }
 PLACES = r"`((?:pinnjax|tests|examples|notebooks|\.github|\.ci)/[\w./<>]*|README\.md|CITATION\.cff)`"
-WORDS = {"solve", "race", "notes"}  # quoted, and neither a path nor a name in a file
+WORDS = {"notes"}  # quoted, and neither a path nor a name in a file
 
 
 def steps(kind):

@@ -13,7 +13,7 @@ import pytest
 import pinnjax as pj
 from pinnjax import doctor
 from pinnjax.doctor import rules
-from pinnjax.problems import grid as tensor_grid
+from pinnjax.problems._problem import grid as tensor_grid
 from tests.doctor_trials import TRIALS
 
 value = lambda u, x: u(x) - 1.0

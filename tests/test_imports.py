@@ -3,6 +3,8 @@
 import ast
 import inspect
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -92,6 +94,16 @@ def test_modules_stay_short():
     lengths = {str(p.relative_to(PACKAGE)): len(p.read_text().splitlines()) for p in MODULES}
     long = {name for name, length in lengths.items() if length > 250}
     assert long <= {"cli/catalogue.py"}, {name: lengths[name] for name in long}
+
+
+def test_import_brings_nothing_that_can_wait_until_it_is_used():
+    """What jax, flax and optax bring themselves is not counted: flax has rich."""
+    program = (
+        "import sys, jax, flax.nnx, optax; before = set(sys.modules); import pinnjax; print(*{*sys.modules} - before)"
+    )
+    added = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert "pinnjax.train.fit" in added
+    assert not {"matplotlib", "orbax", "rich", "scipy", "tqdm"} & {name.split(".")[0] for name in added}
 
 
 def test_nothing_calls_back_into_python_from_the_program():

@@ -100,15 +100,15 @@ def test_the_signal_is_that_of_the_weighted_gradient_over_parts_of_the_batch():
 
 def test_monitors_measure_when_they_are_due_and_change_nothing_but_rounding():
     train, state = started(monitors=everything(4))
-    after, history = pj.fit(train, state, BATCH, steps=12, chunk=6, progress=False)
+    after, history = pj.fit(train, state, BATCH, steps=12, steps_per_call=6, progress=False)
     plain, begun = started()
-    expected, bare = pj.fit(plain, begun, BATCH, steps=12, chunk=6, progress=False)
+    expected, bare = pj.fit(plain, begun, BATCH, steps=12, steps_per_call=6, progress=False)
     chex.assert_trees_all_close({name: history[name] for name in bare}, bare, rtol=1e-4)
     chex.assert_trees_all_close(after.params, expected.params, rtol=1e-4, atol=1e-6)
     for name in set(history) - set(bare):
         due = np.isfinite(history[name].reshape(12, -1)).all(axis=1)
         assert list(history["step"][due]) == [4, 8, 12], name
-    _, recorded = pj.fit(train, state, BATCH, steps=12, chunk=6, record_every=4, progress=False)
+    _, recorded = pj.fit(train, state, BATCH, steps=12, steps_per_call=6, record_every=4, progress=False)
     chex.assert_tree_all_finite(recorded["snr"])
     chex.assert_shape(recorded["ntk_eigenvalues/pde"], (3, 8))
 
@@ -116,7 +116,7 @@ def test_monitors_measure_when_they_are_due_and_change_nothing_but_rounding():
 def test_a_monitor_of_ones_own_sees_the_field_and_its_points():
     mean = pj.Monitor(lambda seen: {"mean_u": jnp.mean(jax.vmap(seen.field())(seen.points["pde"]))}, every=2)
     train, state = started(monitors=[mean])
-    _, history = pj.fit(train, state, BATCH, steps=4, chunk=4, progress=False)
+    _, history = pj.fit(train, state, BATCH, steps=4, steps_per_call=4, progress=False)
     assert list(np.isfinite(history["mean_u"])) == [False, True, False, True]
     first, _ = train.update(state, BATCH)
     np.testing.assert_allclose(history["mean_u"][1], jnp.mean(jax.vmap(train.model(first))(BATCH["pde"])), rtol=1e-5)

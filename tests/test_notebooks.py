@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import pytest
 
@@ -50,3 +51,10 @@ def test_it_asks_one_question_and_asserts_its_claims(path):
     assert kinds.count("code") <= 12
     assert code.count("assert ") >= 3
     assert "?" in words and "## What to change" in words and "Reference" in words
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_its_links_to_files_are_good(path):
+    words = "\n".join(text for kind, text in cells(path) if kind == "markdown")
+    for target in re.findall(r"\]\(([^)#:]+)\)", words):
+        assert (FOLDER / target).exists(), target

@@ -131,7 +131,7 @@ def test_causal_weights_look_at_earlier_slices_only():
     points = times(0.1, 0.9, 0.3, 0.6)  # slices 0, 3, 1, 2 of four
     residuals = np.array([1.0, 5.0, 2.0, 3.0], np.float32)
     found, state = run(
-        point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=4, epsilon=0.1), [residuals], points=points
+        point_weights.causal(["pde"], interval=(0.0, 1.0), slices=4, epsilon=0.1), [residuals], points=points
     )
     np.testing.assert_allclose(-np.log(found[0]) / 0.1, [0, 1 + 4 + 9, 1, 1 + 4], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(state.least, np.exp(-1.4), rtol=1e-5)
@@ -141,7 +141,7 @@ def test_causal_slices_hold_means_and_may_be_empty():
     points = times(0.1, 0.2, 0.9, 1.0)  # two in the first half, none in the third quarter, two in the last
     residuals = np.array([1.0, 3.0, 2.0, 2.0], np.float32)
     found, _ = run(
-        point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=4, epsilon=1.0), [residuals], points=points
+        point_weights.causal(["pde"], interval=(0.0, 1.0), slices=4, epsilon=1.0), [residuals], points=points
     )
     np.testing.assert_allclose(-np.log(found[0]), [0, 0, 5, 5], atol=1e-6)
 
@@ -149,40 +149,40 @@ def test_causal_slices_hold_means_and_may_be_empty():
 def test_causal_by_sorted_times_gives_one_time_one_weight():
     points = times(0.5, 0.0, 0.5, 1.0)
     residuals = np.array([1.0, 2.0, 3.0, 4.0], np.float32)
-    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=None, epsilon=0.01)
+    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), slices=None, epsilon=0.01)
     found, _ = run(rule, [residuals], points=points)
     np.testing.assert_allclose(-np.log(found[0]) / 0.01 * 4 / 32, [4, 0, 4, 4 + 1 + 9], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("later", [1e5, 1e7, 1e30, np.inf, np.nan])
-@pytest.mark.parametrize("chunks", [3, None])
-def test_a_large_or_broken_later_slice_does_not_touch_the_weights_of_earlier_ones(chunks, later):
+@pytest.mark.parametrize("slices", [3, None])
+def test_a_large_or_broken_later_slice_does_not_touch_the_weights_of_earlier_ones(slices, later):
     """L = (0.01, later, 1): the second weight is exp(-0.01 ε), not that of a difference of large sums."""
     points = times(0.1, 0.5, 0.9)
     residuals = np.sqrt(np.array([0.01, later, 1.0], np.float32))
-    epsilon = 1.0 if chunks else 3 / 32  # every point a slice: the sum is over n / 32
-    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=chunks, epsilon=epsilon)
+    epsilon = 1.0 if slices else 3 / 32  # every point a slice: the sum is over n / 32
+    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), slices=slices, epsilon=epsilon)
     found, _ = run(rule, [residuals], points=points)
     np.testing.assert_allclose(found[0][:2], [1.0, np.exp(-0.01)], rtol=1e-6)
 
 
 @hypothesis.settings(deadline=None, max_examples=25)
 @hypothesis.given(st.lists(st.floats(-12, 8), min_size=2, max_size=40), st.sampled_from([2, 7, None]))
-def test_causal_weights_are_those_of_float64_sums_whatever_the_magnitudes(exponents, chunks):
+def test_causal_weights_are_those_of_float64_sums_whatever_the_magnitudes(exponents, slices):
     squares = 10.0 ** np.array(exponents)
     t = (np.arange(len(squares)) + 0.5) / len(squares)
-    slices = np.arange(len(t)) if chunks is None else (t * chunks).astype(int)
-    means = np.array([squares[slices == k].mean() if np.any(slices == k) else 0.0 for k in range(slices.max() + 1)])
-    total = np.array([means[:k].sum() for k in slices]) * (32 / len(t) if chunks is None else 1)
+    own = np.arange(len(t)) if slices is None else (t * slices).astype(int)
+    means = np.array([squares[own == k].mean() if np.any(own == k) else 0.0 for k in range(own.max() + 1)])
+    total = np.array([means[:k].sum() for k in own]) * (32 / len(t) if slices is None else 1)
     points = {"pde": jnp.asarray(t, jnp.float32)[:, None]}
     residuals = np.sqrt(squares).astype(np.float32)
-    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=chunks, epsilon=0.5)
+    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), slices=slices, epsilon=0.5)
     found, _ = run(rule, [residuals], points=points)
     np.testing.assert_allclose(found[0], np.exp(-0.5 * total), rtol=1e-4, atol=1e-30)
 
 
 def test_causal_goes_to_the_next_epsilon_when_all_times_are_learnt():
-    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=2, epsilon=(0.1, 1.0, 10.0))
+    rule = point_weights.causal(["pde"], interval=(0.0, 1.0), slices=2, epsilon=(0.1, 1.0, 10.0))
     points, stages = times(0.2, 0.7), []
     state = rule.init({"pde": jnp.ones(2)})
     for size in (1.0, 0.1, 0.1, 0.1, 0.01):
@@ -201,7 +201,7 @@ def test_weights_by_position_are_the_function_of_the_point_and_multiply_what_cam
 def test_causal_times_attention_times_a_clip():
     points, residuals = times(0.2, 0.7), [np.array([2.0, 1.0], np.float32)]
     chain = optax.chain(
-        point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=2, epsilon=0.1),
+        point_weights.causal(["pde"], interval=(0.0, 1.0), slices=2, epsilon=0.1),
         point_weights.residual_attention(eta=2.0),
         optax.clip(3.0),
     )

@@ -96,11 +96,11 @@ RULES = {
         ),
     ),
     "causal": Case(
-        make=lambda reference="pde": point_weights.causal([reference], interval=(0.0, 1.0), chunks=3, epsilon=1e-3),
+        make=lambda reference="pde": point_weights.causal([reference], interval=(0.0, 1.0), slices=3, epsilon=1e-3),
         initial=1.0,  # at one time, see apply
         injected=lambda: optax.inject_hyperparams(
-            point_weights.causal, static_args=("terms", "interval", "chunks", "time", "advance")
-        )(["pde"], interval=(0.0, 1.0), chunks=3, epsilon=1e-3),
+            point_weights.causal, static_args=("terms", "interval", "slices", "time", "advance")
+        )(["pde"], interval=(0.0, 1.0), slices=3, epsilon=1e-3),
         grows=False,
     ),
     # The norms that apply offers are those of the residuals, and larger norms are weighed down.
@@ -285,9 +285,9 @@ def test_it_keeps_the_dtype(case, dtype):
 def test_resume_equals_the_uninterrupted_run_bit_for_bit(case, tmp_path):
     train = pj.train_step(poisson.SMALL, optax.adam(1e-2), point_weights=case.make())
     start = train.init(poisson.small(), poisson.batch())
-    whole, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5)
-    pj.fit(train, start, poisson.batch(), steps=10, chunk=5, checkpoint=tmp_path)
-    resumed, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5, checkpoint=tmp_path)
+    whole, _ = pj.fit(train, start, poisson.batch(), steps=20, steps_per_call=5)
+    pj.fit(train, start, poisson.batch(), steps=10, steps_per_call=5, checkpoint=tmp_path)
+    resumed, _ = pj.fit(train, start, poisson.batch(), steps=20, steps_per_call=5, checkpoint=tmp_path)
     chex.assert_trees_all_equal(whole, resumed)
 
 

@@ -4,6 +4,8 @@ import dataclasses
 import json
 
 import chex
+import jax
+import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import pinnjax as pj
 from pinnjax import term_weights
 from pinnjax.cli import main
 from pinnjax.cli.race import race
-from pinnjax.problems import harmonic, solve, tanh
+from pinnjax.problems import Given, Problem, harmonic, solve, tanh
 
 RECIPE = harmonic.recipes["annealed"]
 
@@ -56,6 +58,129 @@ def test_without_rules_the_methods_race(capsys):
     assert main(["race", "tanh", "--steps", "3", "--seeds", "2"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in tanh.recipes)
+
+
+T = np.linspace(0, 1, 12)[:, None]
+
+
+def robin():
+    """u'' + u = 0 with u(0) = 1 and a Robin condition, u'(1) + u(1) = cos 1 - sin 1: u = cos t."""
+    ode = lambda u, t: pj.diff(u, 0, 0)(t) + u(t)
+    left = lambda u, t: u(t) - 1.0
+    right = lambda u, t: pj.diff(u, 0)(t) + u(t) - (jnp.cos(t[0]) - jnp.sin(t[0]))
+    points = {"ode": T, "left": T[:1], "right": T[-1:]}
+    return Problem({"ode": ode, "left": left, "right": right}, points, lambda t: jnp.cos(t[0]))
+
+
+def rotation():
+    """A vector field of one coordinate, p' = q and q' = -p in a term whose residual is a dict, without a reference."""
+
+    def ode(u, t):
+        rates = jax.jacfwd(u)(t)[:, 0]
+        return {"p": rates[0] - u(t)[1], "q": rates[1] + u(t)[0]}
+
+    start = lambda u, t: jnp.stack([u(t)[0] - 1.0, u(t)[1]])
+    return Problem({"ode": ode, "start": start}, {"ode": T, "start": T[:1]})
+
+
+def disk():
+    """Δu = 4 in the unit disk, u = 1 on its rim, with points of a key: u = |x|²."""
+    domain = pj.sampling.Disk([0.0, 0.0], 1.0)
+    terms = {"pde": lambda u, x: pj.laplacian(u)(x) - 4.0, "bc": lambda u, x: u(x) - 1.0}
+    draw = lambda key: {"pde": domain.inside(key, 30), "bc": domain.boundary(key, 10)[0]}
+    return Problem(terms, draw, lambda x: x @ x)
+
+
+def quick(problem):
+    """Its recipes on a network that compiles soon."""
+    return dataclasses.replace(problem, network={**problem.network, "width": 8, "depth": 1})
+
+
+@pytest.mark.parametrize(
+    ("make", "features", "compared", "test_points"),
+    [
+        (robin, (1, "scalar"), "relative_l2", (201, 1)),
+        (rotation, (1, 2), "train_loss", (201, 1)),
+        (disk, (2, "scalar"), "relative_l2", (30, 2)),
+    ],
+)
+@pytest.mark.usefixtures("quick_compilation")
+def test_three_fields_are_enough_to_race(make, features, compared, test_points):
+    problem = quick(make())
+    assert (problem.network["in_features"], problem.network["out_features"]) == features
+    assert problem.grid.shape == test_points
+    assert problem.balance_against == next(iter(problem.terms))
+    outcomes = race(problem, problem.recipes, seeds=range(2), steps=3, progress=False)
+    assert list(outcomes) == ["plain", "balanced"]
+    for outcome in outcomes.values():
+        assert outcome.compared == compared and outcome.final.shape == (2,)
+        assert outcome.final[0] != outcome.final[1]  # another network
+        assert np.isfinite(outcome.final).all() and (outcome.final > 0).all()
+
+
+def test_a_solution_has_no_error_and_a_wrong_field_has_one(x64):
+    problem = robin()
+    assert float(problem.evaluate(lambda t: jnp.cos(t[0]))["relative_l2"]) < 1e-7  # the reference in float64
+    assert float(problem.evaluate(lambda t: 3 * jnp.cos(t[0]))["relative_l2"]) == pytest.approx(2)
+
+
+def test_without_a_reference_the_losses_are_those_of_the_points():
+    problem = rotation()
+    exact = lambda t: jnp.stack([jnp.cos(t[0]), -jnp.sin(t[0])])
+    wrong = lambda t: jnp.stack([1 + t[0], t[0]])
+    assert set(problem.evaluate(exact)) == {"train_loss"}
+    assert float(problem.evaluate(exact)["train_loss"]) < 1e-12
+    rates = jnp.mean((1 - T[:, 0]) ** 2) + jnp.mean((1 + 1 + T[:, 0]) ** 2)
+    assert float(problem.evaluate(wrong)["train_loss"]) == pytest.approx(float(rates), rel=1e-6)
+    held_out = dataclasses.replace(problem, draw=Given({"ode": T, "start": T[:1]}, {"start": T}))
+    assert held_out.compared == "fresh_loss" and float(held_out.evaluate(exact)["fresh_loss"]) > 0.1
+    drawn = dataclasses.replace(problem, points=None, draw=lambda key: {"ode": T * jax.random.uniform(key), "start": T})
+    assert drawn.compared == "fresh_loss"
+    assert float(drawn.evaluate(exact)["fresh_loss"]) > 0.1  # the start holds at t = 0 only
+
+
+def test_a_field_has_as_many_components_as_the_residuals_read():
+    x = {"pde": np.random.default_rng(0).random((6, 2))}
+    components = lambda residual: Problem({"pde": residual}, x).network["out_features"]
+    assert components(lambda u, x: u(x)) == "scalar"
+    assert components(lambda u, x: u(x)[0]) == 1
+    assert components(lambda u, x: pj.divergence(u)(x)) == 2
+    assert components(lambda u, x: pj.diff(pj.component(u, 2), 0)(x) - u(x)[0]) == 3
+
+    def unpacked(u, x):
+        a, b, c, d = u(x)
+        return a * b - c * d
+
+    assert components(unpacked) == 4
+
+
+def test_points_in_other_forms_are_the_same_points():
+    terms = {"ode": lambda u, t: u(t), "ic": lambda u, t: u(t)}
+    of_key = lambda key: {"ode": jax.random.uniform(key, (5, 1)), "ic": jnp.zeros((1, 1))}
+    of_numbers = lambda key, points, dtype: {
+        "ode": jax.random.uniform(key, (points["ode"], 1), dtype),
+        "ic": jnp.zeros((1, 1), dtype),
+    }
+    one, two = Problem(terms, of_key), Problem(terms, of_numbers, points={"ode": 5})
+    key = jax.random.key(3)
+    chex.assert_trees_all_equal(one.draw(key, one.points, jnp.float32), two.draw(key, two.points, jnp.float32))
+    assert one.points == {"ode": 5, "ic": 1}
+    assert Problem(terms, {"ode": T, "ic": T}).draw(key, {"ode": 12, "ic": 12}, jnp.float16)["ode"].dtype == "float16"
+
+
+def test_a_grid_that_is_a_product_is_an_image():
+    side = np.linspace(0, 1, 4)
+    product = np.stack(np.meshgrid(side, 2 * side[:3], indexing="ij"), -1).reshape(-1, 2)
+    terms = {"pde": lambda u, x: u(x)}
+    assert Problem(terms, {"pde": product}, grid=product).grid_shape == (4, 3)
+    assert Problem(terms, {"pde": product}, grid=product[1:]).grid_shape == (11,)
+
+
+@pytest.mark.slow
+def test_a_problem_that_nobody_tuned_is_solved():
+    problem = robin()
+    outcomes = race(problem, problem.recipes, seeds=range(2), steps=3000, progress=False)
+    assert all(outcome.errors.max() < 1e-2 for outcome in outcomes.values())
 
 
 @pytest.mark.slow

@@ -49,7 +49,8 @@ def train_step(source=SOURCE, rate=1e-2, weight=2.0, clip=3.0, optimizer=None, *
 def run(folder, train=None, batch=BATCH, model=apply, seed=0, **options):
     train = train_step() if train is None else train
     start = train.init((model, params(seed)), batch, key=jax.random.key(0))
-    return pj.fit(train, start, batch, **{"steps": 6, "chunk": 3, "checkpoint": folder, "progress": False} | options)
+    chosen = {"steps": 6, "steps_per_call": 3, "checkpoint": folder, "progress": False} | options
+    return pj.fit(train, start, batch, **chosen)
 
 
 def wider(u, x):
@@ -149,7 +150,7 @@ PRINTED = """
 import jax, sys
 sys.path.insert(0, ".")
 from tests import test_resume as t
-from pinnjax import fingerprint
+from pinnjax.train import _fingerprint
 print(*[0] * int(sys.argv[1]), file=sys.stderr)
 unrelated = [object() for _ in range(1000 * int(sys.argv[1]))]
 train = t.train_step(weight=2.0)
@@ -189,10 +190,10 @@ def test_an_interrupted_call_finishes_its_steps(tmp_path, given):
         state, after = run(tmp_path, steps=12)
     else:
         half, _ = run(None, steps=6)
-        state, after = pj.fit(train_step(), half, BATCH, steps=12, chunk=3, checkpoint=tmp_path)
+        state, after = pj.fit(train_step(), half, BATCH, steps=12, steps_per_call=3, checkpoint=tmp_path)
     chex.assert_trees_all_equal(whole, state)
     chex.assert_trees_all_equal(history, after)
-    more, _ = pj.fit(train_step(), state, BATCH, steps=12, chunk=3, checkpoint=tmp_path)
+    more, _ = pj.fit(train_step(), state, BATCH, steps=12, steps_per_call=3, checkpoint=tmp_path)
     assert int(more.step) == 24
 
 
@@ -250,7 +251,7 @@ def test_a_state_with_empty_leaves_is_saved(tmp_path):
     train = pj.train_step({"bc": bc}, optax.adam(1e-2))
     batch = {"bc": BATCH["bc"]}
     start = train.init((model, (params(), jnp.zeros((0, 2)))), batch)
-    whole, _ = pj.fit(train, start, batch, steps=6, chunk=3)
+    whole, _ = pj.fit(train, start, batch, steps=6, steps_per_call=3)
     pj.fit(train, start, batch, steps=3, checkpoint=tmp_path)
     state, _ = pj.fit(train, start, batch, steps=6, checkpoint=tmp_path)
     chex.assert_trees_all_equal(whole, state)
@@ -290,7 +291,7 @@ def test_the_best_model_is_kept_and_the_model_alone_can_be_restored(tmp_path):
     model = lambda a, x: a * x[0]
     batch = {"data": jnp.ones((1, 1))}
     start = train.init((model, jnp.float32(0.0)), batch)
-    options = {"chunk": 1, "evaluate": error, "evaluate_every": 1, "checkpoint": tmp_path}
+    options = {"steps_per_call": 1, "evaluate": error, "evaluate_every": 1, "checkpoint": tmp_path}
     pj.fit(train, start, batch, steps=2, callback=note, **options)
     state, history = pj.fit(train, start, batch, steps=9, callback=note, **options)
     least = min(kept)

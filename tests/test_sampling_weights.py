@@ -79,7 +79,7 @@ def test_causal_slices_of_an_importance_sample_have_the_pools_means(x64):
     terms = {"pde": lambda u, x: u(x) * jnp.where(x[0] < 0.15, 1.0, 0.0)}
     score = lambda found: jnp.array([8.0, 1.0, 3.0])
     sampler = sampling.importance(pool, {"pde": 6000}, every=1, uniform=1e-9, score=score)
-    causal = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), chunks=2)
+    causal = pj.point_weights.causal(["pde"], interval=(0.0, 1.0), slices=2)
     train = pj.train_step(terms, optax.sgd(0.0), point_weights=causal, sampler=sampler)
     state = train.init((lambda a, x: a + 0 * x[0], jnp.asarray(1.0)), key=jax.random.key(0))
     state, _ = train.update(state)

@@ -6,7 +6,7 @@ import pytest
 
 import pinnjax as pj
 from pinnjax import term_weights
-from pinnjax.train import spaces
+from pinnjax.train._members import members
 
 from . import poisson
 from .test_point_weights_contract import RULES as POINT_RULES
@@ -119,4 +119,4 @@ def test_members_of_nested_transforms_are_found():
         term_weights.per_term(optax.chain(optax.trace(0.9), optax.scale(2.0))),
         optax.inject_hyperparams(term_weights.lr_annealing, static_args=("reference",))("pde"),
     )
-    assert [name for name, _ in spaces.members(nested)] == ["clip", "gradnorm", "trace", "scale", "lr_annealing"]
+    assert [name for name, _ in members(nested)] == ["clip", "gradnorm", "trace", "scale", "lr_annealing"]

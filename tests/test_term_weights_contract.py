@@ -494,9 +494,9 @@ def test_it_keeps_the_dtype(case, dtype):
 def test_resume_equals_the_uninterrupted_run_bit_for_bit(case, tmp_path):
     train = pj.train_step(poisson.SMALL, optax.adam(1e-2), term_weights=case.make())
     start = train.init(poisson.small(), poisson.batch())
-    whole, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5)
-    pj.fit(train, start, poisson.batch(), steps=10, chunk=5, checkpoint=tmp_path)
-    resumed, _ = pj.fit(train, start, poisson.batch(), steps=20, chunk=5, checkpoint=tmp_path)
+    whole, _ = pj.fit(train, start, poisson.batch(), steps=20, steps_per_call=5)
+    pj.fit(train, start, poisson.batch(), steps=10, steps_per_call=5, checkpoint=tmp_path)
+    resumed, _ = pj.fit(train, start, poisson.batch(), steps=20, steps_per_call=5, checkpoint=tmp_path)
     chex.assert_trees_all_equal(whole, resumed)
 
 

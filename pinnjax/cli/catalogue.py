@@ -11,21 +11,21 @@ from pinnjax.problems import Problem
 
 
 class Entry(NamedTuple):
-    """A rule by name.
+    """A rule by name; what it does is the first line of its docstring.
 
     Attributes:
         make: function of the problem and the options after the colon, returning the transform.
-        summary: what it does, in one line.
         source: paper.
         cost: extra work in a step.
         optimizer: what has to follow it instead of the recipe's optimiser, where it is an adaptive optimiser itself.
+        example: how its options are written, where they have to be.
     """
 
     make: Callable[..., Any]
-    summary: str
     source: str
     cost: str
     optimizer: Callable[..., optax.GradientTransformation] | None = None
+    example: str = ""
 
 
 def _alone(rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,12 +52,12 @@ def _self_adaptive(problem: Problem, learning_rate: float = 5e-3, **options: Any
     return point_weights.self_adaptive(optax.adam(learning_rate), mask=jnp.square, initial=1.0, **options)
 
 
-def _causal(problem: Problem, time: int = 0, chunks: int = 32, **options: Any) -> Any:
+def _causal(problem: Problem, time: int = 0, slices: int = 32, **options: Any) -> Any:
     first, last = float(problem.grid[:, time].min()), float(problem.grid[:, time].max())
     return point_weights.causal(
         [problem.balance_against],
         interval=(first, last),
-        chunks=chunks or None,
+        slices=slices or None,
         time=lambda points: points[:, time],
         **options,
     )
@@ -98,170 +98,53 @@ QR = "a QR factorisation"
 
 
 TERM_WEIGHTS: dict[str, Entry] = {
-    "none": Entry(lambda problem: None, "every term with weight 1", "", "none"),
-    "fixed": Entry(lambda problem, **weights: term_weights.fixed(weights), "given: fixed:bc=100", "", "none"),
-    "lr_annealing": Entry(
-        _against(term_weights.lr_annealing),
-        "max |∇L_ref| / mean |∇L_t|, a moving average",
-        "Wang, Teng, Perdikaris 2021",
-        REDUCTIONS,
-    ),
-    "grad_norm_ratio": Entry(
-        _alone(term_weights.grad_norm_ratio),
-        "mean ‖∇L‖ / ‖∇L_t‖, a moving average",
-        "Wang, Sankaran, Wang, Perdikaris 2023",
-        NORM,
-    ),
-    "gradnorm": Entry(
-        _alone(term_weights.gradnorm),
-        "weights trained so that slower terms get larger gradients",
-        "Chen et al. 2018",
-        NORM,
-    ),
-    "ntk": Entry(
-        _alone(term_weights.ntk),
-        "equal mean rates of convergence, by the neural tangent kernel",
-        "Wang, Yu, Perdikaris 2022",
-        "one gradient a point every 100 steps",
-    ),
-    "brdr_scale": Entry(
-        _alone(term_weights.brdr_scale),
-        "one scale of the whole loss, beside the point rule brdr",
-        "Chen, Howard, Stinis 2024",
-        SCALARS,
-    ),
-    "inverse_dirichlet": Entry(
-        _alone(term_weights.inverse_dirichlet),
-        "max std(∇L) / std(∇L_t), a moving average",
-        "Maddu et al. 2022",
-        "a deviation a term",
-    ),
-    "db_pinn": Entry(
-        _against(term_weights.db_pinn),
-        "annealing of all conditions together, shared out by difficulty",
-        "Zhou et al. 2025",
-        REDUCTIONS,
-    ),
-    "relobralo": Entry(
-        _alone(term_weights.relobralo),
-        "softmax of relative losses, with random lookback",
-        "Bischof, Kraus 2021",
-        SCALARS,
-    ),
-    "softadapt": Entry(
-        _alone(term_weights.softadapt),
-        "softmax of the losses' rates of change",
-        "Heydari, Thompson, Mehmood 2019",
-        SCALARS,
-    ),
-    "dwa": Entry(
-        _alone(term_weights.dwa), "softmax of ratios of successive losses", "Liu, Johns, Davison 2019", SCALARS
-    ),
-    "uncertainty": Entry(
-        _alone(term_weights.uncertainty), "learnt precisions of Gaussians", "Kendall 2018; Xiang et al. 2022", SCALARS
-    ),
-    "minimax": Entry(_alone(term_weights.minimax), "weights that ascend the loss", "Liu, Wang 2021", SCALARS),
-    "augmented_lagrangian": Entry(
-        _against(term_weights.augmented_lagrangian),
-        "conditions as constraints with multipliers",
-        "Hu, Basir, Senocak 2025",
-        SCALARS,
-    ),
+    "none": Entry(lambda problem: None, "", "none"),
+    "fixed": Entry(lambda problem, **weights: term_weights.fixed(weights), "", "none", example="fixed:bc=100"),
+    "lr_annealing": Entry(_against(term_weights.lr_annealing), "Wang, Teng, Perdikaris 2021", REDUCTIONS),
+    "grad_norm_ratio": Entry(_alone(term_weights.grad_norm_ratio), "Wang, Sankaran, Wang, Perdikaris 2023", NORM),
+    "gradnorm": Entry(_alone(term_weights.gradnorm), "Chen et al. 2018", NORM),
+    "ntk": Entry(_alone(term_weights.ntk), "Wang, Yu, Perdikaris 2022", "one gradient a point every 100 steps"),
+    "brdr_scale": Entry(_alone(term_weights.brdr_scale), "Chen, Howard, Stinis 2024", SCALARS),
+    "inverse_dirichlet": Entry(_alone(term_weights.inverse_dirichlet), "Maddu et al. 2022", "a deviation a term"),
+    "db_pinn": Entry(_against(term_weights.db_pinn), "Zhou et al. 2025", REDUCTIONS),
+    "relobralo": Entry(_alone(term_weights.relobralo), "Bischof, Kraus 2021", SCALARS),
+    "softadapt": Entry(_alone(term_weights.softadapt), "Heydari, Thompson, Mehmood 2019", SCALARS),
+    "dwa": Entry(_alone(term_weights.dwa), "Liu, Johns, Davison 2019", SCALARS),
+    "uncertainty": Entry(_alone(term_weights.uncertainty), "Kendall 2018; Xiang et al. 2022", SCALARS),
+    "minimax": Entry(_alone(term_weights.minimax), "Liu, Wang 2021", SCALARS),
+    "augmented_lagrangian": Entry(_against(term_weights.augmented_lagrangian), "Hu, Basir, Senocak 2025", SCALARS),
     "van_der_meer": Entry(
-        _van_der_meer,
-        "measures of domain and boundary: van_der_meer:pde=4,bc=8,balance=0.5",
-        "van der Meer et al. 2022",
-        "none",
+        _van_der_meer, "van der Meer et al. 2022", "none", example="van_der_meer:pde=4,bc=8,balance=0.5"
     ),
-    "random": Entry(_alone(term_weights.random), "softmax of normal numbers: a baseline", "Lin et al. 2022", SCALARS),
-    "pcgrad": Entry(
-        _alone(term_weights.pcgrad),
-        "surgery: gradients projected off those they conflict with",
-        "Yu et al. 2020",
-        QR,
-    ),
-    "mgda": Entry(_alone(term_weights.mgda), "surgery: the shortest vector in the convex hull", "Désidéri 2012", QR),
-    "cagrad": Entry(
-        _alone(term_weights.cagrad),
-        "surgery: near the mean, the direction that helps the worst",
-        "Liu, Liu, Jin, Stone, Liu 2021",
-        QR,
-    ),
-    "imtl_g": Entry(_alone(term_weights.imtl_g), "surgery: equal projections on every gradient", "Liu et al. 2021", QR),
-    "nash_mtl": Entry(_alone(term_weights.nash_mtl), "surgery: the bargain between the terms", "Navon et al. 2022", QR),
-    "aligned_mtl": Entry(
-        _alone(term_weights.aligned_mtl), "surgery: principal components of one length", "Senushkin et al. 2023", QR
-    ),
-    "upgrad": Entry(
-        _alone(term_weights.upgrad), "surgery: mean of projections onto the dual cone", "Quinton, Rey 2024", QR
-    ),
-    "dcgd": Entry(
-        _against(term_weights.dcgd), "surgery: the total gradient kept in the dual cone", "Hwang, Lim 2024", QR
-    ),
-    "config": Entry(
-        _alone(term_weights.config),
-        "surgery: equal positive cosines to every gradient",
-        "Liu, Chu, Thuerey 2025",
-        QR,
-    ),
+    "random": Entry(_alone(term_weights.random), "Lin et al. 2022", SCALARS),
+    "pcgrad": Entry(_alone(term_weights.pcgrad), "Yu et al. 2020", QR),
+    "mgda": Entry(_alone(term_weights.mgda), "Désidéri 2012", QR),
+    "cagrad": Entry(_alone(term_weights.cagrad), "Liu, Liu, Jin, Stone, Liu 2021", QR),
+    "imtl_g": Entry(_alone(term_weights.imtl_g), "Liu et al. 2021", QR),
+    "nash_mtl": Entry(_alone(term_weights.nash_mtl), "Navon et al. 2022", QR),
+    "aligned_mtl": Entry(_alone(term_weights.aligned_mtl), "Senushkin et al. 2023", QR),
+    "upgrad": Entry(_alone(term_weights.upgrad), "Quinton, Rey 2024", QR),
+    "dcgd": Entry(_against(term_weights.dcgd), "Hwang, Lim 2024", QR),
+    "config": Entry(_alone(term_weights.config), "Liu, Chu, Thuerey 2025", QR),
     "m_config": Entry(
-        _alone(term_weights.m_config),
-        "surgery: the same of the terms' momenta, in place of Adam",
-        "Liu, Chu, Thuerey 2025",
-        "a QR factorisation, a momentum a term",
-        optax.sgd,
+        _alone(term_weights.m_config), "Liu, Chu, Thuerey 2025", "a QR factorisation, a momentum a term", optax.sgd
     ),
-    "multiadam": Entry(
-        _alone(term_weights.multiadam),
-        "Adam a term, and the mean of the steps",
-        "Yao et al. 2023",
-        "Adam's, a term",
-        optax.sgd,
-    ),
+    "multiadam": Entry(_alone(term_weights.multiadam), "Yao et al. 2023", "Adam's, a term", optax.sgd),
 }
 
 POINT_WEIGHTS: dict[str, Entry] = {
-    "none": Entry(lambda problem: None, "every point with weight 1", "", "none"),
-    "self_adaptive": Entry(
-        _self_adaptive,
-        "weights that ascend the loss (SA-PINN)",
-        "McClenny, Braga-Neto 2023",
-        "a few operations a point",
-    ),
+    "none": Entry(lambda problem: None, "", "none"),
+    "self_adaptive": Entry(_self_adaptive, "McClenny, Braga-Neto 2023", "a few operations a point"),
     "residual_attention": Entry(
-        _alone(point_weights.residual_attention),
-        "weights that remember where the residual has been large (RBA)",
-        "Anagnostopoulos et al. 2024",
-        "a few operations a point",
+        _alone(point_weights.residual_attention), "Anagnostopoulos et al. 2024", "a few operations a point"
     ),
-    "vrba": Entry(
-        _alone(point_weights.vrba),
-        "the same with a convex potential of the residual",
-        "Toscano et al. 2025",
-        "an exponential a point",
-    ),
-    "brdr": Entry(
-        _alone(point_weights.brdr),
-        "points whose residual decays slowly weigh more",
-        "Chen, Howard, Stinis 2024",
-        "some ten operations a point",
-    ),
+    "vrba": Entry(_alone(point_weights.vrba), "Toscano et al. 2025", "an exponential a point"),
+    "brdr": Entry(_alone(point_weights.brdr), "Chen, Howard, Stinis 2024", "some ten operations a point"),
     "inverse_point_gradients": Entry(
-        _alone(point_weights.inverse_point_gradients),
-        "every point's gradient to one length, capped",
-        "",
-        "one gradient a point every 10 steps",
+        _alone(point_weights.inverse_point_gradients), "", "one gradient a point every 10 steps"
     ),
     "causal": Entry(
-        _causal,
-        "a time is learnt when all earlier times are: causal:time=0,epsilon=1",
-        "Wang, Sankaran, Perdikaris 2024",
-        "a sum over slices of time",
+        _causal, "Wang, Sankaran, Perdikaris 2024", "a sum over slices of time", example="causal:time=0,epsilon=1"
     ),
-    "pecann": Entry(
-        _pecann,
-        "conditions as constraints, a multiplier a point",
-        "Basir, Senocak 2022",
-        "a few operations a constraint point",
-    ),
+    "pecann": Entry(_pecann, "Basir, Senocak 2022", "a few operations a constraint point"),
 }

@@ -1,19 +1,14 @@
 """`pinnjax diagnose`."""
 
 import argparse
-import importlib
-import inspect
-import sys
-from collections.abc import Mapping
-from typing import Any
 
 import jax
+import numpy as np
 import rich.console
 
-from pinnjax.cli import catalogue, choosing, writing
+from pinnjax.cli import catalogue, choosing, factories, writing
 from pinnjax.doctor import Diagnosis, diagnose
-from pinnjax.problems import Problem, Recipe, begin, step_options
-from pinnjax.train.step import train_step
+from pinnjax.problems import Problem, Recipe, begin, points_that_stay, step_options
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
     choosing.common(options)
     writing.try_places(options, files=("json",))
     console = rich.console.Console()
-    target = _made(options.problem) if ":" in options.problem else None
+    target = factories.made(options.problem) if ":" in options.problem else None
     if target is None or isinstance(target, Problem):
         problem = target or choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
         name = problem.default_methods[0] if options.method is None else options.method
@@ -47,38 +42,15 @@ def examine(problem: Problem, recipe: Recipe, *, steps: int, seed: int = 0) -> D
     model, batch, key = begin(problem, recipe, jax.random.key(seed))
     _, fresh, _ = begin(problem, recipe, jax.random.key(seed + 1))
     options = step_options(problem, recipe, max(steps, recipe.steps))
-    stay = options["sampler"] is None
+    pairs = zip(jax.tree.leaves(batch), jax.tree.leaves(fresh), strict=True)
+    moved = any(not np.array_equal(a, b) for a, b in pairs)  # points that are always the same show no gap
     return diagnose(
         problem.terms,
         model,
-        batch if stay else None,
+        points_that_stay(batch, options["sampler"]),
         steps=steps,
-        fresh=fresh if stay else None,
+        fresh=fresh if moved and options["sampler"] is None else None,
         time=problem.time,
         key=key,
         **options,
     )
-
-
-def _made(target: str) -> Problem | Mapping[str, Any]:
-    """What `module:factory` returns: a problem, or the arguments of `pinnjax.diagnose`."""
-    module, _, factory = target.partition(":")
-    sys.path.insert(0, "")  # modules of the current folder, as `python -m` finds them
-    try:
-        made = getattr(importlib.import_module(module), factory)()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{target!r} cannot be called: {error}; expected module:factory") from error
-    finally:
-        sys.path.remove("")
-    taken = {*inspect.signature(diagnose).parameters, *inspect.signature(train_step).parameters} - {"options"}
-    if isinstance(made, Mapping) and not {"terms", "model"} <= set(made) <= taken - {"monitors"}:
-        raise ValueError(
-            f"{target!r} returned a dict of {sorted(map(str, made))}; expected the arguments of pinnjax.diagnose: "
-            f"terms, model, and some of {', '.join(sorted(taken - {'terms', 'model', 'monitors'}))}"
-        )
-    if not isinstance(made, Problem | Mapping):
-        raise ValueError(
-            f"{target!r} returned a {type(made).__name__}; expected a pinnjax.problems.Problem or the arguments of "
-            "pinnjax.diagnose as a dict"
-        )
-    return made

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -22,7 +23,7 @@ def layer_gradients(
         state: where.
         weights: λ_t.
     """
-    batch = problem.draw(jax.random.key(0), problem.points, None)
+    batch = problem.draw(jax.random.key(0), problem.points, jnp.result_type(float))
     evaluate = jax.jit(losses.value_and_grads(problem.terms, state.definition, state.constants))
     _, term_grads = evaluate(state.params, batch)
     return {

@@ -3,9 +3,10 @@
 import argparse
 
 import rich.console
+import rich.markup
 import rich.table
 
-from pinnjax.cli import catalogue, choosing, reproduce
+from pinnjax.cli import catalogue, choosing, methods, reproduce
 
 
 def run(options: argparse.Namespace) -> int:
@@ -13,8 +14,11 @@ def run(options: argparse.Namespace) -> int:
     tables = {
         "problems": _problems,
         "methods": _methods,
-        "term-weights": lambda: _rules("term-weights", catalogue.TERM_WEIGHTS),
-        "point-weights": lambda: _rules("point-weights", catalogue.POINT_WEIGHTS),
+        "term-weights": lambda: _rules("term weights", catalogue.TERM_WEIGHTS),
+        "point-weights": lambda: _rules("point weights", catalogue.POINT_WEIGHTS),
+        "samplers": lambda: _space("samplers"),
+        "networks": lambda: _space("networks"),
+        "monitors": lambda: _space("monitors"),
         "models": _models,
         "studies": _studies,
     }
@@ -41,10 +45,22 @@ def _methods() -> rich.table.Table:
     return table
 
 
-def _rules(title: str, entries: dict[str, catalogue.Entry]) -> rich.table.Table:
-    table = rich.table.Table("name", "paper", "what it does", "extra cost", title=title)
-    for name, entry in entries.items():
-        table.add_row(name, entry.source or "-", entry.summary, entry.cost)
+def _rules(space: str, entries: dict[str, catalogue.Entry]) -> rich.table.Table:
+    table = rich.table.Table("name", "paper", "what it does", "extra cost", title=space)
+    for name, summary in {"none": "Every weight is 1.", **methods.summaries(space)}.items():
+        entry, summary = entries.get(name), rich.markup.escape(summary)
+        if entry is None:  # a tool around a rule, or a rule of functions: not for the command line
+            table.add_row(f"({name})", "-", summary, "-")
+        else:
+            example = f" E.g. {entry.example}" if entry.example else ""
+            table.add_row(name, entry.source or "-", summary + example, entry.cost)
+    return table
+
+
+def _space(space: str) -> rich.table.Table:
+    table = rich.table.Table("name", "what it does", title=space)
+    for name, summary in methods.summaries(space).items():
+        table.add_row(name, rich.markup.escape(summary))
     return table
 
 

@@ -7,9 +7,27 @@ from collections.abc import Sequence
 
 import pinnjax
 
+PROBLEM = (
+    "see `pinnjax list problems`; or module:factory, a function without arguments that returns your own: a "
+    "pinnjax.problems.Problem of terms, points and (or None) the exact solution, or the arguments of pinnjax.diagnose"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; a wrong argument is one sentence on standard error and exit code 2."""
+    options = parser().parse_args(arguments)
+    import matplotlib
+
+    matplotlib.use("Agg")  # pictures go to files
+    try:
+        return importlib.import_module(f"pinnjax.cli.{options.module}").run(options)
+    except (ValueError, OSError) as error:
+        print(f"pinnjax: {error}", file=sys.stderr)
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
     parser = argparse.ArgumentParser(
         prog="pinnjax", description="Train physics-informed neural networks that do not fail."
     )
@@ -23,12 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs="?",
         default="all",
         metavar="WHAT",
-        help="problems, methods, term-weights, point-weights, models or studies (default: all)",
+        help="problems, methods, term-weights, point-weights, samplers, networks, monitors, models or studies "
+        "(default: all); what is in brackets is not for the command line",
     )
 
     solver = commands.add_parser("solve", help="train on a problem and compare with the published figures")
     solver.set_defaults(module="solving")
-    solver.add_argument("problem", metavar="PROBLEM", help="see `pinnjax list problems`")
+    solver.add_argument("problem", metavar="PROBLEM", help=PROBLEM)
     solver.add_argument(
         "--method", metavar="M", help="a recipe of the problem, or all (default: its fail-and-cure pair)"
     )
@@ -47,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     racer = commands.add_parser("race", help="train with several rules side by side, over several seeds each")
     racer.set_defaults(module="racing")
-    racer.add_argument("problem", metavar="PROBLEM", help="see `pinnjax list problems`")
+    racer.add_argument("problem", metavar="PROBLEM", help=PROBLEM)
     racer.add_argument(
         "--term-weights",
         metavar="RULES",
@@ -55,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     racer.add_argument("--point-weights", metavar="RULES", help="likewise; with both, every pair is raced")
     racer.add_argument("--method", metavar="M", help="the recipe that the rules are put into (default: the first)")
-    racer.add_argument("--seeds", type=int, default=3, metavar="K", help="number of seeds, 0 to K-1 (default: 3)")
+    racer.add_argument("--seeds", type=int, metavar="K", help="number of seeds, 0 to K-1 (default: 3)")
     racer.add_argument("--steps", type=int, metavar="N", help="number of steps (default: the recipe's)")
     racer.add_argument("--dtype", default="float32", metavar="T", help="float32 (default) or float64")
     racer.add_argument("--json", metavar="FILE", help="write errors, losses and weights of every seed")
@@ -71,11 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     doctor = commands.add_parser("diagnose", help="train for a short while, say what is wrong and which line to change")
     doctor.set_defaults(module="diagnosing")
-    doctor.add_argument(
-        "problem",
-        metavar="PROBLEM",
-        help="see `pinnjax list problems`; or module:factory, which returns the arguments of pinnjax.diagnose",
-    )
+    doctor.add_argument("problem", metavar="PROBLEM", help=PROBLEM)
     doctor.add_argument("--method", metavar="M", help="a recipe of the problem (default: its failing one)")
     doctor.add_argument("--steps", type=int, default=1000, metavar="N", help="of training (default: 1000)")
     doctor.add_argument("--seed", type=int, default=0, metavar="N", help="of network and points (default: 0)")
@@ -88,12 +103,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
     bencher.add_argument("--json", metavar="FILE", help="write the figures")
 
-    options = parser.parse_args(arguments)
-    import matplotlib
-
-    matplotlib.use("Agg")  # pictures go to files
-    try:
-        return importlib.import_module(f"pinnjax.cli.{options.module}").run(options)
-    except (ValueError, OSError) as error:
-        print(f"pinnjax: {error}", file=sys.stderr)
-        return 2
+    return parser

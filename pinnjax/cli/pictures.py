@@ -43,13 +43,15 @@ def _values(problem: Problem, solution: Solution) -> np.ndarray:
 
 def _shown(problem: Problem, values: Mapping[str, np.ndarray]) -> tuple[Problem, dict[str, np.ndarray]]:
     """What an image can show: the first component, and of three coordinates the other two at the end of the first."""
-    last = slice(None) if problem.grid.shape[1] < 3 else slice(-int(np.prod(problem.grid_shape[1:])), None)
+    whole = problem.grid.shape[1] < 3 or len(problem.grid_shape) == 1
+    last = slice(None) if whole else slice(-int(np.prod(problem.grid_shape[1:])), None)
 
     def first(fields: np.ndarray) -> np.ndarray:
         return (fields[:, 0] if fields.ndim == 2 else fields)[last]
 
     grid, shape = problem.grid[last, -2:], problem.grid_shape[-2:]
-    shown = dataclasses.replace(problem, grid=grid, grid_shape=shape, reference=first(problem.reference))
+    reference = None if problem.reference is None else first(problem.reference)
+    shown = dataclasses.replace(problem, grid=grid, grid_shape=shape, reference=reference)
     return shown, {name: first(found) for name, found in values.items()}
 
 
@@ -58,39 +60,44 @@ def _row(panels: int) -> tuple[Figure, np.ndarray]:
     return figure, axes[0]
 
 
-def _shape(problem: Problem) -> tuple[int, int]:
-    return problem.grid_shape[0], problem.grid_shape[1]
+def _labelled(name: str, solution: Solution, of: str = "relative $L_2$ error ") -> str:
+    """The method, and its error where there is one."""
+    return name if np.isnan(solution.relative_l2) else f"{name}, {of}{solution.relative_l2:.1e}"
 
 
 def _comparison(problem: Problem, solutions: Mapping[str, Solution], values: Mapping[str, np.ndarray]) -> Figure:
     """The reference, every method's field on one scale, and the errors over the steps."""
+    reference, histories = problem.reference, {name: solution.history for name, solution in solutions.items()}
     if problem.grid.shape[1] == 1:
         figure, axes = _row(2)
-        shown = {f"{name}, {solution.relative_l2:.1e}": values[name] for name, solution in solutions.items()}
-        plot.profile(problem.grid, shown, problem.reference, ax=axes[0])
-        plot.errors({name: solution.history for name, solution in solutions.items()}, ax=axes[1])
+        shown = {_labelled(name, solution, ""): values[name] for name, solution in solutions.items()}
+        plot.profile(problem.grid, shown, reference, ax=axes[0])
+        plot.errors(histories, ax=axes[1])
         return figure
-    figure, axes = _row(len(solutions) + 2)
-    limit = float(np.max(np.abs(problem.reference)))
-    plot.field(problem.grid, problem.reference, _shape(problem), title="reference", limit=limit, ax=axes[0])
-    for ax, (name, solution) in zip(axes[1:-1], solutions.items(), strict=True):
-        title = f"{name}, relative $L_2$ error {solution.relative_l2:.1e}"
-        plot.field(problem.grid, values[name], _shape(problem), title=title, limit=limit, ax=ax)
-    plot.errors({name: solution.history for name, solution in solutions.items()}, ax=axes[-1])
+    fields = {_labelled(name, solution): values[name] for name, solution in solutions.items()}
+    fields = fields if reference is None else {"reference": reference} | fields
+    figure, axes = _row(len(fields) + 1)
+    limit = float(np.max(np.abs(next(iter(fields.values())))))
+    for ax, (title, found) in zip(axes, fields.items(), strict=False):
+        plot.field(problem.grid, found, problem.grid_shape, title=title, limit=limit, ax=ax)
+    plot.errors(histories, ax=axes[-1])
     return figure
 
 
 def _field(problem: Problem, solution: Solution, values: np.ndarray) -> Figure:
+    reference = problem.reference
+    figure, axes = _row(1 if reference is None else 2 if problem.grid.shape[1] == 1 else 3)
     if problem.grid.shape[1] == 1:
-        figure, axes = _row(2)
-        plot.profile(problem.grid, {"u": values}, problem.reference, ax=axes[0])
-        plot.profile(problem.grid, {"u - u*": values - problem.reference}, 0 * problem.reference, ax=axes[1])
-        return figure
-    figure, axes = _row(3)
-    limit = float(np.max(np.abs(problem.reference)))
-    plot.field(problem.grid, problem.reference, _shape(problem), title="reference", limit=limit, ax=axes[0])
-    plot.field(problem.grid, values, _shape(problem), title="u", limit=limit, ax=axes[1])
-    plot.error_field(problem.grid, values, problem.reference, _shape(problem), ax=axes[2])
+        plot.profile(problem.grid, {"u": values}, reference, ax=axes[0])
+        if reference is not None:
+            plot.profile(problem.grid, {"u - u*": values - reference}, 0 * reference, ax=axes[1])
+    elif reference is None:
+        plot.field(problem.grid, values, problem.grid_shape, title="u", ax=axes[0])
+    else:
+        limit = float(np.max(np.abs(reference)))
+        plot.field(problem.grid, reference, problem.grid_shape, title="reference", limit=limit, ax=axes[0])
+        plot.field(problem.grid, values, problem.grid_shape, title="u", limit=limit, ax=axes[1])
+        plot.error_field(problem.grid, values, reference, problem.grid_shape, ax=axes[2])
     return figure
 
 

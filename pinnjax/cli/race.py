@@ -27,11 +27,13 @@ class Outcome:
 
     Attributes:
         seeds: `(K,)`.
-        history: `{name: (E, K)}` at E moments of the run, with `relative_l2` and the step's metrics.
+        history: `{name: (E, K)}` at E moments of the run, with the step's metrics and what the problem's `evaluate`
+            finds: `relative_l2`, where there is a reference.
         steps: `(E,)`, the moments.
         seconds: wall time of all seeds together, compilation included.
         train: the train step, whose `model(state)` is the field of a state.
         states: the last states, stacked over the seeds.
+        compared: the name in the history by which runs are compared: see `Problem.compared`.
         points: `{term: (K, n, d)}`, where they stay and point weights were raced; else empty.
         point_weights: `{term: (K, n)}` at the end, at those points.
     """
@@ -42,6 +44,7 @@ class Outcome:
     seconds: float
     train: TrainStep
     states: TrainState
+    compared: str = "relative_l2"
     points: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     point_weights: dict[str, Float[np.ndarray, "K n"]] = dataclasses.field(default_factory=dict)
 
@@ -49,6 +52,11 @@ class Outcome:
     def errors(self) -> Float[np.ndarray, " K"]:
         """Relative L2 errors at the end, one a seed; NaN for a seed whose parameters are not finite."""
         return self.history["relative_l2"][-1]
+
+    @property
+    def final(self) -> Float[np.ndarray, " K"]:
+        """The errors; where there is no reference, the sums of losses that are compared in their place."""
+        return self.history[self.compared][-1]
 
 
 def race(
@@ -110,10 +118,10 @@ def _outcome(problem: Problem, recipe: Recipe, seeds: np.ndarray, steps: int, dt
     states, batches = jax.jit(jax.vmap(start))(keys)
     together = recipe.sampler is None  # under vmap both branches of its `cond` would run in every step
     evaluate = problem.evaluate  # one object: a method is a new one each time, and would compile again
-    chunk = max(1, steps // EVALUATIONS)
+    steps_per_call = max(1, steps // EVALUATIONS)
     moments, pieces, done = [], [], 0
     while done < steps:
-        length = min(chunk, steps - done)
+        length = min(steps_per_call, steps - done)
         states, metrics = jax.block_until_ready(_run(train, evaluate, length, together, states, batches))
         done += length
         moments.append(done)
@@ -122,10 +130,10 @@ def _outcome(problem: Problem, recipe: Recipe, seeds: np.ndarray, steps: int, dt
     history = {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
     seconds = time.perf_counter() - started
     points, weights = {}, {}
-    if recipe.point_weights is not None and batches is not None:
+    if recipe.point_weights is not None and batches is not None and set(batches) == set(problem.terms):
         points = jax.device_get(batches)
         weights = jax.device_get(jax.jit(jax.vmap(functools.partial(_point_weights, problem, recipe)))(states, batches))
-    return Outcome(seeds, history, np.array(moments), seconds, train, states, points, weights)
+    return Outcome(seeds, history, np.array(moments), seconds, train, states, problem.compared, points, weights)
 
 
 def _point_weights(problem: Problem, recipe: Recipe, state: TrainState, batch: dict[str, PyTree]) -> dict[str, Array]:

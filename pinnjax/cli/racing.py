@@ -7,24 +7,29 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import rich.console
 import rich.table
 
 from pinnjax import plot
-from pinnjax.cli import catalogue, choosing, environment, writing
+from pinnjax.cli import catalogue, choosing, environment, factories, writing
 from pinnjax.cli.race import Outcome, race
-from pinnjax.problems import Problem, Recipe
+from pinnjax.problems import COMPARED, Problem, Recipe
 from pinnjax.term_weights import EVENTS
+from pinnjax.terms import names
+
+SEEDS = 3
 
 
 def run(options: argparse.Namespace) -> int:
     """Train side by side, print the table, write JSON and the plot after every outcome."""
-    problem = choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
-    recipes = _recipes(problem, options)
     choosing.number(options, "seeds")
     choosing.common(options)
+    problem = factories.problem(options.problem)
+    recipes = _recipes(problem, options)
+    seeds = _seeds(problem, recipes, options)
     for label, recipe in recipes.items():
         choosing.try_rules(problem, recipe, label if ":" in label else None)
     writing.try_places(options, files=("json",), folders=("out",))
@@ -32,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
 
     console = rich.console.Console()
     steps = sorted({options.steps or recipe.steps for recipe in recipes.values()})
-    console.print(f"[bold]{problem.title}[/bold]: {options.seeds} seeds, {', '.join(map(str, steps))} steps")
+    number = f"{seeds} seed{'s' * (seeds > 1)}"
+    console.print(f"[bold]{problem.title}[/bold]: {number}, {', '.join(map(str, steps))} steps")
 
     def save(outcomes: dict[str, Outcome]) -> None:
         if options.json:
@@ -40,14 +46,13 @@ def run(options: argparse.Namespace) -> int:
                 writing.write_json(options.json, _record(problem, outcomes))
         if options.out:
             with results.write("out", options.out):
-                figure = plot.race(
-                    {label: outcome.history | {"step": outcome.steps} for label, outcome in outcomes.items()}
-                )
+                histories = {label: outcome.history | {"step": outcome.steps} for label, outcome in outcomes.items()}
+                figure = plot.race(histories, compared=problem.compared)
                 _draw_masks(problem, outcomes, pathlib.Path(options.out))
                 figure.savefig(pathlib.Path(options.out) / f"race_{problem.name}.png", dpi=110)
                 plt.close(figure)
 
-    outcomes = race(problem, recipes, seeds=range(options.seeds), steps=options.steps, dtype=options.dtype, after=save)
+    outcomes = race(problem, recipes, seeds=range(seeds), steps=options.steps, dtype=options.dtype, after=save)
     console.print(_table(problem, outcomes))
     for line in _events(outcomes):
         console.print(line, soft_wrap=True)
@@ -61,12 +66,32 @@ def _draw_masks(problem: Problem, outcomes: dict[str, Outcome], folder: pathlib.
     weighed = {label: outcome for label, outcome in outcomes.items() if outcome.point_weights}
     if problem.grid.shape[1] != 1 or not weighed:
         return
-    for term in problem.terms:
-        points = {label: outcome.points[term][0] for label, outcome in weighed.items()}
+    for residual in next(iter(weighed.values())).point_weights:
+        term = names.term_of(residual, problem.terms)
+        found = {label: names.places(_of_first_seed(outcome.points[term])) for label, outcome in weighed.items()}
+        places = {label: x for label, x in found.items() if x is not None}
+        if len(places) < len(found):
+            continue
         figure, ax = plt.subplots(figsize=(4.5, 3.2), layout="constrained")
-        plot.masks(points, {label: outcome.point_weights[term] for label, outcome in weighed.items()}, ax=ax)
-        figure.savefig(folder / f"masks_{problem.name}_{term}.png", dpi=150)
+        plot.masks(places, {label: outcome.point_weights[residual] for label, outcome in weighed.items()}, ax=ax)
+        figure.savefig(folder / f"masks_{problem.name}_{residual.replace('/', '_')}.png", dpi=150)
         plt.close(figure)
+
+
+def _of_first_seed(points: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[0], points)
+
+
+def _seeds(problem: Problem, recipes: dict[str, Recipe], options: argparse.Namespace) -> int:
+    """How many seeds; one where all are alike."""
+    if not factories.all_seeds_alike(problem, recipes):
+        return SEEDS if options.seeds is None else options.seeds
+    if options.seeds not in (None, 1):
+        raise ValueError(
+            f"seeds is {options.seeds}, but {options.problem} returns one model and its points, with which all seeds "
+            "are alike; expected 1, or a factory that returns a pinnjax.problems.Problem"
+        )
+    return 1
 
 
 def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
@@ -102,7 +127,7 @@ def _record(problem: Problem, outcomes: dict[str, Outcome]) -> dict[str, Any]:
         "outcomes": {
             label: {
                 "seeds": outcome.seeds.tolist(),
-                "relative_l2": _rounded(outcome.errors),
+                outcome.compared: _rounded(outcome.final),
                 "seconds": round(outcome.seconds, 2),
                 "steps": outcome.steps.tolist(),
                 "history": {name: _rounded(values) for name, values in outcome.history.items()},
@@ -121,20 +146,20 @@ def _rounded(values: np.ndarray) -> list:
 def _table(problem: Problem, outcomes: dict[str, Outcome]) -> rich.table.Table:
     table = rich.table.Table(
         rich.table.Column("rule", overflow="fold", min_width=20),
-        title=f"relative L2 error on {problem.name}",
+        title=f"{COMPARED[problem.compared]}: {problem.name}",
         caption="seconds of all seeds together; weights over the reference's, medians",
     )
-    known = ("loss", "skipped", "relative_l2")
+    known = ("loss", "skipped", problem.compared)
     others = list(
         dict.fromkeys(n for outcome in outcomes.values() for n in outcome.history if "/" not in n and n not in known)
     )
     for column in ("median", "best", "worst", *others, "seconds"):
         table.add_column(column, justify="right", no_wrap=True, min_width=7)
     table.add_column("weights", min_width=10)
-    worst = lambda errors: np.where(np.isfinite(errors), errors, np.inf)
-    for label, outcome in sorted(outcomes.items(), key=lambda item: np.median(worst(item[1].errors))):
-        errors = worst(outcome.errors)
-        figures = [f"{f(errors):.1e}" for f in (np.median, np.min, np.max)]
+    worst = lambda final: np.where(np.isfinite(final), final, np.inf)
+    for label, outcome in sorted(outcomes.items(), key=lambda item: np.median(worst(item[1].final))):
+        final = worst(outcome.final)
+        figures = [f"{f(final):.1e}" for f in (np.median, np.min, np.max)]
         figures += [f"{np.median(outcome.history[name][-1]):.2g}" for name in others]
         table.add_row(label, *figures, f"{outcome.seconds:.1f}", _weights(problem, outcome))
     return table
@@ -142,7 +167,8 @@ def _table(problem: Problem, outcomes: dict[str, Outcome]) -> rich.table.Table:
 
 def _weights(problem: Problem, outcome: Outcome) -> str:
     last = {name.removeprefix("weight/"): v[-1] for name, v in outcome.history.items() if name.startswith("weight/")}
-    reference = last.pop(problem.balance_against, np.ones(1))
+    own = [name for name in last if names.of_residual(name, {problem.balance_against: True}, problem.terms)]
+    reference = last.pop(own[0]) if own else np.ones(1)
     reference = np.where(reference == 0, np.nan, reference)
     return ", ".join(f"{name} {np.median(value / reference):.2g}" for name, value in last.items())
 

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import rich.console
@@ -18,7 +19,7 @@ from pinnjax.cli import diagnosing, environment, pictures
 from pinnjax.cli.layer_gradients import layer_gradients
 from pinnjax.doctor import Diagnosis
 from pinnjax.problems import Problem, Recipe, Solution, numbers_of_points
-from pinnjax.terms import evaluation, losses
+from pinnjax.terms import evaluation, losses, names
 
 PROBE = 1000  # steps of the diagnosis, at most those of the run
 STYLE = """
@@ -99,7 +100,7 @@ def _configuration(
 
 def _state(problem: Problem, solution: Solution, weights: Mapping[str, float], diagnosis: Diagnosis) -> Figure:
     state, definition, constants = solution.state, solution.state.definition, solution.state.constants
-    batch = problem.draw(jax.random.key(0), problem.points, None)
+    batch = problem.draw(jax.random.key(0), problem.points, jnp.result_type(float))
     few = evaluation.some_of_each(problem.terms, batch, 64)
     residuals = jax.jit(evaluation.residuals(problem.terms, definition, constants))(state.params, batch)
     kernel = diagnostics.tangent_kernel(problem.terms, definition, constants)
@@ -116,9 +117,11 @@ def _state(problem: Problem, solution: Solution, weights: Mapping[str, float], d
     figure, axes = plt.subplots(1, 4, figsize=(15, 3.2), layout="constrained")
     name = problem.balance_against
     first = next(t for t in residuals if diagnosis.evidence.owner(t) == name)
-    at = batch[name] if isinstance(batch[name], jax.Array) else batch[name][0]
-    size = losses.magnitude(residuals[first])
-    plot.point_values(np.asarray(at), np.asarray(size), label=f"|residual of {first}|", ax=axes[0])
+    at, size = names.places(batch[name]), np.asarray(losses.magnitude(residuals[first]))
+    if at is None or len(at) != len(size):
+        axes[0].set_axis_off()  # residuals that belong to no point
+    else:
+        plot.point_values(np.asarray(at), size, label=f"|residual of {first}|", ax=axes[0])
     plot.spectra({t: np.asarray(s.eigenvalues) for t, s in blocks.items()}, ax=axes[1])
     axes[1].set_title("tangent kernels", fontsize="medium")
     plot.spectra({label: np.asarray(values) for label, values in ritz(state.params).items()}, ax=axes[2])

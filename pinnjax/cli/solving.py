@@ -8,15 +8,15 @@ from typing import Any
 import rich.console
 import rich.table
 
-from pinnjax.cli import catalogue, choosing, environment, pictures, reporting, writing
-from pinnjax.problems import Problem, Recipe, Solution, solve
+from pinnjax.cli import catalogue, choosing, environment, factories, pictures, reporting, writing
+from pinnjax.problems import COMPARED, Problem, Recipe, Solution, solve
 
 
 def run(options: argparse.Namespace) -> int:
     """Train with each method asked for; print the table; write JSON and plots."""
-    problem = choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
-    recipes = _recipes(problem, options)
     choosing.common(options)
+    problem = factories.problem(options.problem)
+    recipes = _recipes(problem, options)
     for recipe in recipes.values():
         choosing.try_rules(problem, recipe, options.term_weights, options.point_weights)
     writing.try_places(options, files=("json", "report"), folders=("out", "checkpoint"))
@@ -81,7 +81,7 @@ def _record(problem: Problem, method: str, seed: int, solution: Solution) -> dic
         "method": method,
         "steps": solution.steps,
         "seconds": round(solution.seconds, 2),
-        "relative_l2": solution.relative_l2,
+        problem.compared: solution.final,
         "seed": seed,
         "device": environment.device(),
         "versions": environment.versions(),
@@ -89,19 +89,21 @@ def _record(problem: Problem, method: str, seed: int, solution: Solution) -> dic
 
 
 def _table(problem: Problem, recipes: dict[str, Recipe], solutions: dict[str, Solution]) -> rich.table.Table:
-    table = rich.table.Table("method", "what it is", caption=f"published: {problem.source}")
-    for column in ("steps", "seconds", "relative L2", "published", "ratio"):
+    caption = None if problem.source == "-" else f"published: {problem.source}"
+    table = rich.table.Table("method", "what it is", caption=caption)
+    measured = "relative L2" if problem.compared == "relative_l2" else COMPARED[problem.compared]
+    for column in ("steps", "seconds", measured, "published", "ratio"):
         table.add_column(column, justify="right")
     for name, solution in solutions.items():
         published = recipes[name].published
-        ratio = None if published is None else solution.relative_l2 / published
+        ratio = None if published is None else solution.final / published
         whole = solution.steps >= recipes[name].steps  # the published figure is that of a whole run
         table.add_row(
             name,
             recipes[name].summary,
             str(solution.steps),
             f"{solution.seconds:.1f}",
-            f"{solution.relative_l2:.2e}",
+            f"{solution.final:.2e}",
             "-" if published is None else f"{published:.2e}",
             "-" if ratio is None or not whole else f"{ratio:.2f}",
         )

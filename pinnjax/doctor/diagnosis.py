@@ -2,13 +2,14 @@
 
 import dataclasses
 import io
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import rich.console
-import rich.table
-import rich.text
+from pinnjax.doctor.evidence import Evidence
 
-from pinnjax.doctor.probe import Evidence
+if TYPE_CHECKING:  # `import pinnjax` does without rich: who reads a report imports it
+    import rich.console
+    import rich.table
+    import rich.text
 
 
 class Check(NamedTuple):
@@ -71,15 +72,19 @@ class Diagnosis:
         """Name of the first finding; None when there is none."""
         return self.findings[0].pathology if self.findings else None
 
-    def print(self, console: rich.console.Console | None = None) -> None:
+    def print(self, console: "rich.console.Console | None" = None) -> None:
         """Print the report."""
+        import rich.console
+
         console = rich.console.Console() if console is None else console
         console.print(self.table())
         for line in self.lines():
             console.print(line, soft_wrap=True)
 
-    def table(self) -> rich.table.Table:
+    def table(self) -> "rich.table.Table":
         """Measured values beside their thresholds."""
+        import rich.table
+
         table = rich.table.Table(title=f"After {self.evidence.steps} steps of training")
         for name in ("measured", "value", "threshold", "source", "verdict"):
             table.add_column(name, justify="right" if name in ("value", "threshold") else "left")
@@ -93,8 +98,10 @@ class Diagnosis:
             )
         return table
 
-    def lines(self) -> list[rich.text.Text]:
+    def lines(self) -> "list[rich.text.Text]":
         """The findings in words, each with its change; then what was not measured."""
+        import rich.text
+
         lines = []
         if not self.findings:
             lines.append(rich.text.Text("No pathology found.", "bold green"))
@@ -109,8 +116,10 @@ class Diagnosis:
 
     def __str__(self) -> str:
         """The report as plain text."""
+        import rich.console
+
         text = io.StringIO()
-        self.print(rich.console.Console(file=text, width=140))
+        self.print(rich.console.Console(file=text, width=140, force_jupyter=False))
         return text.getvalue()
 
     def as_dict(self) -> dict:
@@ -123,7 +132,9 @@ class Diagnosis:
         }
 
 
-def _verdict(check: Check) -> rich.text.Text:
+def _verdict(check: Check) -> "rich.text.Text":
+    import rich.text
+
     if check.found:
         return rich.text.Text(check.pathology, "bold red")
     return rich.text.Text("crossed, without harm" if check.crossed else "sound", "green")

@@ -1,6 +1,5 @@
 """The probe: measurements before and after a short training run, and along it."""
 
-import dataclasses
 import functools
 import warnings
 from collections.abc import Callable, Mapping
@@ -12,7 +11,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from pinnjax import checks, diagnostics, monitors, nn
+from pinnjax import checks, diagnostics, monitors
+from pinnjax.doctor.evidence import Evidence, Snapshot
 from pinnjax.term_weights import current_weights
 from pinnjax.terms import bridge, evaluation, losses, names, point_gradients
 from pinnjax.train.fit import fit
@@ -24,102 +24,6 @@ RECORDS = 100  # measurements along a probe
 SEEN_POINTS = 256  # of a term, for what costs a gradient or a network a point
 SLICES = 10  # of time
 MANY = 16  # points that can have a distribution
-
-
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """Measurements at one moment.
-
-    Attributes:
-        losses: mean |r|² of each term at its training points, in the residual's units squared.
-        homogeneity: of each term, in (0, 1]; see `pinnjax.diagnostics.homogeneity`.
-        waves: of each term with some points, waves of its residual across the box of its points, along each coordinate
-            `(d,)`: the root of mean |∂r/∂x_i|² / mean r², times the box's side over 2π. A sine of k waves has k.
-        rates: mean |∇_θ r(x_i)|² of each term, times λ: its mean rate of convergence under gradient descent.
-        saturation: share of saturated units of each layer, `(layers,)`.
-        dead: share of units of each layer that are saturated at all points, `(layers,)`.
-        fresh: losses at points that training does not see; empty where none were given.
-        time_losses: loss of the term that has time, in each slice of it; None where no time was given.
-    """
-
-    losses: dict[str, float]
-    homogeneity: dict[str, float]
-    waves: dict[str, Float[np.ndarray, " d"]]
-    rates: dict[str, float]
-    saturation: Float[np.ndarray, " layers"]
-    dead: Float[np.ndarray, " layers"]
-    fresh: dict[str, float]
-    time_losses: Float[np.ndarray, " slices"] | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """All that the doctor saw.
-
-    Attributes:
-        steps: of training done between the snapshots.
-        history: of the probe, as `pinnjax.fit` returns it, with the gradients' monitor; a record every 1 % of it.
-        start: before.
-        end: after; the start where there was no training.
-        box: `{term: (lower, upper)}` of the points that are arrays `(n, d)`.
-        reference: root mean square residual of each term at the exact solution and at the untrained network; None
-            where no exact solution was given.
-        broken: `{term: a point}` where a residual is not finite before training.
-        in_time: the term whose losses were taken by time; None without time.
-        time: index of that coordinate.
-        unmeasured: what could not be measured, and why.
-        state: the train state at the end.
-        owners: `{equation: its term}`; the same where a term is one equation.
-        count: `{term: number of its points}`.
-        sampled: whether a sampler draws points; else all came with the batch.
-        short_lived: terms whose points a sampler draws anew in every step, so that no weight can belong to them.
-    """
-
-    steps: int
-    history: dict[str, np.ndarray]
-    start: Snapshot
-    end: Snapshot
-    box: dict[str, tuple[np.ndarray, np.ndarray]]
-    reference: dict[str, tuple[float, float]] | None
-    broken: dict[str, Any]
-    in_time: str | None
-    time: int | None
-    unmeasured: dict[str, str]
-    state: TrainState
-    owners: dict[str, str]
-    count: dict[str, int]
-    sampled: bool
-    short_lived: frozenset[str]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The terms; an equation of a term on its own where it has several."""
-        return tuple(self.start.losses)
-
-    def owner(self, equation: str) -> str:
-        """The term that an equation belongs to."""
-        return self.owners[equation]
-
-    def falls(self, *terms: str) -> float:
-        """What the second half of the probe leaves of these terms' losses, its last quarter over its first; medians."""
-        late = self.late(f"loss/{terms[0]}") + sum(self.late(f"loss/{t}") for t in terms[1:])
-        quarter = max(1, len(late) // 4)
-        first, last = float(np.median(late[:quarter])), float(np.median(late[-quarter:]))
-        return last / first if first > 0 else float(last > 0)
-
-    def left(self, term: str) -> float:
-        """What is left of a term's loss, as a share of that before training; 0 for a term that had none.
-
-        A network may satisfy a condition by chance, so a thousandth of the largest loss on the way counts as a start.
-        """
-        largest = max([self.start.losses[term], *map(float, self.history.get(f"loss/{term}", []))])
-        before = max(self.start.losses[term], 1e-3 * largest)
-        return self.end.losses[term] / before if before > 0 else 0.0
-
-    def late(self, name: str) -> np.ndarray:
-        """A metric's second half."""
-        values = self.history[name]
-        return values[len(values) // 2 :]
 
 
 def probe(
@@ -174,7 +78,13 @@ def probe(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # steps that are skipped are counted, and are a finding
             state, history = fit(
-                train, state, batch, steps=steps, record_every=every, chunk=max(every, min(100, steps)), progress=False
+                train,
+                state,
+                batch,
+                steps=steps,
+                record_every=every,
+                steps_per_call=max(every, min(100, steps)),
+                progress=False,
             )
     done = int(state.step)
     return Evidence(
@@ -296,7 +206,6 @@ def _exactly(
     terms: Mapping[str, Any], exact: Callable[[Array], Array], points: Mapping[str, PyTree]
 ) -> dict[str, float]:
     """Root mean square residuals of the exact solution; a module where the terms read coefficients from it."""
-    as_model = exact if isinstance(exact, nn.Module) else (lambda _, x: exact(x), ())
-    definition, params, constants = bridge.split(as_model)
+    definition, params, constants = bridge.of_field(exact)
     residuals = jax.jit(evaluation.residuals(terms, definition, constants))(params, points)
     return {t: float(jnp.sqrt(losses.loss(r))) for t, r in residuals.items()}

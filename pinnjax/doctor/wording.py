@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pinnjax.doctor.probe import Evidence
+from pinnjax.doctor.evidence import Evidence
 
 
 def share(left: float) -> str:

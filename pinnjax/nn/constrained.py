@@ -13,7 +13,9 @@ Field = Callable[[Array], Array]
 
 
 class Constrained(nnx.Module):
-    """u(x) = g(x) + φ(x) N(x): where the factor φ vanishes, u is the lift g.
+    """Conditions built into the field, which hold whatever the network does.
+
+    u(x) = g(x) + φ(x) N(x): where the factor φ vanishes, u is the lift g.
 
     Args:
         network: N, a field, `()` or `(m,)`.

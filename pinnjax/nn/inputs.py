@@ -14,7 +14,9 @@ from pinnjax.nn import mlp
 
 
 class Standardize(nnx.Module):
-    """Inputs to zero mean and unit variance, (x - mean) / deviation; the numbers are part of the network's definition.
+    """Inputs of zero mean and unit variance.
+
+    x becomes (x - mean) / deviation; the numbers are part of the network's definition.
 
     Args:
         mean: `(d,)`, in the units of x.
@@ -57,10 +59,10 @@ class Standardize(nnx.Module):
 
 
 class Periodic(nnx.Module):
-    """Exactly periodic fields: x_i becomes cos(2πk x_i / P), sin(2πk x_i / P) for k = 1..harmonics.
+    """Exactly periodic fields, by sines and cosines of the point.
 
-    Coordinates come out in their order; those without a period pass as they are. What follows takes
-    `features` inputs.
+    x_i becomes cos(2πk x_i / P), sin(2πk x_i / P) for k = 1..harmonics. Coordinates come out in their order; those
+    without a period pass as they are. What follows takes `features` inputs.
 
     Args:
         periods: `(d,)`, the period of each coordinate in its own units, None where it has none.
@@ -108,7 +110,9 @@ class Periodic(nnx.Module):
 
 
 class FourierFeatures(nnx.Module):
-    """Random waves of the point, cos(2πBx) and sin(2πBx) with B ~ N(0, scale²), which are not trained.
+    """Random waves of the point, for high frequencies.
+
+    x becomes cos(2πBx) and sin(2πBx) with B ~ N(0, scale²), which are not trained.
 
     A network of these learns frequencies around `scale` first, where one of x learns low ones first.
 

@@ -17,7 +17,9 @@ from pinnjax.nn import mlp
 
 
 class ModifiedMLP(nnx.Module):
-    """The paper's improved architecture, in which every hidden layer is a mixture of two encodings of the point:
+    """Two encodings of the point gate every hidden layer: the network of Wang et al. 2021.
+
+    Every hidden layer is a mixture of the two:
 
         U = φ(x W_U + b_U),  V = φ(x W_V + b_V),  Z = φ(H W + b),  H ← (1 - Z) U + Z V.
 
@@ -43,7 +45,7 @@ class ModifiedMLP(nnx.Module):
         >>> u = ModifiedMLP(2, 3, width=8, depth=2, rngs=nnx.Rngs(0))
         >>> print(u(jnp.zeros(2)).shape)
         (3,)
-    """  # noqa: D415 (the formula belongs to the sentence)
+    """
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 
 from pinnjax.plot import style
 
@@ -13,7 +14,7 @@ from pinnjax.plot import style
 def field(
     grid: Float[np.ndarray, "n 2"],
     values: Float[np.ndarray, " n"],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     *,
     title: str = "",
     limit: float | None = None,
@@ -24,7 +25,7 @@ def field(
     Args:
         grid: test points, the first coordinate varying slowest.
         values: the field there.
-        shape: of the grid.
+        shape: of the grid; `(n,)` for points that are none, which are drawn as dots.
         title: of the image.
         limit: end of the colour scale; the largest magnitude when None.
         ax: where to draw.
@@ -37,7 +38,7 @@ def error_field(
     grid: Float[np.ndarray, "n 2"],
     values: Float[np.ndarray, " n"],
     reference: Float[np.ndarray, " n"],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     *,
     title: str = "|u - u*|",
     ax: Axes | None = None,
@@ -49,7 +50,7 @@ def error_field(
 def profile(
     grid: Float[np.ndarray, "n 1"],
     values: Mapping[str, Float[np.ndarray, " n"]],
-    reference: Float[np.ndarray, " n"],
+    reference: Float[np.ndarray, " n"] | None = None,
     *,
     ax: Axes | None = None,
 ) -> Axes:
@@ -58,11 +59,12 @@ def profile(
     Args:
         grid: test points, sorted.
         values: `{label: field there}`.
-        reference: the solution there.
+        reference: the solution there, where it is known.
         ax: where to draw.
     """
     ax = style.axes(ax)
-    ax.plot(grid[:, 0], reference, color="black", linewidth=3, alpha=0.3, label="reference")
+    if reference is not None:
+        ax.plot(grid[:, 0], reference, color="black", linewidth=3, alpha=0.3, label="reference")
     for i, (label, found) in enumerate(values.items()):
         ax.plot(grid[:, 0], found, color=style.COLOURS[i % len(style.COLOURS)], linewidth=1, label=label)
     ax.legend(frameon=False)
@@ -70,11 +72,15 @@ def profile(
 
 
 def _image(
-    grid: np.ndarray, values: np.ndarray, shape: tuple[int, int], title: str, ax: Axes | None, **how: Any
+    grid: np.ndarray, values: np.ndarray, shape: tuple[int, ...], title: str, ax: Axes | None, **how: Any
 ) -> Axes:
     ax = style.axes(ax)
-    x, y = grid[:, 0].reshape(shape), grid[:, 1].reshape(shape)
-    mesh = ax.pcolormesh(x, y, np.asarray(values).reshape(shape), shading="gouraud", rasterized=True, **how)
+    x, y, values = (np.asarray(a).reshape(shape) for a in (grid[:, 0], grid[:, 1], values))
+    mesh: ScalarMappable
+    if len(shape) == 1:
+        mesh = ax.scatter(x, y, c=values, s=8, rasterized=True, **how)
+    else:
+        mesh = ax.pcolormesh(x, y, values, shading="gouraud", rasterized=True, **how)
     ax.figure.colorbar(mesh, ax=ax, shrink=0.85)
     ax.set(title=title, xlabel="$x_0$", ylabel="$x_1$")
     return ax

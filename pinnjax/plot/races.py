@@ -13,25 +13,27 @@ from pinnjax.plot import style
 History = Mapping[str, np.ndarray]
 
 
-def race(histories: Mapping[str, History]) -> Figure:
+def race(histories: Mapping[str, History], *, compared: str = "relative_l2") -> Figure:
     """Medians over the seeds, best rule first; with few rules also a band from the best seed to the worst.
 
     Args:
         histories: `{label: {"step": (E,), "relative_l2": (E, K), "loss/t": (E, K), "weight/t": (E, K)}}`.
+        compared: the name in the histories that rules are ordered by, where it is another than `relative_l2`.
 
     Raises:
         ValueError: when there is no history, or one lacks these.
     """
     _check("race", histories)
     for label, history in histories.items():
-        missing = [n for n in ("step", "relative_l2") if n not in history]
+        missing = [n for n in ("step", compared) if n not in history]
         missing += [f"{kind}..." for kind in ("loss/", "weight/") if not any(n.startswith(kind) for n in history)]
         if missing:
             raise ValueError(
-                f"plot.race: the history of {label!r} has no metric {', '.join(missing)}; expected that of a lap of "
-                "pinnjax.problems.race, with its steps"
+                f"plot.race: the history of {label!r} has no metric {', '.join(missing)}; expected that of an "
+                "outcome of pinnjax.cli.race.race, with its steps"
             )
-    final = {label: np.nan_to_num(history["relative_l2"][-1], nan=np.inf) for label, history in histories.items()}
+    final = {label: np.nan_to_num(history[compared][-1], nan=np.inf) for label, history in histories.items()}
+    title = "relative $L_2$ error" if compared == "relative_l2" else compared.replace("_", " ")
     order = sorted(histories, key=lambda label: np.median(final[label]))
     few = len(order) <= len(style.COLOURS)
     palette = list(style.COLOURS) if few else [mpl.colormaps["viridis"](x) for x in np.linspace(0, 0.95, len(order))]
@@ -45,10 +47,8 @@ def race(histories: Mapping[str, History]) -> Figure:
         losses = np.sum([values for name, values in history.items() if name.startswith("loss/")], axis=0)
         _band(axes[0], step, losses, colour, few)
         _band(axes[1], step, _spread(history), colour, few)
-        _band(axes[2], step, history["relative_l2"], colour, few)
-    for ax, name in zip(
-        axes, ("sum of the unweighted losses", "largest weight / smallest", "relative $L_2$ error"), strict=False
-    ):
+        _band(axes[2], step, history[compared], colour, few)
+    for ax, name in zip(axes, ("sum of the unweighted losses", "largest weight / smallest", title), strict=False):
         ax.set_yscale("log")
         style.finish(ax, "step", name)
     places = np.arange(len(order))
@@ -60,7 +60,7 @@ def race(histories: Mapping[str, History]) -> Figure:
     axes[3].set_yticks(places, order)
     axes[3].invert_yaxis()
     axes[3].set_xscale("log")
-    style.finish(axes[3], "final relative $L_2$ error, seeds and median", "")
+    style.finish(axes[3], f"final {title}, seeds and median", "")
     return figure
 
 

@@ -41,7 +41,9 @@ def brdr(
     eps: ScalarLike = 1e-14,
     terms: Sequence[str] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Weigh by the inverse decay rate c_i = |r_i|² / √(EMA |r_i|⁴ / (1 - β_c^k) + ε), over its mean.
+    r"""Give more weight to the points whose residual decays slowly.
+
+    Weigh by the inverse decay rate c_i = |r_i|² / √(EMA |r_i|⁴ / (1 - β_c^k) + ε), over its mean.
 
         EMA ← β_c EMA + (1 - β_c) |r_i|⁴,   w_i ← β_w w_i + (1 - β_w) c_i / mean_j c_j.
 

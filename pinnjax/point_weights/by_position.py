@@ -23,7 +23,9 @@ class ByPositionState(NamedTuple):
 
 
 def by_position(weights: Mapping[str, Callable[[PyTree], ScalarLike]]) -> optax.GradientTransformationExtraArgs:
-    """w_i = w(x_i): a weight belongs to a place, and nothing is remembered, so the points may change at every step.
+    """Weigh by a function of the place.
+
+    w_i = w(x_i): a weight belongs to a place, and nothing is remembered, so the points may change at every step.
 
     Args:
         weights: `{term: function of one point}`, dimensionless and >= 0; a term left out keeps what came in.

@@ -38,26 +38,28 @@ def causal(
     terms: Sequence[str],
     *,
     interval: tuple[float, float],
-    chunks: int | None = 32,
+    slices: int | None = 32,
     epsilon: ScalarLike | Sequence[float] = 1.0,
     time: Callable[[PyTree], Array] = lambda points: points[:, 0],
     advance: ScalarLike = 0.99,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""w_k = exp(-ε Σ_{j<k} L_j), with L_j the mean of |r|² over the points in the j-th slice of time.
+    r"""Learn a time only when all earlier times are learnt.
+
+    w_k = exp(-ε Σ_{j<k} L_j), with L_j the mean of |r|² over the points in the j-th slice of time.
 
     The sum is over *earlier* slices only, so the first weight is 1, and every weight is held fixed in the gradient.
 
-    * With `chunks` the interval is cut into that many slices of equal length (the authors sort the points and cut them
-      into chunks of equal number, which for uniform points is the same up to chance). An empty slice has L = 0.
-    * With `chunks=None` every point is a slice of its own: Σ over all points that are earlier, by a sort. Points at one
-      time have one weight. The sum is divided by n / 32, so that ε means the same as with 32 chunks.
+    * With `slices` the interval is cut into so many of equal length (the authors sort the points and cut them into
+      slices of equal number, which for uniform points is the same up to chance). An empty slice has L = 0.
+    * With `slices=None` every point is a slice of its own: Σ over all points that are earlier, by a sort. Points at one
+      time have one weight. The sum is divided by n / 32, so that ε means the same as with 32 slices.
 
     With several ε the next is taken when the smallest weight has passed `advance` (the authors anneal 1e-2 ... 1e2).
 
     Args:
         terms: names of the terms that are weighed, usually `["pde"]`; the others keep the weights that came in.
         interval: first and last time.
-        chunks: number of slices, >= 2, or None.
+        slices: number of slices, >= 2, or None.
         epsilon: ε >= 0, in 1 / units of the loss, or an increasing sequence of them.
         time: times `(n,)` of all points of a term; their first coordinate by default.
         advance: smallest weight at which the next ε is taken, dimensionless, in (0, 1].
@@ -73,7 +75,7 @@ def causal(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> point_weights = causal(["pde"], interval=(0.0, 3.0), chunks=3)
+        >>> point_weights = causal(["pde"], interval=(0.0, 3.0), slices=3)
         >>> points = {"pde": jnp.array([[2.5], [0.5], [1.5], [0.1]])}
         >>> residuals = {"pde": jnp.array([9.0, 1.0, 2.0, 0.0])}
         >>> ones, state = {"pde": jnp.ones(4)}, point_weights.init(residuals)
@@ -84,8 +86,8 @@ def causal(
     first, last = interval
     if not first < last:
         raise ValueError(f"causal: interval is {interval}; expected two times, the first smaller")
-    if chunks is not None:
-        checks.number("causal: chunks", chunks, 2)
+    if slices is not None:
+        checks.number("causal: slices", slices, 2)
     checks.number("causal: advance", advance, 0.0, 1.0)
     schedule = tuple(epsilon) if isinstance(epsilon, Sequence) else (epsilon,)
     for value in schedule:
@@ -96,14 +98,14 @@ def causal(
 
     def earlier(t: Array, squares: Array, counts: Array) -> Array:
         """Σ L over the slices before each point's; a large or broken one does not touch the sums before it."""
-        if chunks is None:
+        if slices is None:
             order = jnp.argsort(t)
             before = before_each((counts * squares)[order])
             return before[jnp.searchsorted(t[order], t, side="left")] * (32 / jnp.sum(counts))
-        slices = jnp.clip(((t - first) / (last - first) * chunks).astype(jnp.int32), 0, chunks - 1)
-        sums = jax.ops.segment_sum(counts * squares, slices, chunks)
-        totals = jax.ops.segment_sum(counts, slices, chunks)
-        return before_each(sums / jnp.where(totals > 0, totals, 1))[slices]
+        own = jnp.clip(((t - first) / (last - first) * slices).astype(jnp.int32), 0, slices - 1)
+        sums = jax.ops.segment_sum(counts * squares, own, slices)
+        totals = jax.ops.segment_sum(counts, own, slices)
+        return before_each(sums / jnp.where(totals > 0, totals, 1))[own]
 
     def init(residuals: Residuals) -> CausalState:
         _rule.chosen("causal", residuals, terms)

@@ -33,7 +33,9 @@ def inverse_point_gradients(
     cap: ScalarLike = 100.0,
     terms: Sequence[str] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    """w_i = min(max_j g_j / (g_i + ε max_j g_j), cap) with g_i = ‖∇_θ r(x_i)‖, renewed every `every` steps.
+    """Bring every point's gradient to one length, up to a cap.
+
+    w_i = min(max_j g_j / (g_i + ε max_j g_j), cap) with g_i = ‖∇_θ r(x_i)‖, renewed every `every` steps.
 
     It over-corrects: a point whose gradient is tiny gets an enormous weight, be its residual large or not. The cap
     bounds that; without it (`cap=jnp.inf`) one flat spot can own the loss. g_i is the gradient of the residual; that of

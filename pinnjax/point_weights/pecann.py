@@ -45,7 +45,9 @@ def pecann(
     progress: ScalarLike = 0.25,
     tolerance: ScalarLike = 1e-8,
 ) -> optax.GradientTransformationExtraArgs:
-    """Make terms into constraints c_ti = |r_ti|² = 0 with the loss L + mean_i λ_ti c_ti + ½ μ c_ti², each a mean.
+    """Treat conditions as constraints, with a multiplier for each point.
+
+    Make terms into constraints c_ti = |r_ti|² = 0 with the loss L + mean_i λ_ti c_ti + ½ μ c_ti², each a mean.
 
     The gradient of that is the weight w_ti = λ_ti + μ c_ti. After an inner solve, here `every` steps, with the norm
     ‖c‖ over all constraints and η the one before:

@@ -37,7 +37,9 @@ def residual_attention(
     initial: ScalarLike = 0.0,
     terms: Sequence[str] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    """λ_i ← γ λ_i + η |r_i| / max_j |r_j|, and the loss mean (λ_i r_i)² with the new λ: the weight is λ².
+    """Remember where the residual has been large, and give more weight there (RBA).
+
+    λ_i ← γ λ_i + η |r_i| / max_j |r_j|, and the loss mean (λ_i r_i)² with the new λ: the weight is λ².
 
     λ starts at 0 and never exceeds η / (1 - γ), 10 by default. It has no gradient and no optimiser, so it cannot run
     away. The maximum is over the points of a term.

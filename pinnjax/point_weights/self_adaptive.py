@@ -38,7 +38,9 @@ def self_adaptive(
     initial: ScalarLike | dict[str, ScalarLike | Array] = 0.0,
     terms: Sequence[str] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Weigh each point by a mask m(γ_i) whose γ_i grows where the residual stays large.
+    r"""Weights that ascend the loss while the network descends it (SA-PINN).
+
+    The weight of a point is a mask m(γ_i) whose γ_i grows where the residual stays large.
 
     The loss L(θ, γ) = Σ_t mean_i m(γ_ti) |r_ti|² has a saddle point (paper, Section 3): θ descends it while
 

@@ -56,7 +56,9 @@ def vrba(
     temperature: ScalarLike = 1.0,
     terms: Sequence[str] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""λ_i ← γ λ_i + η (φ q_i + 1 - φ), with q = Φ'(|r|) over its largest value; the weight is λ², as in RBA.
+    r"""`residual_attention` with a convex potential of the residual.
+
+    λ_i ← γ λ_i + η (φ q_i + 1 - φ), with q = Φ'(|r|) over its largest value; the weight is λ², as in RBA.
 
     * ``"exponential"``: Φ' = β e^{β|r|} with 1/β = c max|r| / ln(k + 2) in step k: it narrows, slowly, to the maximum.
     * ``"quadratic"``: Φ' = |r|, which is residual-based attention.

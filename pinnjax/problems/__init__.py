@@ -1,7 +1,21 @@
-"""Problems with references: each file states the equations as a reader would write them, and how others fared."""
+"""Problems with references: each file states the equations as a reader would write them, and how others fared.
 
-from pinnjax.problems._problem import Problem, Recipe
-from pinnjax.problems._solve import EVALUATIONS, Solution, begin, numbers_of_points, prepare, solve, step_options
+Your own is a `Problem` of three fields: terms, points, and a reference where there is one.
+"""
+
+from pinnjax.problems._defaults import STEPS
+from pinnjax.problems._points import Given
+from pinnjax.problems._problem import COMPARED, Problem, Recipe
+from pinnjax.problems._solve import (
+    EVALUATIONS,
+    Solution,
+    begin,
+    numbers_of_points,
+    points_that_stay,
+    prepare,
+    solve,
+    step_options,
+)
 from pinnjax.problems.advection import advection
 from pinnjax.problems.allen_cahn import allen_cahn
 from pinnjax.problems.burgers import burgers
@@ -21,7 +35,10 @@ from pinnjax.problems.tanh import tanh
 from pinnjax.problems.wave import wave
 
 __all__ = [
+    "COMPARED",
     "EVALUATIONS",
+    "STEPS",
+    "Given",
     "Problem",
     "Recipe",
     "Solution",
@@ -41,6 +58,7 @@ __all__ = [
     "klein_gordon",
     "kuramoto_sivashinsky",
     "numbers_of_points",
+    "points_that_stay",
     "poisson",
     "poisson_with",
     "prepare",

@@ -1,4 +1,4 @@
-"""What a problem is: terms, points, a network, a reference, and recipes with the figures they were published with."""
+"""What a problem is: terms, points and a reference, and what follows from them where it is not said."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -6,105 +6,112 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from pinnjax.metrics import relative_l2
-from pinnjax.sampling import Sampler
+from pinnjax.problems import _defaults, _points
+from pinnjax.problems._points import grid as grid
+from pinnjax.problems._recipe import Recipe as Recipe
+from pinnjax.terms import bridge, evaluation, losses
 
 PyTree = Any
 Field = Callable[[Array], Array]
 
-
-def grid(*sides: Float[np.ndarray, " _"]) -> Float[np.ndarray, "n d"]:
-    """The tensor product of sides in double precision, the first coordinate varying slowest.
-
-    `pinnjax.sampling.grid` makes equidistant points for training, in JAX's precision.
-
-    Example:
-        >>> grid(np.array([0.0, 1.0]), np.array([5.0, 6.0])).tolist()
-        [[0.0, 5.0], [0.0, 6.0], [1.0, 5.0], [1.0, 6.0]]
-    """
-    return np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, len(sides))
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """One way to train on a problem.
-
-    Attributes:
-        summary: what it is, in a few words.
-        model: network class, called with the problem's `network`, `param_dtype` and `rngs`.
-        schedule: learning rates, a function of the number of steps, since some schedules span the run.
-        steps: default number of steps.
-        optimizer: what makes an optimiser of the schedule.
-        term_weights: term-space transform.
-        point_weights: point-space transform.
-        points: number of points, where not the problem's own.
-        resampled: whether points are drawn anew in every step, where no `sampler` is given; None does so unless
-            `point_weights` are, which often belong to points.
-        sampler: function of the numbers of points and the dtype; the sampler of all terms.
-        published: relative L2 error in the source; None where there is none.
-    """
-
-    summary: str
-    model: Callable[..., Any]
-    schedule: Callable[[int], optax.ScalarOrSchedule]
-    steps: int
-    optimizer: Callable[[optax.ScalarOrSchedule], optax.GradientTransformation] = optax.adam
-    term_weights: optax.GradientTransformation | None = None
-    point_weights: optax.GradientTransformation | None = None
-    points: Mapping[str, int] | None = None
-    resampled: bool | None = None
-    sampler: Callable[[Mapping[str, int], Any], Sampler] | None = None
-    published: float | None = None
+FOUND_OUT: Any = None  # what follows from the terms, the points and the reference
+COMPARED = {
+    "relative_l2": "relative L2 error",
+    "fresh_loss": "sum of the losses at fresh points, without a reference",
+    "train_loss": "sum of the losses at the given points, without a reference",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """A partial differential equation with all that a run on it needs.
+    """A partial differential equation with all that a run on it needs. Your own needs the first three fields.
+
+    The rest follows from them, unless it is said: a plain network for such points and such a field, trained with Adam,
+    once with equal weights and once balanced.
 
     Attributes:
+        terms: `{name: residual function}`.
+        draw: the points, as `{term: points}`; or `draw(key) -> {term: points}`, pure and of fixed shapes, for points
+            drawn anew; or `draw(key, points, dtype) -> {term: points}`, with `points` the numbers of points.
+        reference: the exact solution as a function `u(x)` of one point, or its values on `grid`, `(n,)` or `(n, m)`,
+            as which it is kept; None where there is none, and losses are compared in place of errors.
         name: as on the command line.
         title: one line for people.
         source: where the set-up and the published figures come from.
-        terms: `{name: residual function}`.
-        balance_against: the term that balancers with a reference are given.
-        draw: `draw(key, points, dtype) -> {term: points}`, with `points` the numbers of points.
+        balance_against: the term that balancers with a reference are given; the first one.
         points: default numbers of points, as `draw` understands them.
-        network: arguments of the network classes.
-        grid: test points, `(n, d)`.
-        reference: the solution there, `(n,)` or `(n, m)`.
-        grid_shape: shape of the grid as an image.
+        network: arguments of the network classes; what is left out of `in_features`, `out_features` and `inputs` is
+            found from the points, and from the reference or, without one, by trying the residuals.
+        grid: test points, `(n, d)`; 201 on the interval in one dimension, else points of `balance_against`, which
+            are in the domain whatever its shape.
+        grid_shape: shape of the grid as an image; `(n,)` where it is none.
         recipes: `{method: recipe}`.
         default_methods: what is run when nobody asks for a method.
         time: index of the coordinate that is time, where there is one.
         quantity: from the model to the field that the reference is of, where they differ: the speed of a flow.
         measure: what else is measured on a model, `{name: scalar}`.
         module: from a network class to what the terms need, where that is more than a field: unknown coefficients.
+
+    Raises:
+        ValueError, TypeError: when one of these is not as above, or does not follow from the others.
+
+    Example:
+        >>> import jax.numpy as jnp, pinnjax as pj
+        >>> t = jnp.linspace(0, 3, 40)[:, None]
+        >>> mine = Problem(
+        ...     terms={"ode": lambda u, t: pj.diff(u, 0)(t) + u(t), "ic": lambda u, t: u(t) - 1.0},
+        ...     draw={"ode": t, "ic": t[:1]},
+        ...     reference=lambda t: jnp.exp(-t[0]),
+        ... )
+        >>> print(mine.network["in_features"], mine.network["out_features"], mine.balance_against, *mine.recipes)
+        1 scalar ode plain balanced
+        >>> print(f"{mine.evaluate(lambda t: 1.5 * jnp.exp(-t[0]))['relative_l2']:.3f}")
+        0.500
     """
 
-    name: str
-    title: str
-    source: str
     terms: Mapping[str, Any]
-    balance_against: str
-    draw: Callable[[Array, Mapping[str, int], Any], dict[str, PyTree]]
-    points: Mapping[str, int]
-    network: Mapping[str, Any]
-    grid: Float[np.ndarray, "n d"]
-    reference: Float[np.ndarray, "n *m"]
-    grid_shape: tuple[int, ...]
-    recipes: Mapping[str, Recipe]
-    default_methods: tuple[str, ...]
+    draw: Any
+    reference: Any = None
+    name: str = "problem"
+    title: str = FOUND_OUT
+    source: str = "-"
+    balance_against: str = FOUND_OUT
+    points: Mapping[str, int] = FOUND_OUT
+    network: Mapping[str, Any] = FOUND_OUT
+    grid: Float[np.ndarray, "n d"] = FOUND_OUT
+    grid_shape: tuple[int, ...] = FOUND_OUT
+    recipes: Mapping[str, Recipe] = FOUND_OUT
+    default_methods: tuple[str, ...] = FOUND_OUT
     time: int | None = None
-    quantity: Callable[[Field], Field] = lambda u: u
+    quantity: Callable[[Field], Field] = _defaults.itself
     measure: Callable[[Field], dict[str, Array]] = lambda u: {}
     module: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda network: network
 
+    def __post_init__(self) -> None:
+        """Check what is given, and find out what is not."""
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name, value in _defaults.found_out(given).items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def compared(self) -> str:
+        """By what runs are compared, the first that `evaluate` finds; a key of `COMPARED`, which says it in words."""
+        if self.reference is not None:
+            return "relative_l2"
+        return "fresh_loss" if _points.has_fresh(self.draw) else "train_loss"
+
     def evaluate(self, u: Field) -> dict[str, Array]:
-        """Relative L2 error of a model on the test grid, and what the problem measures besides."""
+        """Relative L2 error on the test grid, or without a reference a sum of losses, and what else is measured."""
         dtype = jnp.result_type(float)
-        grid, reference = jnp.asarray(self.grid, dtype), jnp.asarray(self.reference, dtype)
-        error = relative_l2(self.quantity(u), grid, reference)
-        return {"relative_l2": error, **self.measure(u)}
+        if self.reference is None:
+            definition, params, constants = bridge.of_field(u)
+            batch = _points.fresh(self.draw, self.points, dtype)
+            residuals = evaluation.residuals(self.terms, definition, constants)(params, batch)
+            found = jnp.stack([losses.loss(r) for r in residuals.values()]).sum()
+        else:
+            grid, reference = jnp.asarray(self.grid, dtype), jnp.asarray(self.reference, dtype)
+            found = relative_l2(self.quantity(u), grid, reference)
+        return {self.compared: found, **self.measure(u)}

@@ -31,7 +31,8 @@ class Solution:
         history: as `pinnjax.fit` returns it.
         steps: steps done; fewer than asked for when the run was interrupted.
         seconds: wall time of the run, compilation included.
-        relative_l2: error at the end, dimensionless.
+        relative_l2: error at the end, dimensionless; NaN for a problem without a reference.
+        final: what runs on the problem are compared by, at its end: see `Problem.compared`.
     """
 
     train: TrainStep
@@ -40,6 +41,7 @@ class Solution:
     steps: int
     seconds: float
     relative_l2: float
+    final: float
 
 
 def solve(
@@ -89,8 +91,9 @@ def solve(
         checkpoint=checkpoint,
         progress=progress,
     )
-    errors = history.get("evaluation/relative_l2", np.array([np.nan]))
-    return Solution(train, state, history, int(state.step), time.perf_counter() - started, float(errors[-1]))
+    seconds = time.perf_counter() - started
+    last = lambda name: float(history.get(f"evaluation/{name}", np.array([np.nan]))[-1])
+    return Solution(train, state, history, int(state.step), seconds, last("relative_l2"), last(problem.compared))
 
 
 def prepare(
@@ -98,7 +101,7 @@ def prepare(
 ) -> tuple[TrainStep, Callable[[Array], tuple[TrainState, dict[str, PyTree] | None]]]:
     """The train step of a run, and `start(key) -> (state, batch)`, which `jax.vmap` takes over seeds.
 
-    The batch is None where a sampler draws the points; without one they are drawn once.
+    The batch has the terms that no sampler draws, whose points are drawn once; it is None where there are none.
     """
     if jnp.dtype(dtype) == jnp.float64 and not jax.config.read("jax_enable_x64"):
         raise ValueError('dtype is float64; expected float32, or jax.config.update("jax_enable_x64", True) beforehand')
@@ -107,14 +110,14 @@ def prepare(
 
     def start(key: Array) -> tuple[TrainState, dict[str, PyTree] | None]:
         model, drawn, key = begin(problem, recipe, key, dtype)
-        batch = drawn if options["sampler"] is None else None
+        batch = points_that_stay(drawn, options["sampler"])
         return train.init(model, batch, key=key), batch
 
     return train, start
 
 
 def step_options(problem: Problem, recipe: Recipe, steps: int, dtype: Any = jnp.float32) -> dict[str, Any]:
-    """What a recipe gives `pinnjax.train_step` beside the terms: optimiser, weights and sampler."""
+    """What a recipe gives `pinnjax.train_step` beside the terms: optimiser, weights, sampler and chunk."""
     numbers = numbers_of_points(problem, recipe)
     resampled = recipe.point_weights is None if recipe.resampled is None else recipe.resampled
     sampler = None
@@ -127,7 +130,16 @@ def step_options(problem: Problem, recipe: Recipe, steps: int, dtype: Any = jnp.
         "term_weights": recipe.term_weights,
         "point_weights": recipe.point_weights,
         "sampler": sampler,
+        "chunk": recipe.chunk,
     }
+
+
+def points_that_stay(drawn: dict[str, PyTree], sampler: sampling.Sampler | None) -> dict[str, PyTree] | None:
+    """Of points drawn once, those of the terms that a sampler leaves out; None where it draws all."""
+    if sampler is None:
+        return drawn
+    moving = jax.eval_shape(lambda key: sampler.pool(sampler.init(key)), jax.random.key(0))
+    return {term: points for term, points in drawn.items() if term not in moving} or None
 
 
 def begin(

@@ -80,7 +80,7 @@ kdv = Problem(
         "causal": Recipe(
             "modified MLP, causal weights, λ_ic = 100",
             nn.ModifiedMLP,
-            point_weights=causal(["pde"], interval=(0.0, 1.0), chunks=16, epsilon=0.1),
+            point_weights=causal(["pde"], interval=(0.0, 1.0), slices=16, epsilon=0.1),
             term_weights=fixed({"ic": 100.0}),
             **SETUP,
         ),

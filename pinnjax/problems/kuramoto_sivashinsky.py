@@ -75,7 +75,7 @@ kuramoto_sivashinsky = Problem(
         "causal": Recipe(
             "modified MLP, causal weights, λ_ic = 1000",
             nn.ModifiedMLP,
-            point_weights=causal(["pde"], interval=(0.0, 1.0), chunks=16),
+            point_weights=causal(["pde"], interval=(0.0, 1.0), slices=16),
             term_weights=fixed({"ic": 1000.0}),
             **SETUP,
         ),

@@ -3,12 +3,13 @@
 from pinnjax.sampling.adaptive import rad, rar_d, rar_g
 from pinnjax.sampling.box import box, box_faces
 from pinnjax.sampling.combined import Difference, Union
-from pinnjax.sampling.domains import Box, Disk, Domain, Shape
+from pinnjax.sampling.domains import Domain, Shape
 from pinnjax.sampling.polygon import Polygon
 from pinnjax.sampling.pools import importance, minibatches
 from pinnjax.sampling.r3 import r3
 from pinnjax.sampling.sampler import Draw, Sampler, combine, resample
 from pinnjax.sampling.sets import grid, quasi, r2
+from pinnjax.sampling.shapes import Box, Disk
 
 __all__ = [
     "Box",

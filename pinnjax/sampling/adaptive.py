@@ -34,7 +34,9 @@ def rad(
     c: ScalarLike = 1.0,
     score: Score = sampler.score,
 ) -> Sampler:
-    """Replace all points by a draw from fresh candidates with p ∝ |r|^k / mean |r|^k + c (RAD).
+    """Draw all points anew, more of them where the residual is large.
+
+    Replace all points by a draw from fresh candidates with p ∝ |r|^k / mean |r|^k + c (RAD).
 
     The first points are uniform; every `every` steps the residual is evaluated at fresh candidates and n of them are
     taken, without replacement.
@@ -95,7 +97,9 @@ def rar_d(
     c: ScalarLike = 0.0,
     score: Score = sampler.score,
 ) -> Sampler:
-    """Add points drawn from fresh candidates with p ∝ |r|^k / mean |r|^k + c, until the capacity is reached (RAR-D).
+    """Add points, more of them where the residual is large.
+
+    Add points drawn from fresh candidates with p ∝ |r|^k / mean |r|^k + c, until the capacity is reached (RAR-D).
 
     Args:
         term: as in `rad`.
@@ -148,7 +152,9 @@ def rar_g(
     add: int = 1,
     score: Score = sampler.score,
 ) -> Sampler:
-    """Add the candidates with the largest residuals, until the capacity is reached (RAR-G).
+    """Add the points with the largest residuals.
+
+    Add the candidates with the largest residuals, until the capacity is reached (RAR-G).
 
     Args and returns are those of `rar_d`, without k and c.
 

@@ -6,7 +6,6 @@ from the origin, or tiny, or huge, is as exact as one at the origin until the la
 """
 
 import abc
-import dataclasses
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -14,12 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool
 
-from pinnjax import checks
-
-Points = Float[Array, "n d"]
-Dtype = jax.typing.DTypeLike | None
+from pinnjax.sampling import _arguments
+from pinnjax.sampling._arguments import Dtype, Points
 
 
 class Domain(abc.ABC):
@@ -124,150 +121,22 @@ class Shape(Domain):
 
     def contains(self, x: Points) -> Bool[Array, " n"]:
         """Whether each point is inside, the boundary included up to rounding."""
-        x = points(type(self).__name__, x, len(self.middle))
+        x = _arguments.points(type(self).__name__, x, len(self.middle))
         middle, low, high, half = frame(self.leaves, x.dtype)
         y = jnp.clip(x - middle, -half, half)
         return jnp.all((x >= low) & (x <= high), axis=1) & self.holds(y, jnp)
 
     def inside(self, key: Array, n: int, dtype: Dtype = None) -> Points:
         """Uniform points inside."""
-        dtype, work = request(f"{type(self).__name__}.inside", key, n, dtype)
+        dtype, work = _arguments.request(f"{type(self).__name__}.inside", key, n, dtype)
         y = self.interior(jax.random.uniform(key, (n, len(self.middle) + 1), work), jnp)
         return place(y, frame(self.leaves, work)).astype(dtype)
 
     def boundary(self, key: Array, n: int, dtype: Dtype = None) -> tuple[Points, Points]:
         """Uniform points on the boundary, and the outward unit normals there."""
-        dtype, work = request(f"{type(self).__name__}.boundary", key, n, dtype)
+        dtype, work = _arguments.request(f"{type(self).__name__}.boundary", key, n, dtype)
         y, normals = self.edge(jax.random.uniform(key, (n, len(self.middle) + 1), work), jnp)
         return place(y, frame(self.leaves, work)).astype(dtype), normals.astype(dtype)
-
-
-@dataclasses.dataclass(frozen=True)
-class Box(Shape):
-    """A box; an interval in one dimension.
-
-    Args:
-        lower: corner, d numbers.
-        upper: corner, d numbers, each larger.
-
-    Example:
-        >>> import jax
-        >>> x, normals = Box((0.0,), (2.0,)).boundary(jax.random.key(0), 3)
-        >>> print(bool(((x == 2) == (normals == 1)).all()))
-        True
-    """
-
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        for name in ("lower", "upper"):
-            object.__setattr__(self, name, numbers(f"Box: {name}", getattr(self, name)))
-        if len(self.lower) != len(self.upper) or not all(a < b for a, b in zip(self.lower, self.upper, strict=True)):
-            raise ValueError(f"Box: corners {self.lower} and {self.upper}; expected equal lengths, the second larger")
-
-    @property
-    def middle(self) -> np.ndarray:
-        """Half-way between the corners."""
-        return np.asarray(self.lower) / 2 + np.asarray(self.upper) / 2
-
-    @property
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """The corners."""
-        return np.asarray(self.lower), np.asarray(self.upper)
-
-    @property
-    def sides(self) -> np.ndarray:
-        """Lengths of the sides."""
-        return np.subtract(self.upper, self.lower)
-
-    @property
-    def volume(self) -> float:
-        """Product of the sides."""
-        return float(np.prod(self.sides))
-
-    @property
-    def surface(self) -> float:
-        """Sum over the faces; 2 for an interval, whose boundary is two points."""
-        return float(2 * np.sum(self.volume / self.sides))
-
-    def holds(self, y: Any, xp: ModuleType) -> Any:
-        """|y| is at most half the sides."""
-        return xp.all(abs(y) <= xp.asarray(self.sides / 2, y.dtype)[None], axis=1)
-
-    def interior(self, u: Any, xp: ModuleType) -> Any:
-        """Scaled."""
-        return (2 * u[:, 1:] - 1) * xp.asarray(self.sides / 2, u.dtype)[None]
-
-    def edge(self, u: Any, xp: ModuleType) -> tuple[Any, Any]:
-        """A face by its measure, then a point of it."""
-        face = pick(u[:, 0], np.repeat(self.volume / self.sides, 2), xp)
-        sign = xp.asarray(2 * (face % 2) - 1, u.dtype)[:, None]
-        on = (face // 2)[:, None] == xp.arange(len(self.sides))[None]
-        half = xp.asarray(self.sides / 2, u.dtype)[None]
-        return xp.where(on, sign * half, self.interior(u, xp)), xp.where(on, sign, xp.zeros_like(sign))
-
-
-@dataclasses.dataclass(frozen=True)
-class Disk(Shape):
-    """A disk in the plane.
-
-    Args:
-        center: two numbers.
-        radius: > 0.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> disk = Disk((1.0, 0.0), 2.0)
-        >>> x, normals = disk.boundary(jax.random.key(0), 5)
-        >>> print(bool(jnp.allclose(x, jnp.array([[1.0, 0.0]]) + 2 * normals)))
-        True
-    """
-
-    center: tuple[float, float]
-    radius: float
-
-    def __post_init__(self) -> None:
-        center, (radius,) = numbers("Disk: center", self.center), numbers("Disk: radius", (self.radius,))
-        if len(center) != 2:
-            raise ValueError(f"Disk: center is {center}; expected two numbers")
-        if radius <= 0:
-            raise ValueError(f"Disk: radius is {radius}; expected a positive number")
-        object.__setattr__(self, "center", center)
-        object.__setattr__(self, "radius", radius)
-
-    @property
-    def middle(self) -> np.ndarray:
-        """The centre."""
-        return np.asarray(self.center)
-
-    @property
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Centre less and plus the radius."""
-        return self.middle - self.radius, self.middle + self.radius
-
-    @property
-    def volume(self) -> float:
-        """π r²."""
-        return float(np.pi * self.radius**2)
-
-    @property
-    def surface(self) -> float:
-        """2π r."""
-        return float(2 * np.pi * self.radius)
-
-    def holds(self, y: Any, xp: ModuleType) -> Any:
-        """|y| is at most the radius, whose square may not exist in single precision."""
-        return xp.sum((y / self.radius) ** 2, axis=1) <= 1
-
-    def interior(self, u: Any, xp: ModuleType) -> Any:
-        """The radius goes as the root of a uniform number."""
-        return self.radius * xp.sqrt(u[:, 1:2]) * _direction(u[:, 0], xp)
-
-    def edge(self, u: Any, xp: ModuleType) -> tuple[Any, Any]:
-        """A uniform angle."""
-        normals = _direction(u[:, 0], xp)
-        return self.radius * normals, normals
 
 
 def pick(u: Any, sizes: Any, xp: ModuleType) -> Any:
@@ -286,35 +155,3 @@ def place(y: Points, rows: tuple[Array, ...]) -> Points:
     """Points from their coordinates about a middle: never out of the bounds, and exactly on them where `y` is."""
     middle, low, high, half = rows
     return jnp.where(y >= half, high, jnp.where(y <= -half, low, jnp.clip(middle + y, low, high)))
-
-
-def request(what: str, key: Any, n: Any, dtype: Dtype) -> tuple[jnp.dtype, jnp.dtype]:
-    """The precision of the points and, at least single, that of the work; or an error that says what was wrong."""
-    checks.key(f"{what}: key", key)
-    checks.count(f"{what}: n", n)
-    dtype = checks.floating(f"{what}: dtype", dtype)
-    return dtype, jnp.promote_types(dtype, jnp.float32)
-
-
-def points(what: str, x: Any, d: int) -> Points:
-    """Points as an array `(n, d)`, or an error that says what they are."""
-    x = jnp.asarray(x)
-    if x.ndim != 2 or x.shape[1] != d:
-        raise ValueError(f"{what}.contains: points of shape {x.shape}; expected (n, {d})")
-    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
-
-
-def numbers(what: str, given: Any) -> tuple[float, ...]:
-    """Finite numbers known before compilation, as a tuple, which has a hash."""
-    expected = "expected numbers such as (0.0, 1.0), known before compilation"
-    try:
-        values = np.asarray(given, float)
-    except (TypeError, ValueError) as error:  # words, ragged lists, traced arrays
-        raise TypeError(f"{what} is {given!r}; {expected}") from error
-    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise ValueError(f"{what} is {given!r}; {expected} and finite")
-    return tuple(values.tolist())
-
-
-def _direction(u: Any, xp: ModuleType) -> Any:
-    return xp.stack([xp.cos(2 * np.pi * u), xp.sin(2 * np.pi * u)], axis=1)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pinnjax.sampling.domains import Shape, numbers, pick
+from pinnjax.sampling._arguments import numbers
+from pinnjax.sampling.domains import Shape, pick
 
 
 @dataclasses.dataclass(frozen=True)

@@ -98,7 +98,9 @@ def importance(
     uniform: ScalarLike = 0.1,
     score: Callable[[Mapping[str, Array]], Array] = sampler.score,
 ) -> Sampler:
-    """Draw from a pool with probability p_i ∝ score_i and weigh each point with 1 / (N p_i): the loss stays unbiased.
+    """Draw from a pool where the residual is large; the loss stays unbiased.
+
+    Draw from a pool with probability p_i ∝ score_i and weigh each point with 1 / (N p_i): the loss stays unbiased.
 
     The points come with replacement. Every `every` steps the score of the whole pool is evaluated, under `lax.cond`.
 

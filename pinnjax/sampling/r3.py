@@ -19,7 +19,9 @@ PyTree = Any
 
 
 def r3(term: str, generate: Generator, n: int, *, every: int = 1, score: Score = sampler.score) -> Sampler:
-    """Retain the points with |r| > mean |r|, resample the others (R3).
+    """Keep the points with a large residual, and draw the others anew.
+
+    Retain the points with |r| > mean |r|, resample the others (R3).
 
     Args:
         term: as in `rad`.

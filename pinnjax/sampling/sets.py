@@ -9,17 +9,12 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
 from jaxtyping import Array, Float
 
 from pinnjax import checks
 from pinnjax.sampling.box import Corner, corners
 
-QMC = {
-    "sobol": scipy.stats.qmc.Sobol,
-    "halton": scipy.stats.qmc.Halton,
-    "latin_hypercube": scipy.stats.qmc.LatinHypercube,
-}
+QMC = {"sobol": "Sobol", "halton": "Halton", "latin_hypercube": "LatinHypercube"}  # names in scipy.stats.qmc
 
 
 def grid(
@@ -71,11 +66,13 @@ def quasi(
         >>> print(sorted((x[:, 0] * 4).astype(int).tolist()))  # one point in each quarter
         [0, 1, 2, 3]
     """
+    import scipy.stats.qmc  # slow to import, and only this function needs it
+
     if kind not in QMC:
         raise ValueError(f"quasi: kind is {kind!r}; expected one of {list(QMC)}")
     checks.count("quasi: n", n)
     low, high = corners(lower, upper, dtype)
-    engine = QMC[kind](low.size, rng=np.random.default_rng(seed))
+    engine = getattr(scipy.stats.qmc, QMC[kind])(low.size, rng=np.random.default_rng(seed))
     # scipy warns of Sobol sets whose size is no power of two; the first points of the next power are the same.
     unit = engine.random_base2(int(np.ceil(np.log2(n))))[:n] if kind == "sobol" else engine.random(n)
     return low[None] + (high - low)[None] * jnp.asarray(unit, low.dtype)

@@ -39,7 +39,7 @@ class ToolState(NamedTuple):
 def bounded(
     rule: optax.GradientTransformation, lower: ScalarLike = 0.0, upper: ScalarLike = jnp.inf
 ) -> optax.GradientTransformationExtraArgs:
-    """Keep a rule's weights in [lower, upper], and count how often each bound was met.
+    """Keep a rule's weights between two bounds, and count how often each was met.
 
     Args:
         rule: a term-space rule with scalar weights.
@@ -114,7 +114,9 @@ def guarded(
 
 
 def smoothed(rule: optax.GradientTransformation, decay: ScalarLike = 0.9) -> optax.GradientTransformationExtraArgs:
-    """Move the weights only part of the way to where the rule puts them: λ ← decay λ + (1 - decay) λ_rule.
+    """Move the weights only part of the way to where a rule puts them.
+
+    λ ← decay λ + (1 - decay) λ_rule.
 
     Args:
         rule: a term-space rule with scalar weights; if it has a moving average of its own, that goes on from the

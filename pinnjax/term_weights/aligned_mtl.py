@@ -17,7 +17,9 @@ SWEEPS = 12  # convergence is quadratic; ten terms in double precision take eigh
 
 
 def aligned_mtl() -> optax.GradientTransformationExtraArgs:
-    """G = Σ_t a_t g_t with a = √λ_min V Λ^(-1/2) Vᵀ w, where K = V Λ Vᵀ is the Gram matrix and w = 1 / T.
+    """Surgery: bring the principal components of the gradients to one length.
+
+    G = Σ_t a_t g_t with a = √λ_min V Λ^(-1/2) Vᵀ w, where K = V Λ Vᵀ is the Gram matrix and w = 1 / T.
 
     The aligned gradients are orthogonal, and as long as the shortest principal component. Components that only rounding
     makes (of linearly dependent or zero gradients) are left out: as many are counted as the gradients, each brought to

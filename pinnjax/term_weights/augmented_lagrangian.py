@@ -41,7 +41,9 @@ class AugmentedLagrangianMemory(NamedTuple):
 def augmented_lagrangian(
     objective: str, *, eta: ScalarLike = 1.0, omega: ScalarLike = 0.999, decay: ScalarLike = 0.99
 ) -> optax.GradientTransformationExtraArgs:
-    """Minimise L_objective subject to C_t = L_t = 0 for the other terms: a multiplier and a penalty a constraint.
+    """Treat the conditions as constraints, with a multiplier for each.
+
+    Minimise L_objective subject to C_t = L_t = 0 for the other terms: a multiplier and a penalty a constraint.
 
     The Lagrangian is L = L_objective + Σ_t λ_t C_t + ½ μ_t C_t², so a constraint's gradient is (λ_t + μ_t C_t) g_t,
     which is the weight. λ and μ start at 1. In every step v_t ← ζ v_t + (1 - ζ) C_t², and when the Lagrangian has

@@ -20,7 +20,9 @@ PyTree = Any
 
 
 def brdr_scale(learning_rate: ScalarLike = 1e-3) -> optax.GradientTransformationExtraArgs:
-    """Weigh every term with one s ← (1 - η) s + η ŝ, where ŝ = 2 L / (η ‖∇L‖²) for the loss L = Σ_t L_t.
+    """Scale the whole loss; goes with the point rule `brdr`.
+
+    Weigh every term with one s ← (1 - η) s + η ŝ, where ŝ = 2 L / (η ‖∇L‖²) for the loss L = Σ_t L_t.
 
     With ŝ a step of plain gradient descent takes off, to first order, twice the loss: about as much as it can bear. It
     is the second half of the authors' method, `point_weights=brdr(), term_weights=brdr_scale(eta)`. Adam does not see a

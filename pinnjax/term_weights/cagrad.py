@@ -14,7 +14,9 @@ from pinnjax.term_weights import _surgery
 
 
 def cagrad(radius: ScalarLike = 0.5) -> optax.GradientTransformationExtraArgs:
-    r"""max_d min_t d · g_t subject to ‖d - g_0‖ <= c ‖g_0‖, with g_0 the mean of the gradients.
+    r"""Surgery: near the mean gradient, the direction that helps the worst term most.
+
+    max_d min_t d · g_t subject to ‖d - g_0‖ <= c ‖g_0‖, with g_0 the mean of the gradients.
 
     Its solution is d = g_0 + c ‖g_0‖ g_w / ‖g_w‖ with g_w = Σ_t w_t g_t and w on the simplex, the minimiser of
     g_w · g_0 + c ‖g_0‖ ‖g_w‖. The minimum is exact: each subset of the terms that may bind has its own closed form, and

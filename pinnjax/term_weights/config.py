@@ -12,7 +12,9 @@ from pinnjax.term_weights import _surgery
 
 
 def config() -> optax.GradientTransformationExtraArgs:
-    """G = (Σ_t g_t · d) d with the unit vector d along U⁺ 1, where the rows of U are the unit gradients.
+    """Surgery: a direction with equal positive cosines to every gradient.
+
+    G = (Σ_t g_t · d) d with the unit vector d along U⁺ 1, where the rows of U are the unit gradients.
 
     d has the same positive cosine to every gradient, so no term's loss rises to first order, and its length is the sum
     of the projections of the gradients. d = Σ_t x_t g_t / ‖g_t‖ up to its length, with x = C⁺ 1 and C the cosines.

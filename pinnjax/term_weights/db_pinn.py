@@ -63,7 +63,9 @@ VARIANTS: dict[str, Callable[[Array, Array, Array], Array]] = {
 
 
 def db_pinn(reference: str, *, variant: str = "mean", every: int = 100) -> optax.GradientTransformationExtraArgs:
-    """λ̂_t = (Σ_j ρ_j) d_t / Σ_j d_j over the conditions, and λ_t the mean of all λ̂_t so far; λ_ref = 1.
+    """Balance all conditions together, shared out by how hard each is to fit.
+
+    λ̂_t = (Σ_j ρ_j) d_t / Σ_j d_j over the conditions, and λ_t the mean of all λ̂_t so far; λ_ref = 1.
 
     ρ_t compares the gradient of the reference with that of condition t, all parameters together (inter-balancing):
 

@@ -68,7 +68,9 @@ VARIANTS: dict[str, Callable[[Pair], tuple[Array, Array]]] = {
 
 
 def dcgd(pde: str, *, variant: str = "center") -> optax.GradientTransformationExtraArgs:
-    """Change the total gradient so that it conflicts neither with the equation's nor with that of the conditions.
+    """Surgery: a total gradient that opposes neither the equation's nor the conditions'.
+
+    Change the total gradient so that it conflicts neither with the equation's nor with that of the conditions.
 
     The conditions count together: g_b = Σ_t g_t over all terms but `pde`.
 

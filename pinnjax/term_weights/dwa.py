@@ -32,7 +32,9 @@ class DWAMemory(NamedTuple):
 
 
 def dwa(*, temperature: ScalarLike = 2.0, every: int = 1) -> optax.GradientTransformationExtraArgs:
-    """λ_t(k) = T softmax_t(w_t / τ) with w_t = L_t(k-1) / L_t(k-2), the losses averaged over an epoch of `every` steps.
+    """Give more weight to the terms whose losses fall slowest from epoch to epoch.
+
+    λ_t(k) = T softmax_t(w_t / τ) with w_t = L_t(k-1) / L_t(k-2), the losses averaged over an epoch of `every` steps.
 
     The weights sum to T, the number of terms, and are 1 in the first two epochs.
 

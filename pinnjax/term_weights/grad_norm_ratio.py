@@ -19,7 +19,9 @@ from pinnjax.terms import term_gradients
 def grad_norm_ratio(
     *, decay: ScalarLike = 0.9, every: int = 1000, total: bool = False
 ) -> optax.GradientTransformationExtraArgs:
-    """Weigh each term by the mean of the gradient norms over its own: λ̂_t = mean_j ‖g_j‖ / ‖g_t‖.
+    """Give every term a gradient of the mean length.
+
+    Weigh each term by the mean of the gradient norms over its own: λ̂_t = mean_j ‖g_j‖ / ‖g_t‖.
 
     Every `every` steps λ_t ← decay λ_t + (1 - decay) λ̂_t, with λ = 1 at the start. As in the authors' code the
     denominator is ‖g_t‖ + 1e-5 mean_j ‖g_j‖, so that a term without gradient gets a weight of at most 1e5.

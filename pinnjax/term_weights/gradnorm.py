@@ -86,7 +86,9 @@ def gradnorm(
     mean_rate: bool = True,
     layers: Callable[[PyTree], PyTree] = lambda grads: grads,
 ) -> optax.GradientTransformationExtraArgs:
-    """Descend L_grad(λ) = Σ_t |λ_t ‖g_t‖ - Ḡ r_t^α| by one step of the weights' own optimiser (Algorithm 1).
+    """Train the weights so that slower terms get larger gradients.
+
+    Descend L_grad(λ) = Σ_t |λ_t ‖g_t‖ - Ḡ r_t^α| by one step of the weights' own optimiser (Algorithm 1).
 
     As in the paper, step k weighs with λ(k), and what it sees moves the weights to λ(k+1), which the next step applies:
     in the first step all are 1. (Much code in use applies λ(k+1) in step k.) After a move the weights are clipped into

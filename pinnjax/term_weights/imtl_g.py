@@ -13,7 +13,9 @@ from pinnjax.term_weights import _surgery
 
 
 def imtl_g() -> optax.GradientTransformationExtraArgs:
-    """G = Σ_t a_t g_t with Σ_t a_t = 1 and the same g · g_t / ‖g_t‖ for all t.
+    """Surgery: a direction with equal projections on every gradient.
+
+    G = Σ_t a_t g_t with Σ_t a_t = 1 and the same g · g_t / ‖g_t‖ for all t.
 
     In closed form a ∝ D⁻¹ C⁺ 1, with C the cosines and D the norms. Coefficients may be negative. Where the gradients
     are linearly dependent the pseudo-inverse of C is taken, so that the result does not depend on scales; where only

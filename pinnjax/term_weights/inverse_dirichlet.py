@@ -18,7 +18,9 @@ from pinnjax.terms import term_gradients
 
 
 def inverse_dirichlet(*, decay: ScalarLike = 0.5, every: int = 5) -> optax.GradientTransformationExtraArgs:
-    """Weigh each term by the largest standard deviation of a gradient over its own: λ̂_t = max_j std(g_j) / std(g_t).
+    """Give every term's gradient the same standard deviation.
+
+    Weigh each term by the largest standard deviation of a gradient over its own: λ̂_t = max_j std(g_j) / std(g_t).
 
     The deviation is taken over all parameters. Every `every` steps λ_t ← decay λ_t + (1 - decay) λ̂_t, λ = 1 at the
     start.

@@ -90,9 +90,10 @@ def lr_annealing(
     decay: ScalarLike | None = None,
     every: int | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Weigh each term by how much smaller its gradient is than the reference term's (Wang et al. 2021, Algorithm 1).
+    r"""Weigh each term by how much smaller its gradient is than the reference term's.
 
-    Every `every` steps λ_t ← decay λ_t + (1 - decay) λ̂_t, with λ_ref = 1 and λ_t = 1 at the start, where
+    Wang et al. 2021, Algorithm 1: every `every` steps λ_t ← decay λ_t + (1 - decay) λ̂_t, with λ_ref = 1 and λ_t = 1 at
+    the start, where
 
     * ``"released"`` (the default): λ̂_t = max|g_ref| / mean|λ_t g_t| as in the authors' code for Helmholtz and
       Klein-Gordon: the *weighted* gradient below, weight matrices only, the mean over layers of each layer's mean;

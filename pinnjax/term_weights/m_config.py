@@ -42,7 +42,9 @@ class MConFIGState(NamedTuple):
 def m_config(
     *, b1: ScalarLike = 0.9, b2: ScalarLike = 0.999, eps: ScalarLike = 1e-8
 ) -> optax.GradientTransformationExtraArgs:
-    """ConFIG of the bias-corrected momenta m̂_t, divided by the root of a second moment ŝ of what came out.
+    """`config` of the terms' momenta, in place of Adam.
+
+    ConFIG of the bias-corrected momenta m̂_t, divided by the root of a second moment ŝ of what came out.
 
     With d(k) = ConFIG(m̂) and d̃(k) = d(k) (1 - β₁^k), the second moment averages the squares of the pseudo-gradient
     (d̃(k) - β₁ d̃(k-1)) / (1 - β₁), whose momentum d would be. The update is d / (√ŝ + ε).

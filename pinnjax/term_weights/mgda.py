@@ -16,7 +16,9 @@ from pinnjax.term_weights import _surgery
 
 
 def mgda() -> optax.GradientTransformationExtraArgs:
-    """Descend along the minimum of ‖Σ_t a_t g_t‖ over a_t >= 0, Σ_t a_t = 1, which decreases every loss.
+    """Surgery: the shortest weighted mean of the gradients, which lowers every loss.
+
+    Descend along the minimum of ‖Σ_t a_t g_t‖ over a_t >= 0, Σ_t a_t = 1, which decreases every loss.
 
     The minimum is exact: each subset of the terms has its own closed form, and the best admissible one is taken. (The
     usual Frank-Wolfe iteration only comes near it.) A short gradient draws the vector to itself, so MGDA does not

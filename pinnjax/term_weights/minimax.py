@@ -23,7 +23,9 @@ PyTree = Any
 def minimax(
     learning_rate: ScalarLike | optax.GradientTransformation = 1e-3, *, reference: str | None = None
 ) -> optax.GradientTransformationExtraArgs:
-    """min_θ max_λ Σ_t λ_t L_t by gradient descent in θ and ascent in λ: λ ← λ + η ∂L/∂λ_t with ∂L/∂λ_t = L_t.
+    """Weights that ascend the loss while the network descends it.
+
+    min_θ max_λ Σ_t λ_t L_t by gradient descent in θ and ascent in λ: λ ← λ + η ∂L/∂λ_t with ∂L/∂λ_t = L_t.
 
     A step weighs with λ as it was, then moves it. The weights start at 1 and grow as long as losses are positive, the
     fastest where the loss stays large. The paper searches the saddle point with its dual-dimer method; plain descent

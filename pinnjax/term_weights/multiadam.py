@@ -38,7 +38,9 @@ class MultiAdamState(NamedTuple):
 def multiadam(
     *, b1: ScalarLike = 0.99, b2: ScalarLike = 0.99, eps: ScalarLike = 1e-8
 ) -> optax.GradientTransformationExtraArgs:
-    """(1 / T) m̂_t / (√v̂_t + ε) for each term: every parameter's step is of one size in every term.
+    """An Adam for each term, and the mean of their steps; in place of Adam.
+
+    (1 / T) m̂_t / (√v̂_t + ε) for each term: every parameter's step is of one size in every term.
 
     Args:
         b1: β₁, dimensionless, in [0, 1). The authors use 0.99 for both.

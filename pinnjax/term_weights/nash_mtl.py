@@ -16,7 +16,9 @@ NEWTON_STEPS = 200  # some eight, more by the logarithm of how nearly opposite g
 
 
 def nash_mtl() -> optax.GradientTransformationExtraArgs:
-    r"""G = Σ_t α_t g_t with K α = 1 / α, the maximum of Σ_t log(d · g_t) over directions of one length.
+    r"""Surgery: the Nash bargain between the terms.
+
+    G = Σ_t α_t g_t with K α = 1 / α, the maximum of Σ_t log(d · g_t) over directions of one length.
 
     α is the unique positive solution, the minimiser of the convex ½ αᵀ K α - Σ_t log α_t, found by damped Newton steps
     (the authors' code approximates it by a sequence of convex programs). In y_t = α_t ‖g_t‖ the equation is

@@ -23,7 +23,9 @@ PyTree = Any
 
 
 def ntk(*, trace: bool = False, decay: ScalarLike = 0.0, every: int = 100) -> optax.GradientTransformationExtraArgs:
-    r"""Weigh each term by λ̂_t = Σ_j c_j / c_t, with c_t = tr K_tt / n_t and tr K_tt = Σ_i ‖∇_θ r_ti‖².
+    r"""Make all terms converge at one mean rate, by the neural tangent kernel.
+
+    Weigh each term by λ̂_t = Σ_j c_j / c_t, with c_t = tr K_tt / n_t and tr K_tt = Σ_i ‖∇_θ r_ti‖².
 
     Every `every` steps λ_t ← decay λ_t + (1 - decay) λ̂_t. The mean of the diagonal c_t is the mean rate at which the
     residuals of a term converge; the weights make the rates equal.

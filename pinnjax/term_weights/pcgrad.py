@@ -14,7 +14,9 @@ from pinnjax.term_weights import _surgery
 
 
 def pcgrad(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
-    """Sum the gradients after each lost its components against the others: g_i ← g_i - (g_i · g_j / ‖g_j‖²) g_j.
+    """Surgery: project each gradient off those that it conflicts with.
+
+    Sum the gradients after each lost its components against the others: g_i ← g_i - (g_i · g_j / ‖g_j‖²) g_j.
 
     For each i, the j ≠ i come in random order, and a projection happens where the product is negative at that point.
 

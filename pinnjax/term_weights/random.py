@@ -16,7 +16,9 @@ PyTree = Any
 
 
 def random(*, seed: int = 0) -> optax.GradientTransformationExtraArgs:
-    """λ = softmax(z) with z ~ N(0, I), drawn anew in every step. The weights sum to 1, and their mean is 1 / T.
+    """Random weights in every step: a baseline.
+
+    λ = softmax(z) with z ~ N(0, I), drawn anew in every step. The weights sum to 1, and their mean is 1 / T.
 
     Args:
         seed: of the draws, which depend on it and on the step.

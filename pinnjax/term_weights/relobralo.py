@@ -32,7 +32,7 @@ class ReLoBRaLoMemory(NamedTuple):
 def relobralo(
     *, decay: ScalarLike = 0.999, temperature: ScalarLike = 1.0, saudade: ScalarLike = 1.0, seed: int = 0
 ) -> optax.GradientTransformationExtraArgs:
-    """Weigh terms by how little their losses fell, since the last step and, at random, since the first.
+    """Give more weight to the terms whose losses fell least, since the last step or, at random, the first.
 
         λ(k) = α (ρ λ(k-1) + (1 - ρ) λ^bal(k, 0)) + (1 - α) λ^bal(k, k-1),   ρ ~ Bernoulli(saudade)
         λ^bal_t(a, b) = T softmax_t( L_t(a) / (τ L_t(b)) )

@@ -28,10 +28,11 @@ class ScheduledState(NamedTuple):
 def scheduled(
     rule: optax.GradientTransformation, *, every: int = 1, start: int = 0
 ) -> optax.GradientTransformationExtraArgs:
-    """Run a rule in every `every`-th step from step `start` on; in between its weights are applied as they are.
+    """Run a rule every so many steps, from a given one on.
 
-    The rule sees only the steps in which it runs: its own `every` and its memory count those. Before `start` the
-    weights are those of its initial state. It is evaluated under `lax.cond`, so it costs nothing in between.
+    It runs in every `every`-th step from step `start` on; in between its weights are applied as they are. The rule sees
+    only the steps in which it runs: its own `every` and its memory count those. Before `start` the weights are those of
+    its initial state. It is evaluated under `lax.cond`, so it costs nothing in between.
 
     Args:
         rule: a term-space rule with scalar weights.

@@ -13,7 +13,9 @@ PyTree = Any
 
 
 def skip_exploding(largest: ScalarLike) -> optax.GradientTransformation:
-    """Leave out a step in which the norm of a term's gradient exceeds `largest`: that gradient becomes NaN.
+    """Leave out a step in which a term's gradient is too long.
+
+    Where the norm of a term's gradient exceeds `largest`, that gradient becomes NaN.
 
     The train step does not take such a step and counts it, in `nonfinite/t` and `skipped`; in a loop of your own
     `optax.apply_if_finite` around the optimiser does.

@@ -18,7 +18,9 @@ from pinnjax.term_weights import _rule
 def softadapt(
     *, beta: ScalarLike = 0.1, normalized: bool = False, loss_weighted: bool = False, every: int = 1
 ) -> optax.GradientTransformationExtraArgs:
-    """λ_t = softmax_t(β s_t) with s_t = L_t(k) - L_t(k-1): for β > 0 the worst performing terms weigh most.
+    """Give more weight to the terms whose losses fall slowest, or rise.
+
+    λ_t = softmax_t(β s_t) with s_t = L_t(k) - L_t(k-1): for β > 0 the worst performing terms weigh most.
 
     Args:
         beta: β, in 1 / units of the loss (dimensionless when `normalized`); negative values favour the best performing.

@@ -35,7 +35,9 @@ class UncertaintyMemory(NamedTuple):
 def uncertainty(
     learning_rate: ScalarLike | optax.GradientTransformation = 1e-3, *, initial: ScalarLike = 0.0
 ) -> optax.GradientTransformationExtraArgs:
-    """Descend Σ_t ½ e^{-s_t} L_t + ½ s_t in the log variances s_t too; the weights are λ_t = ½ e^{-s_t}.
+    """Learn a precision for each term, as if its residuals were Gaussian noise.
+
+    Descend Σ_t ½ e^{-s_t} L_t + ½ s_t in the log variances s_t too; the weights are λ_t = ½ e^{-s_t}.
 
     A step weighs with s as it was, then moves s by its own optimiser, as descending θ and s together does. Where L_t
     stands still s_t comes to log L_t, so a term's weighted loss is then ½, however small the loss. Single terms are

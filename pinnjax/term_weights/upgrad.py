@@ -14,7 +14,9 @@ from pinnjax.term_weights import _surgery
 
 
 def upgrad() -> optax.GradientTransformationExtraArgs:
-    """G = mean_i π(g_i), with π the projection onto the dual cone {d : d · g_t >= 0 for all t}.
+    """Surgery: the mean of the gradients, each projected so that it opposes no other.
+
+    G = mean_i π(g_i), with π the projection onto the dual cone {d : d · g_t >= 0 for all t}.
 
     By Proposition 1, π(g_i) = Σ_t v_t g_t with v = argmin vᵀ K v subject to v >= e_i. The minimum is exact: each subset
     of the terms has its own closed form, and the one that is a minimum is taken.

@@ -25,7 +25,9 @@ PyTree = Any
 def van_der_meer(
     interior: str, measures: Mapping[str, ScalarLike], *, balance: ScalarLike = 0.5
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Weigh by measures: λ |Ω| mean r² + (1 - λ) |∂Ω| mean b², the paper's optimal loss.
+    r"""Weigh by the measures of domain and boundary.
+
+    Weigh by measures: λ |Ω| mean r² + (1 - λ) |∂Ω| mean b², the paper's optimal loss.
 
     Twice that here, so that λ = ½ with unit measures is the plain loss; each condition has a measure of its own. The λ
     that is optimal depends on the solution, so λ is the user's number. The paper's heuristic for it, magnitude

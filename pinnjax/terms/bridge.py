@@ -48,6 +48,20 @@ def split(model: Any) -> tuple[Any, PyTree, PyTree]:
     return definition, params, constants
 
 
+def of_field(u: Callable[[jax.Array], jax.Array]) -> tuple[Any, PyTree, PyTree]:
+    """Take a field apart as `split` does a model: a module, or a function, in which nothing is trained.
+
+    Args:
+        u: as `field` gave it, or any function of one point.
+
+    Example:
+        >>> definition, params, constants = of_field(lambda x: 2 * x[0])
+        >>> print(definition(params, jnp.array([3.0])), params)
+        6.0 ()
+    """
+    return split(u if isinstance(u, nnx.Module) else (lambda _, x: u(x), ()))
+
+
 def field(definition: Any, params: PyTree, constants: PyTree = None) -> Callable[[jax.Array], jax.Array]:
     """Put a model together again as a field `u(x)`; the module itself, so `u.nu` reads an unknown coefficient.
 

@@ -8,6 +8,9 @@ equation has no "/", so that of its term ends at the last one.
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+import jax
+import numpy as np
+
 Value = TypeVar("Value")
 
 
@@ -71,6 +74,17 @@ def of_residual(residual: str, table: Mapping[str, Value], terms: Iterable[str])
     """The entry of the term that a residual belongs to, from a table that some of the terms are in."""
     owner = _owner(residual, list(terms))
     return None if owner is None else table.get(owner)
+
+
+def places(points: Any) -> Any | None:
+    """Coordinates `(n, d)` of the points of a term: themselves, or the first such array of a pytree; None without one.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(places((jnp.zeros((5, 2)), jnp.ones(5))).shape, places({"y": jnp.ones(5)}))
+        (5, 2) None
+    """
+    return next((leaf for leaf in jax.tree.leaves(points) if np.ndim(leaf) == 2), None)
 
 
 def _owner(residual: str, terms: list[str]) -> str | None:

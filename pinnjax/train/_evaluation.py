@@ -1,6 +1,7 @@
-"""Errors of a field: what the user's `evaluate` returns, checked before a run begins."""
+"""Errors of a field: what the user's `evaluate` returns, checked before a run begins, and when they suffice."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -37,3 +38,29 @@ def names(evaluate: Callable | None, train: TrainStep, state: TrainState) -> lis
     one = lambda s: seen.extend(numbers(evaluate(train.model(s))))
     jax.eval_shape(one if np.ndim(state.step) == 0 else jax.vmap(one), state)
     return seen
+
+
+def measured(evaluate: Callable | None, train: TrainStep, names: Sequence[str], state: TrainState) -> dict[str, Any]:
+    """`{evaluation/NAME: error}` of a state, or of each seed."""
+    if evaluate is None:
+        return {}
+    found = jax.device_get(_errors(evaluate, train, state))
+    return {f"evaluation/{name}": number(found[name]) for name in names}
+
+
+def number(value: Any) -> Any:
+    """A Python number where it is one, for loggers; an array otherwise."""
+    return np.asarray(value).item() if np.ndim(value) == 0 else np.asarray(value)
+
+
+def reached(until: Any, metrics: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Whether a run may end: the first error, of every seed, has come down to `until`, or `until(metrics)` says so."""
+    if until is None:
+        return False
+    return bool(until(metrics)) if callable(until) else bool(np.all(metrics[f"evaluation/{names[0]}"] <= until))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _errors(evaluate: Callable, train: TrainStep, state: TrainState) -> dict[str, jax.Array]:
+    one = lambda s: numbers(evaluate(train.model(s)))
+    return (one if jnp.ndim(state.step) == 0 else jax.vmap(one))(state)

@@ -1,11 +1,32 @@
 """Histories: one array a metric, whose entries stay beside one another, also where a metric joins or leaves a run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import jax
 import numpy as np
+
+from pinnjax.train.state import TrainState
 
 History = dict[str, np.ndarray]
 EVALUATION = "evaluation/"  # these have an entry an evaluation, the others one a recorded step
+
+
+def empty(update: Callable, state: TrainState, batch: Any) -> History:
+    """A history of no steps, whose metrics have names, shapes and dtypes; made before anything can be lost."""
+    metrics = jax.eval_shape(update, state, batch)[1]
+    taken = sorted(name for name in metrics if name == "step" or name.startswith("evaluation/"))
+    if taken:
+        raise ValueError(f"the metrics have the names {taken}, which the history needs; expected others")
+    shapes = {name: (0, *metric.shape) for name, metric in metrics.items()}
+    return {"step": np.zeros(0, int)} | {name: np.zeros(shape, metrics[name].dtype) for name, shape in shapes.items()}
+
+
+def thinned(metrics: Mapping[str, np.ndarray], before: int, every: int) -> History:
+    """Every so many of the steps that follow the first `before`."""
+    steps = before + 1 + np.arange(len(metrics["loss"]))
+    kept = steps % every == 0
+    return {"step": steps[kept]} | {name: np.asarray(values)[kept] for name, values in metrics.items()}
 
 
 def joined(pieces: Sequence[History]) -> History:

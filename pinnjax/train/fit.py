@@ -1,31 +1,23 @@
-"""Fit: scan the train step in chunks, and touch the host only between them."""
+"""Fit: scan the train step, many steps in one call of a compiled program, and touch the host only between calls."""
 
-import contextlib
 import functools
 import pathlib
-import signal
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pinnjax import checks
-from pinnjax.train import _evaluation, _fingerprint, _progress, _resume, _seeds
+from pinnjax.train import _evaluation, _fingerprint, _history, _interrupts, _progress, _resume, _seeds, _stuck
 from pinnjax.train import checkpoint as checkpoint_
-from pinnjax.train._history import History, joined
+from pinnjax.train._history import History
 from pinnjax.train.state import TrainState, TrainStep
 
 PyTree = Any
 Metrics = dict[str, Any]
-
-# Steps in a row that are not taken after which a run is over. With a sampler each of them had other points: were half
-# of all minibatches broken, this would come once in 1e30 runs. Without one nothing changes, and it costs seconds.
-STUCK = 100
 
 
 def fit(
@@ -38,7 +30,7 @@ def fit(
     evaluate_every: int = 1000,
     callback: Callable[[int, Metrics, TrainState], Any] | None = None,
     until: float | Callable[[Metrics], bool] | None = None,
-    chunk: int = 100,
+    steps_per_call: int = 100,
     record_every: int = 1,
     checkpoint: str | pathlib.Path | None = None,
     checkpoint_every: int = 10_000,
@@ -46,7 +38,7 @@ def fit(
 ) -> tuple[TrainState, History]:
     """Train for `steps` more steps.
 
-    Ctrl-C ends training after the chunk that is running and returns what there is; a second one ends it at once. When
+    Ctrl-C ends training after the call that is running and returns what there is; a second one ends it at once. When
     100 steps in a row were not taken, training stops with a warning that says why: a loss or a gradient was not
     finite, or no step lowered the loss.
 
@@ -68,17 +60,17 @@ def fit(
         steps: number of steps to do, beyond those that the state has seen.
         evaluate: function of the field `u`, returning a number or `{name: number}`; compiled. *The* error of a run is
             the first of them.
-        evaluate_every: steps between two evaluations, rounded up to whole chunks; one more comes at the end.
-        callback: `callback(step, metrics, state)`, called after each chunk with the number of steps done, the metrics
+        evaluate_every: steps between two evaluations, rounded up to whole calls; one more comes at the end.
+        callback: `callback(step, metrics, state)`, called after each call with the number of steps done, the metrics
             of the last of them and `evaluation/NAME` (NaN where no evaluation or measurement was due), and the state.
             Loggers go here: see `examples/logged.py`.
-        until: ends training early, after the chunk in which it holds: a number, for the error to come down to, or a
+        until: ends training early, after the call in which it holds: a number, for the error to come down to, or a
             function of the metrics that a callback gets, such as `lambda metrics: metrics["loss"] < 1e-6`.
-        chunk: steps in one call of the compiled program.
+        steps_per_call: steps in one call of the compiled program.
         record_every: keep every so many steps in the history.
         checkpoint: folder to save to and resume from. With `evaluate` it also keeps the model of the least error: see
             `pinnjax.checkpoint.restore_params`.
-        checkpoint_every: steps between two checkpoints, rounded up to whole chunks; one more comes at the end. One
+        checkpoint_every: steps between two checkpoints, rounded up to whole calls; one more comes at the end. One
             that cannot be written is a warning.
         progress: show a progress bar with steps/s, time left, loss, errors, ‖∇L_t‖ and λ_t of each term; None shows it
             on terminals. Unless False, one line says so when the terms' weighed gradients differ by more than 10²,
@@ -109,7 +101,7 @@ def fit(
     """
     for name, value in [
         ("steps", steps),
-        ("chunk", chunk),
+        ("steps_per_call", steps_per_call),
         ("record_every", record_every),
         ("evaluate_every", evaluate_every),
         ("checkpoint_every", checkpoint_every),
@@ -127,7 +119,7 @@ def fit(
     axes = _seeds.axes(state, batch)
     update = _seeds.over_seeds(train.update, axes)
     names = _evaluation.names(evaluate, train, state)
-    pieces = [_empty(update, state, batch)]
+    pieces = [_history.empty(update, state, batch)]
     start = done = _seeds.steps_seen(state)
     about: dict[str, Any] = {}
     best = _resume.Best(np.full(np.shape(state.step), np.inf), checkpoint_.Model(state.params, state.constants))
@@ -142,39 +134,38 @@ def fit(
             best = _resume.best_of(checkpoint, best)
             left = f"{start + steps - done} steps to go" if done < start + steps else "no steps are left to do"
             _progress.say(f"fit: resumed at step {done} from {checkpoint}; {left}")
-    pieces = [joined(pieces)]
+    pieces = [_history.joined(pieces)]
     target = start + steps
     about["end"] = target
     seconds = float(pieces[0].get("evaluation/seconds", np.zeros(1))[-1])
 
-    def measured() -> Metrics:
-        found = jax.device_get(_evaluate(evaluate, train, state)) if evaluate is not None else {}
-        return {f"evaluation/{name}": _number(found[name]) for name in names}
-
+    measured = functools.partial(_evaluation.measured, evaluate, train, names)
     not_due = {f"evaluation/{name}": np.full(np.shape(state.step), np.nan)[()] for name in names}
     in_a_row = np.zeros(np.shape(state.step), int)
     crisis, shown = None, {}
-    with _progress.bar(steps, done - start, progress) as bar, _interrupts() as interrupted:
+    with _progress.bar(steps, done - start, progress) as bar, _interrupts.held_back() as interrupted:
         while done < target:
-            length = min(chunk, target - done)
+            length = min(steps_per_call, target - done)
             old = state
             started = time.perf_counter()
             state, metrics = jax.block_until_ready(_scan(train.update, axes, length, state, batch))
             seconds += time.perf_counter() - started
-            before, done = done, done + length
             metrics = jax.device_get(metrics)
-            piece = _thin(metrics, before, record_every)
-            in_a_row = _not_taken(in_a_row, np.asarray(old.skipped), metrics["skipped"])
-            stuck = bool(in_a_row.min() >= STUCK)
+            before, done = done, done + length
+            passed = lambda every, before=before, done=done: done // every > before // every
+            piece = _history.thinned(metrics, before, record_every)
+            in_a_row = _stuck.not_taken(in_a_row, np.asarray(old.skipped), metrics["skipped"])
+            stuck = bool(in_a_row.min() >= _stuck.STUCK)
 
             ending = done == target or stuck or interrupted()
-            errors = measured() if ending or done // evaluate_every > before // evaluate_every else None
-            now = {name: _number(values[-1]) for name, values in metrics.items()} | (errors or not_due)
-            reached = _reached(until, now, names)
+            errors = measured(state) if ending or passed(evaluate_every) else None
+            now = {name: _evaluation.number(values[-1]) for name, values in metrics.items()} | (errors or not_due)
+            reached = _evaluation.reached(until, now, names)
             ending = ending or reached or interrupted()
             if ending and errors is None:
-                errors = measured()
+                errors = measured(state)
                 now |= errors
+
             if errors:
                 piece |= {"evaluation/step": np.array([done]), "evaluation/seconds": np.array([seconds])}
                 piece |= {name: np.asarray(value)[None] for name, value in errors.items()}
@@ -190,12 +181,14 @@ def fit(
                     _progress.say(f"fit: step {done}: {crisis}")
             if callback is not None:
                 callback(done, now, state)
-            if checkpoint is not None and (ending or done // checkpoint_every > before // checkpoint_every):
-                pieces = [joined(pieces)]
+
+            if checkpoint is not None and (ending or passed(checkpoint_every)):
+                pieces = [_history.joined(pieces)]
                 about["end"] = done if reached else target
                 best = _resume.save(checkpoint, done, state, pieces[0], about, best)
+
             if stuck:
-                why = _why_stuck(old.nonfinite, state.nonfinite)
+                why = _stuck.why(old.nonfinite, state.nonfinite)
                 warnings.warn(
                     f"fit: stopped after {done - start} of {steps} steps: none of the last {in_a_row.min()} steps was "
                     f"taken: {why}",
@@ -207,84 +200,10 @@ def fit(
                 )
             if ending:
                 break
-    return state, joined(pieces)
-
-
-def _not_taken(before: np.ndarray, skipped: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """How many of the last steps in a row were not taken, from the counts of skipped steps `(steps, ...)`."""
-    taken = np.diff(np.concatenate([skipped[None], counts]), axis=0) == 0
-    trailing = np.argmax(np.concatenate([taken[::-1], np.ones_like(taken[:1])]), axis=0)
-    return trailing + np.where(taken.any(axis=0), 0, before)
-
-
-def _why_stuck(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    broken = [name for name in after if np.any(np.asarray(after[name]) > np.asarray(before[name]))]
-    if broken:
-        return f"loss or gradient were not finite (terms {broken}); the state is that of the last finite step"
-    return (
-        "every term was finite, but no step lowered the loss: the run has converged to rounding (or the optimiser's "
-        "updates are not finite)"
-    )
-
-
-def _reached(until: Any, now: Metrics, names: list[str]) -> bool:
-    if until is None:
-        return False
-    return bool(until(now)) if callable(until) else bool(np.all(now[f"evaluation/{names[0]}"] <= until))
-
-
-def _number(value: Any) -> Any:
-    """A Python number where it is one, for loggers; an array otherwise."""
-    return np.asarray(value).item() if np.ndim(value) == 0 else np.asarray(value)
-
-
-def _empty(update: Callable, state: TrainState, batch: Any) -> History:
-    """A history of no steps, whose metrics have names, shapes and dtypes; made before anything can be lost."""
-    metrics = jax.eval_shape(update, state, batch)[1]
-    taken = sorted(name for name in metrics if name == "step" or name.startswith("evaluation/"))
-    if taken:
-        raise ValueError(f"the metrics have the names {taken}, which the history needs; expected others")
-    shapes = {name: (0, *metric.shape) for name, metric in metrics.items()}
-    return {"step": np.zeros(0, int)} | {name: np.zeros(shape, metrics[name].dtype) for name, shape in shapes.items()}
-
-
-@contextlib.contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Hold Ctrl-C back, so that it falls between chunks, where nothing is lost; yields whether it came.
-
-    Only Python's own reaction is replaced: where interrupts are ignored or handled by somebody else, they still are.
-    """
-    came = threading.Event()
-
-    def note(number: int, frame: Any) -> None:
-        if came.is_set():
-            raise KeyboardInterrupt
-        came.set()
-
-    in_main = threading.current_thread() is threading.main_thread()
-    ours = in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if ours:
-        signal.signal(signal.SIGINT, note)
-    try:
-        yield came.is_set
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    return state, _history.joined(pieces)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _scan(update: Callable, axes: Any, length: int, state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
     step = _seeds.over_seeds(update, axes)
     return jax.lax.scan(lambda s, _: step(s, batch), state, None, length)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _evaluate(evaluate: Callable, train: TrainStep, state: TrainState) -> dict[str, jax.Array]:
-    one = lambda s: _evaluation.numbers(evaluate(train.model(s)))
-    return (one if jnp.ndim(state.step) == 0 else jax.vmap(one))(state)
-
-
-def _thin(metrics: Mapping[str, np.ndarray], before: int, every: int) -> History:
-    steps = before + 1 + np.arange(len(metrics["loss"]))
-    kept = steps % every == 0
-    return {"step": steps[kept]} | {name: np.asarray(values)[kept] for name, values in metrics.items()}

@@ -1,11 +1,10 @@
 """The three spaces of transforms: what stands in the wrong one is an error, and whether a balancer has a loss.
 
-optax has one interface for all three, so a rule in the wrong place runs, and does nothing or harm. A chain is looked
-into as far as optax's closures show its members; what pinnjax did not write is tried on random numbers.
+optax has one interface for all three, so a rule in the wrong place runs, and does nothing or harm. The members of a
+chain are looked at one by one; what pinnjax did not write is tried on random numbers.
 """
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,13 +13,14 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
+from pinnjax.train._members import members, space
+
 PyTree = Any
 EXAMPLES = {
     "term_weights": 'pinnjax.term_weights.lr_annealing("pde") or pinnjax.term_weights.fixed({"bc": 100.0})',
     "point_weights": "pinnjax.point_weights.self_adaptive(1e-2)",
     "optimizer": "optax.adam(1e-3)",
 }
-WRAPPERS = ("_wrappers", "scheduled", "per_term", "per_point_memory")  # modules of rules around rules
 OPTIMIZERS = ("multiadam", "m_config")  # of term space: their sum is a step, the gradient of no loss
 SCALES = (1e-10, 1.0, 1e10)  # sizes of the gradients that a transform is tried on
 
@@ -47,69 +47,16 @@ def check(what: str, transform: Any) -> None:
             f"{what} is {_described(transform)}; expected an optax transform such as {EXAMPLES[what]}, or nothing"
         )
     for name, update in members(transform):
-        space = _space(update)
-        if space == "balanced":
+        own = space(update)
+        if own == "balanced":
             raise TypeError(
                 f"{what} has pinnjax.balanced, which is for a loop of your own; expected its two parts, as optimizer "
                 "and as term_weights"
             )
-        if space is not None and space != what:
+        if own is not None and own != what:
             raise TypeError(
-                f"{what} has the rule {name}, which is of {space.split('_')[0]} space; expected it as {space}=..."
+                f"{what} has the rule {name}, which is of {own.split('_')[0]} space; expected it as {own}=..."
             )
-
-
-def members(transform: optax.GradientTransformation) -> Iterator[tuple[str, Callable]]:
-    """Names and update functions of the transforms that a chain, or a wrapper, is made of.
-
-    Example:
-        >>> import optax, pinnjax as pj
-        >>> chain = optax.chain(optax.clip(1.0), pj.term_weights.bounded(pj.term_weights.ntk()))
-        >>> print([name for name, _ in members(chain)])
-        ['clip', 'ntk']
-    """
-    yield from _members(transform.update)
-
-
-def _members(update: Callable) -> Iterator[tuple[str, Callable]]:
-    own, module = getattr(update, "__module__", None) or "", _module(update)
-    if not own.startswith("pinnjax.") or module in WRAPPERS:
-        inside = list(_inside(update))
-        if inside:
-            for inner in inside:
-                yield from _members(inner)
-            return
-    name = module if own.startswith("pinnjax.") else getattr(update, "__qualname__", repr(update)).split(".")[0]
-    yield name, update
-
-
-def _inside(update: Callable) -> Iterator[Callable]:
-    """The update functions that one holds in its closure; for `inject_hyperparams`, the factory."""
-    if not inspect.isfunction(update):
-        return
-    for name, value in inspect.getclosurevars(update).nonlocals.items():
-        if isinstance(value, optax.GradientTransformation):
-            yield value.update
-        elif name == "update_fns":
-            yield from value
-        elif name == "inner_factory":
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from (v.update for v in value if isinstance(v, optax.GradientTransformation))
-        elif isinstance(value, Mapping):
-            yield from (v.update for v in value.values() if isinstance(v, optax.GradientTransformation))
-
-
-def _space(update: Callable) -> str | None:
-    own = getattr(update, "__module__", None) or ""
-    if own == "pinnjax.train.balanced":
-        return "balanced"
-    parts = own.split(".")
-    return parts[1] if parts[0] == "pinnjax" and parts[1] in ("term_weights", "point_weights") else None
-
-
-def _module(update: Callable) -> str:
-    return (getattr(update, "__module__", None) or "").rpartition(".")[2]
 
 
 def _described(value: Any) -> str:
@@ -122,7 +69,7 @@ def scales(balancer: optax.GradientTransformation) -> bool:
 
 
 def _turning(balancer: optax.GradientTransformation) -> list[str]:
-    return [n for n, update in members(balancer) if _space(update) == "term_weights" and n in OPTIMIZERS]
+    return [n for n, update in members(balancer) if space(update) == "term_weights" and n in OPTIMIZERS]
 
 
 def check_directions(
@@ -144,7 +91,7 @@ def check_directions(
     """
     found = list(members(balancer))
     turning = _turning(balancer)
-    if not turning and not all(_space(update) == "term_weights" for _, update in found):
+    if not turning and not all(space(update) == "term_weights" for _, update in found):
 
         def off(grads: Mapping[str, PyTree], out: Mapping[str, PyTree]) -> Array:
             def one(g: PyTree, b: PyTree) -> Array:
@@ -154,7 +101,7 @@ def check_directions(
             return jnp.max(jnp.stack([one(grads[t], out[t]) for t in grads]))
 
         if np.any(_tried(balancer, term_params, extra, off) > 1e-3):
-            turning = [name for name, update in found if _space(update) is None]
+            turning = [name for name, update in found if space(update) is None]
     if turning:
         who = ", ".join(dict.fromkeys(name for name, _ in members(optimizer)))
         raise ValueError(
@@ -173,7 +120,7 @@ def check_signs(
         TypeError: when it does, or when what comes out is not like what went in.
     """
     found = list(members(balancer))
-    if all(_space(update) == "term_weights" for _, update in found):
+    if all(space(update) == "term_weights" for _, update in found):
         return
     names = ", ".join(name for name, _ in found)
 
@@ -198,7 +145,7 @@ def check_weights(rule: optax.GradientTransformation, residuals: Mapping[str, Ar
         TypeError: when it does not.
     """
     found = list(members(rule))
-    if all(_space(update) == "point_weights" for _, update in found):
+    if all(space(update) == "point_weights" for _, update in found):
         return
     names = ", ".join(name for name, _ in found)
     ones = {name: jnp.ones(jnp.shape(r)[:1], r.dtype) for name, r in residuals.items()}

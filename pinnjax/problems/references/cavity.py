@@ -3,13 +3,7 @@
 With u = ψ_y, v = -ψ_x the stream function satisfies Δ²ψ = Re (ψ_y Δψ_x - ψ_x Δψ_y), ψ = 0 on all walls, ψ_n = 0 on
 three of them and ψ_y = 1 on the lid. Where the lid meets a wall the velocity jumps, and the vorticity is as 1/r.
 
-*Corners.* With r, θ about the left corner, θ from the lid down, ψ ~ Σ_k Re^{k-1} r^k g_k(θ): Stokes flow, then inertia.
-Then Δψ ~ Σ_k Re^{k-1} r^{k-2} w_k, w_k = g_k'' + k² g_k, and
-
-    w_k'' + (k-2)² w_k = Σ_{i+j=k} (i g_i w_j' - (j-2) g_i' w_j),   g_k = g_k' = 0 at both walls, but g_1'(0) = -1,
-
-which Chebyshev collocation in θ solves. The right corner is the mirror image with -Re for Re. What TERMS terms leave is
-r^{TERMS+1}, and Moffatt's eddies r^3.74, in all four corners.
+*Corners.* ψ_left and ψ_right, the flow about the two corners of the lid, are sums of a few terms: see `_corners`.
 
 *The rest.* ψ = ψ_left + ψ_right + a polynomial, whose boundary values make good those of the sums. Its basis in one
 dimension is four cubics, which carry the values and slopes at the ends, and twice integrated Legendre polynomials φ,
@@ -26,9 +20,6 @@ References:
   Botella, Peyret, `Benchmark spectral results on the lid-driven cavity flow
   <https://doi.org/10.1016/S0045-7930(98)00002-4>`_, Computers & Fluids 27, 1998: subtraction of two corner terms.
 
-  Hancock, Lewis, Moffatt, "Effects of inertia in forced corner flows", Journal of Fluid Mechanics 112, 1981: the
-  corner expansion.
-
   Shen, `Efficient spectral-Galerkin method I <https://doi.org/10.1137/0915089>`_, SIAM Journal on Scientific Computing
   15, 1994: the basis for the biharmonic equation.
 """
@@ -39,11 +30,10 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 from jaxtyping import Float
-from numpy.polynomial import Chebyshev, legendre
+from numpy.polynomial import legendre
 
-TERMS = 3  # of the corner expansion; the last leaves r⁴, weaker than Moffatt's r^3.74. Re^{k-1} r^k costs digits
-DEGREE = 28  # of g_k(θ) in Chebyshev polynomials: the equations of the first five hold to 1e-14
-RIGHT_ANGLE = (0.0, np.pi / 2)
+from pinnjax.problems.references import _corners
+
 EASY = 100.0  # Re that Newton's method reaches from Stokes flow; from there Re doubles
 COARSE = 32  # modes of that continuation
 TOLERANCE, ITERATIONS = 1e-10, 20  # of Newton steps in the root mean square velocity; convergence is quadratic
@@ -67,9 +57,9 @@ class Flow(NamedTuple):
         k = len(self.psi)
         bx, by, lx, ly = _basis(k - 4, x), _basis(k - 4, y), _legendre(k, x), _legendre(k, y)
         smooth = [np.sum(bx[i] @ self.psi * by[j], axis=1) for i, j in ((0, 0), (1, 0), (0, 1))]
-        psi, psi_x, psi_y = _corners("psi", self.reynolds, x, y) + smooth
+        psi, psi_x, psi_y = _corners.summed("psi", self.reynolds, x, y) + smooth
         inside = np.where((y == 1) & ((x == 0) | (x == 1)), np.nan, x)
-        head = _corners("head", self.reynolds, inside, y)[0] + np.sum(lx @ self.head * ly, axis=1)
+        head = _corners.summed("head", self.reynolds, inside, y)[0] + np.sum(lx @ self.head * ly, axis=1)
         return np.stack([psi, psi_y, -psi_x, head - (psi_x**2 + psi_y**2) / 2])
 
 
@@ -94,67 +84,6 @@ def solve(reynolds: float, n: int) -> Flow:
     for stage in stages:
         guess = stage, _newton(stage, coarse, guess)
     return _with_head(reynolds, _newton(reynolds, n, guess) if n > coarse else guess[1])
-
-
-class _Series(NamedTuple):
-    """Σ_k Re^{k-first} r^{k-down} functions[k-1](θ) + log * log r."""
-
-    functions: list[Chebyshev]
-    first: int
-    down: int
-    log: float = 0.0
-
-
-@functools.cache
-def _expansion() -> dict[str, _Series]:
-    """ψ, Δψ, Δ²ψ and H about the left corner."""
-    theta = np.pi / 4 * (1 - np.cos(np.pi * (np.arange(DEGREE - 3) + 0.5) / (DEGREE - 3)))
-    basis = [Chebyshev.basis(m, RIGHT_ANGLE) for m in range(DEGREE + 1)]
-    at = lambda order, where: np.stack([f.deriv(order)(where) if order else f(where) for f in basis], axis=1)
-    walls = np.concatenate([at(order, np.array(RIGHT_ANGLE)) for order in (0, 1)])
-    g: list[Chebyshev] = []
-    w: list[Chebyshev] = []
-    bilaplacian, h, log = [], [], 0.0
-    for k in range(1, TERMS + 1):
-        pairs = [(i, k - i, g[i - 1], w[k - i - 1]) for i in range(1, k)]
-        zero = Chebyshev([0.0], RIGHT_ANGLE)
-        right = sum((i * gi * wj.deriv() - (j - 2) * gi.deriv() * wj for i, j, gi, wj in pairs), zero)
-        left = at(4, theta) + (k**2 + (k - 2) ** 2) * at(2, theta) + k**2 * (k - 2) ** 2 * at(0, theta)
-        conditions = [0.0, 0.0, -1.0 if k == 1 else 0.0, 0.0]
-        coefficients = np.linalg.solve(np.concatenate([left, walls]), np.append(right(theta), conditions))
-        g.append(Chebyshev(coefficients, RIGHT_ANGLE))
-        w.append(g[-1].deriv(2) + k**2 * g[-1])
-        bilaplacian.append(right)
-        radial = sum((i * gi * wj for i, j, gi, wj in pairs), zero) - w[-1].deriv()  # H_r = Σ Re^{k-2} r^{k-3} radial
-        if k == 2:  # radial does not depend on θ, H_θ is g_1' w_1
-            log = float(radial(0.0))
-            h.append((g[0].deriv() * w[0]).integ())
-        else:
-            h.append(radial / (k - 2))
-    return {
-        "psi": _Series(g, 1, 0),
-        "laplacian": _Series(w, 1, 2),
-        "bilaplacian": _Series(bilaplacian, 1, 4),
-        "head": _Series(h, 2, 2, log),
-    }
-
-
-def _corners(name: str, reynolds: float, x: np.ndarray, y: np.ndarray) -> Float[np.ndarray, "3 ..."]:
-    """A quantity of `_expansion`, its x and its y derivative, summed over both corners."""
-    functions, first, down, log = _expansion()[name]
-    total = np.zeros((3, *x.shape))
-    for along, re, sign in ((x, reynolds, 1), (1 - x, -reynolds, -1)):
-        r, theta = np.hypot(along, 1 - y), np.arctan2(1 - y, along)
-        value, radial = (log * np.log(r), log / r) if log else (np.zeros_like(r), np.zeros_like(r))
-        angular = np.zeros_like(r)
-        for k, f in enumerate(functions, 1):
-            factor, at, power = re ** (k - first), f(theta), k - down
-            value += factor * r**power * at
-            radial += factor * power * r ** (power - 1) * at
-            angular += factor * r ** (power - 1) * f.deriv()(theta)
-        cos, sin = np.cos(theta), np.sin(theta)
-        total += np.stack([value, sign * (cos * radial - sin * angular), -sin * radial - cos * angular])
-    return total
 
 
 @functools.cache
@@ -187,7 +116,7 @@ def _walls(reynolds: float, n: int) -> Float[np.ndarray, "n+4 n+4"]:
     t = (1 - np.cos(np.pi * np.arange(n + 4) / (n + 3))) / 2
     coefficients = lambda *values: np.linalg.solve(_basis(n, t)[0], np.stack(values, axis=1))
     sides = ((0 * t, t), (0 * t + 1, t), (t, 0 * t), (t, 0 * t + 1))
-    left, right, bottom, lid = (-_corners("psi", reynolds, x, y) for x, y in sides)
+    left, right, bottom, lid = (-_corners.summed("psi", reynolds, x, y) for x, y in sides)
     psi = np.zeros((n + 4, n + 4))
     psi[:4] = coefficients(left[0], right[0], left[1], right[1]).T
     psi[:, :4] = coefficients(bottom[0], lid[0], bottom[2], 1 + lid[2])
@@ -210,7 +139,7 @@ def _newton(reynolds: float, n: int, guess: tuple[float, Float[np.ndarray, "m m"
     phi = [b[:, 4:] for b in basis]
     at = lambda psi, a, b: basis[a] @ psi @ basis[b].T
     smooth = lambda psi: np.stack([at(psi, 2, 0) + at(psi, 0, 2), at(psi, 1, 0), at(psi, 0, 1)])  # Δψ, ψ_x, ψ_y
-    corner = lambda re: np.stack([_corners("laplacian", re, *grid)[0], *_corners("psi", re, *grid)[1:]])
+    corner = lambda re: np.stack([_corners.summed("laplacian", re, *grid)[0], *_corners.summed("psi", re, *grid)[1:]])
     test = lambda f, a, b: phi[a].T @ (weight * f) @ phi[b]  # (f, ∂_x^a ∂_y^b φ)
     convection = lambda c, d: reynolds * (test(c[0] * d[2], 1, 0) - test(c[0] * d[1], 0, 1))  # B(c, d)
 
@@ -221,7 +150,7 @@ def _newton(reynolds: float, n: int, guess: tuple[float, Float[np.ndarray, "m m"
 
     psi, singular = _walls(reynolds, n), corner(reynolds)
     old = corner(guess[0]) + smooth(np.pad(guess[1], (0, n + 4 - len(guess[1]))))
-    load = test(_corners("bilaplacian", reynolds, *grid)[0], 0, 0)
+    load = test(_corners.summed("bilaplacian", reynolds, *grid)[0], 0, 0)
     xx, yy, dx, dy = (2, 0), (0, 2), (1, 0), (0, 1)
     linear = sum(form(1.0, trial, tested) for trial in (xx, yy) for tested in (xx, yy))
     for _ in range(ITERATIONS):
@@ -247,10 +176,10 @@ def _with_head(reynolds: float, psi: Float[np.ndarray, "k k"]) -> Flow:
     x, w, grid = _gauss(k - 4)
     basis, weight = _basis(k - 4, x), np.outer(w, w)
     at = lambda a, b: basis[a] @ psi @ basis[b].T
-    _, psi_x, psi_y = _corners("psi", reynolds, *grid) + np.stack([at(0, 0), at(1, 0), at(0, 1)])
+    _, psi_x, psi_y = _corners.summed("psi", reynolds, *grid) + np.stack([at(0, 0), at(1, 0), at(0, 1)])
     smooth = np.stack([at(2, 0) + at(0, 2), at(3, 0) + at(1, 2), at(2, 1) + at(0, 3)])
-    lap, lap_x, lap_y = _corners("laplacian", reynolds, *grid) + smooth
-    _, head_x, head_y = _corners("head", reynolds, *grid)
+    lap, lap_x, lap_y = _corners.summed("laplacian", reynolds, *grid) + smooth
+    _, head_x, head_y = _corners.summed("head", reynolds, *grid)
     value, slope = _legendre(k, x), 2 * _legendre(k - 1, x) @ legendre.legder(np.eye(k))
     right = slope.T @ (weight * (lap * psi_x + lap_y / reynolds - head_x)) @ value
     right += value.T @ (weight * (lap * psi_y - lap_x / reynolds - head_y)) @ slope
