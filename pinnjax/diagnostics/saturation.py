@@ -159,7 +159,7 @@ def _elementwise(equation: core.JaxprEqn) -> bool:
 def _slopes(part: _Part, values: Values) -> Float[Array, " units"]:
     """The largest |slope| of the outputs, each over the largest that it has anywhere."""
 
-    def activation(z: Array) -> list[Array]:
+    def activation(z: Array) -> list[Array | np.ndarray]:
         found = _evaluate(part.equations, values | {part.input: z})
         return [found[v] for v in part.outputs]
 
