@@ -58,6 +58,19 @@ def test_sizes_and_cosines_are_those_of_the_flat_gradients(problem):
     np.testing.assert_allclose(d.alignment(found), 2 * np.linalg.norm(units.sum(0) / 3) ** 2 - 1, atol=1e-10)
 
 
+def test_gradients_by_layer_are_those_of_the_matrices(problem):
+    found = gradients(problem)
+    layers = d.by_layer(found)
+    assert len(layers) == sum(leaf.ndim == 2 for leaf in jax.tree.leaves(found["pde"]))
+    for term, grads in found.items():
+        matrices = [leaf.ravel() for leaf in jax.tree.leaves(grads) if leaf.ndim == 2]
+        chex.assert_trees_all_equal([layer[term] for layer in layers.values()], matrices)
+
+
+def test_stiffness_is_the_largest_eigenvalue_over_the_median_magnitude():
+    assert float(d.stiffness(jnp.array([-4.0, 1.0, 2.0, 50.0, -3.0]))) == pytest.approx(50 / 3)
+
+
 def test_a_vanishing_gradient_has_no_direction():
     found = d.cosines({"a": jnp.array([1.0, 0.0]), "b": jnp.zeros(2)})
     np.testing.assert_array_equal(found, [[1, 0], [0, 0]])

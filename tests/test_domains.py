@@ -12,8 +12,7 @@ import matplotlib.path
 import numpy as np
 import pytest
 
-import pinnjax as pj
-from pinnjax.sampling import Box, Difference, Disk, Domain, Polygon, Shape, Union
+from pinnjax.sampling import Box, Difference, Disk, Polygon, Union
 from pinnjax.sampling._rejection import reject
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -137,11 +136,6 @@ def counts_agree(found, expected, deviations=5.0):
 def cells(x, low, high, per_axis=5):
     """Histogram over cells of a box."""
     return np.histogramdd(x, [np.linspace(a, b, per_axis + 1) for a, b in zip(low, high, strict=True)])[0].ravel()
-
-
-def test_every_domain_is_in_the_table():
-    public = [value for value in vars(pj.sampling).values() if isinstance(value, type) and issubclass(value, Domain)]
-    assert {type(row[0]) for row in DOMAINS.values()} == {kind for kind in public if kind not in (Domain, Shape)}
 
 
 @domain

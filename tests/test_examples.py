@@ -36,10 +36,6 @@ SLOW = {
 }
 
 
-def test_every_example_is_listed_here():
-    assert {path.stem for path in FOLDER.glob("*.py")} == set(BOUNDS | SLOW)
-
-
 @pytest.mark.parametrize("name", [*BOUNDS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_it_runs(name):
     specification = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")

@@ -41,6 +41,17 @@ def imported(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def drawing():
+    """The rooms, layer by layer, and what each imports: the picture in CONTRIBUTING."""
+    edges = {name: set() for layer in LAYERS for name in layer}
+    for path in MODULES:
+        pieces = [name.split(".") for name in imported(path)]
+        edges[part(path)] |= {p[1] for p in pieces if p[0] == "pinnjax" and len(p) > 1 and p[1] in RANK} - {part(path)}
+    width = max(map(len, RANK)) + 2
+    line = lambda name: f"{name:{width}}{' '.join(sorted(edges[name], key=list(RANK).index)) or '-'}"
+    return "\n\n".join("\n".join(map(line, layer)) for layer in LAYERS)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_point_one_way(path):
     own = RANK[part(path)]

@@ -7,7 +7,7 @@ import pytest
 
 import pinnjax as pj
 from pinnjax.problems import helmholtz
-from pinnjax.terms import bridge, losses
+from pinnjax.terms import bridge, term_gradients
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -50,7 +50,7 @@ def test_repeated_forward_passes_are_merged_inside_loops_too():
         step = lambda p, _: (jax.tree.map(lambda a, g: a - 1e-3 * g, p, gradient(p)), None)
         return flops(lambda p: jax.lax.scan(step, p, None, 8)[0], params)
 
-    merged = in_a_loop(lambda p: losses.total(evaluate(p, batch)[1]))
+    merged = in_a_loop(lambda p: term_gradients.total(evaluate(p, batch)[1]))
     assert merged < 0.75 * in_a_loop(lambda p: by_hand(p, batch)[1])
 
 
@@ -74,7 +74,7 @@ def test_the_sum_of_term_gradients_is_the_gradient_of_the_sum():
     term_losses, grads = pj.value_and_grads(helmholtz.terms, definition, constants)(params, batch)
     value, grad = jax.value_and_grad(summed_loss(helmholtz.terms, definition, constants))(params, batch)
     np.testing.assert_allclose(sum(term_losses.values()), value, rtol=1e-5)
-    norm = optax.tree.norm(optax.tree.sub(losses.total(grads), grad)) / optax.tree.norm(grad)
+    norm = optax.tree.norm(optax.tree.sub(term_gradients.total(grads), grad)) / optax.tree.norm(grad)
     assert norm < 1e-5  # rounding in float32
 
 

@@ -21,19 +21,22 @@ GRID = jnp.linspace(0.0, 1.0, 16, endpoint=False)[:, None]
 REFERENCE = jnp.sin(2 * jnp.pi * GRID[:, 0])
 
 
+MONITORS = {
+    "gradients": lambda every: monitors.gradients(every=every),
+    "homogeneity": lambda every: monitors.homogeneity(every=every),
+    "time_losses": lambda every: monitors.time_losses("pde", (0.0, 1.0), slices=4, every=every),
+    "saturation": lambda every: monitors.saturation(term="pde", every=every),
+    "point_grad_norms": lambda every: monitors.point_grad_norms(every=every),
+    "signal_to_noise": lambda every: monitors.signal_to_noise(parts=4, every=every),
+    "tangent_kernel": lambda every: monitors.tangent_kernel(points=8, every=every),
+    "curvature": lambda every: monitors.curvature(points=8, steps=6, every=every),
+    "test_train_ratio": lambda every: monitors.test_train_ratio(FRESH, every=every),
+    "error_by_mode": lambda every: monitors.error_by_mode(GRID, REFERENCE, (16,), every=every),
+}
+
+
 def everything(every):
-    return [
-        monitors.gradients(every=every),
-        monitors.homogeneity(every=every),
-        monitors.time_losses("pde", (0.0, 1.0), slices=4, every=every),
-        monitors.saturation(term="pde", every=every),
-        monitors.point_grad_norms(every=every),
-        monitors.signal_to_noise(parts=4, every=every),
-        monitors.tangent_kernel(points=8, every=every),
-        monitors.curvature(points=8, steps=6, every=every),
-        monitors.test_train_ratio(FRESH, every=every),
-        monitors.error_by_mode(GRID, REFERENCE, (16,), every=every),
-    ]
+    return [make(every) for make in MONITORS.values()]
 
 
 def started(**options):

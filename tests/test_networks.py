@@ -63,11 +63,6 @@ NO_POINT = {
 }
 
 
-def test_every_network_is_asked_what_it_does_with_a_grid():
-    networks = {name for name in pj.nn.__all__ if issubclass(getattr(pj.nn, name), pj.nn.Module)} - {"Module"}
-    assert networks <= set(THREE_COORDINATES)
-
-
 @pytest.mark.parametrize("wrong", NO_POINT)
 @pytest.mark.parametrize("name", THREE_COORDINATES)
 def test_what_is_no_point_is_refused_and_never_read_as_one(name, wrong):

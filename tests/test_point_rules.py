@@ -192,6 +192,12 @@ def test_causal_goes_to_the_next_epsilon_when_all_times_are_learnt():
     assert stages == [0, 1, 2, 2, 2]  # least weights e^-0.1, e^-0.001, e^-0.01 (0.990), e^-0.1, e^-0.001
 
 
+def test_weights_by_position_are_the_function_of_the_point_and_multiply_what_came_in():
+    rule = optax.chain(optax.scale(3.0), point_weights.by_position({"pde": lambda x: jnp.exp(-x[0])}))
+    found, _ = run(rule, [np.array([2.0, 1.0], np.float32)], points=times(0.2, 0.7))
+    np.testing.assert_allclose(found[0], [3 * np.exp(-0.2), 3 * np.exp(-0.7)], rtol=1e-6)
+
+
 def test_causal_times_attention_times_a_clip():
     points, residuals = times(0.2, 0.7), [np.array([2.0, 1.0], np.float32)]
     chain = optax.chain(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 PyTree = Any
 
@@ -51,7 +51,7 @@ class Phases(NamedTuple):
 
 
 def phases(
-    steps: Float[np.ndarray, " E"],
+    steps: Real[np.ndarray, " E"],
     snr: Float[np.ndarray, " E"],
     *,
     level: float = 1.0,

@@ -15,6 +15,8 @@ import numpy as np
 from jax.extend import core
 from jaxtyping import Array, Float
 
+Values = dict[core.Var, Array | np.ndarray]
+
 LOST = 0.05  # a unit is saturated where its slope is below this share of the largest
 UNIT = 1.0  # the inputs |z| up to this have the slope of an activation that grows steeper for ever, as exp(z) and z²
 GRID = np.sort(
@@ -154,10 +156,10 @@ def _elementwise(equation: core.JaxprEqn) -> bool:
     return equation.primitive.name in ELEMENTWISE if inner is None else all(map(_elementwise, inner.jaxpr.eqns))
 
 
-def _slopes(part: _Part, values: dict[core.Var, Array]) -> Float[Array, " units"]:
+def _slopes(part: _Part, values: Values) -> Float[Array, " units"]:
     """The largest |slope| of the outputs, each over the largest that it has anywhere."""
 
-    def activation(z: Array) -> list[Array]:
+    def activation(z: Array) -> list[Array | np.ndarray]:
         found = _evaluate(part.equations, values | {part.input: z})
         return [found[v] for v in part.outputs]
 
@@ -174,7 +176,7 @@ def _slopes(part: _Part, values: dict[core.Var, Array]) -> Float[Array, " units"
     return jnp.ravel(jnp.max(jnp.stack(found), axis=0))
 
 
-def _evaluate(equations: list[core.JaxprEqn], values: dict[core.Var, Array]) -> dict[core.Var, Array]:
+def _evaluate(equations: list[core.JaxprEqn], values: Values) -> Values:
     """Run equations; the values of all variables."""
     values = dict(values)
     for equation in equations:
@@ -216,5 +218,5 @@ def _inner(equation: core.JaxprEqn) -> core.ClosedJaxpr | None:
     return inner if inner is None or isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
 
 
-def _constants(program: core.ClosedJaxpr) -> dict[core.Var, Array]:
+def _constants(program: core.ClosedJaxpr) -> Values:
     return dict(zip(program.jaxpr.constvars, program.consts, strict=True))

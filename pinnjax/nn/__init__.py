@@ -1,6 +1,7 @@
 """Networks for fields: `nnx` modules that see one point and return `()` or `(m,)`."""
 
-from flax.nnx import Module, Param
+from flax.nnx import Module as Module  # for networks and coefficients of ones own; flax documents them
+from flax.nnx import Param as Param
 
 from pinnjax.nn.constrained import Constrained
 from pinnjax.nn.inputs import FourierFeatures, Periodic, Standardize
@@ -8,4 +9,4 @@ from pinnjax.nn.mlp import MLP
 from pinnjax.nn.modified_mlp import ModifiedMLP
 from pinnjax.nn.rngs import Rngs
 
-__all__ = ["MLP", "Constrained", "FourierFeatures", "ModifiedMLP", "Module", "Param", "Periodic", "Rngs", "Standardize"]
+__all__ = ["MLP", "Constrained", "FourierFeatures", "ModifiedMLP", "Periodic", "Rngs", "Standardize"]

@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from pinnjax import checks
 from pinnjax.nn import mlp
+
+Numbers = ArrayLike | Sequence[float]
 
 
 class Standardize(nnx.Module):
@@ -31,13 +33,13 @@ class Standardize(nnx.Module):
         [1. 2.]
     """
 
-    def __init__(self, mean: Sequence[float], deviation: Sequence[float]):
+    def __init__(self, mean: Numbers, deviation: Numbers):
         self.mean, self.deviation = _numbers("mean", mean), _numbers("deviation", deviation)
         if len(self.mean) != len(self.deviation) or min(self.deviation) <= 0:
             raise ValueError(f"mean {self.mean} and deviation {self.deviation}; expected equal lengths, deviations > 0")
 
     @classmethod
-    def box(cls, lower: Sequence[float], upper: Sequence[float]) -> "Standardize":
+    def box(cls, lower: Numbers, upper: Numbers) -> "Standardize":
         """For points uniform in a box: the mean is its centre, the deviation its side over √12.
 
         Raises:

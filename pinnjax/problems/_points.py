@@ -17,7 +17,7 @@ Draw = Callable[[Array, Mapping[str, int], Any], dict[str, PyTree]]
 FRESH = 2**31 - 1  # seed of points that are no run's
 
 
-def grid(*sides: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n d"]:
+def grid(*sides: Float[np.ndarray, " _"]) -> Float[np.ndarray, "n d"]:
     """The tensor product of sides in double precision, the first coordinate varying slowest.
 
     `pinnjax.sampling.grid` makes equidistant points for training, in JAX's precision.

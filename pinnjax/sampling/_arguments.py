@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -9,7 +10,7 @@ from jaxtyping import Array, Float
 from pinnjax import checks
 
 Points = Float[Array, "n d"]
-Dtype = jnp.dtype | None
+Dtype = jax.typing.DTypeLike | None
 
 
 def request(what: str, key: Any, n: Any, dtype: Dtype) -> tuple[jnp.dtype, jnp.dtype]:

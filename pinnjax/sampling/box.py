@@ -12,7 +12,9 @@ from pinnjax import checks
 Corner = ArrayLike | Sequence[float]
 
 
-def box(key: Array, lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | None = None) -> Float[Array, "n d"]:
+def box(
+    key: Array, lower: Corner, upper: Corner, n: int, dtype: jax.typing.DTypeLike | None = None
+) -> Float[Array, "n d"]:
     """Points uniform in the box with corners `lower: (d,)` and `upper: (d,)`.
 
     Example:
@@ -28,9 +30,9 @@ def box(key: Array, lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | Non
 
 
 def box_faces(
-    key: Array, lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | None = None
-) -> Float[Array, "2dn d"]:
-    """`n` points uniform on each of the 2d faces of a box, face by face: x_0 = lower, x_0 = upper, x_1 = lower, ...
+    key: Array, lower: Corner, upper: Corner, n: int, dtype: jax.typing.DTypeLike | None = None
+) -> Float[Array, "m d"]:
+    """`n` points uniform on each face of a box, m = 2dn, face by face: x_0 = lower, x_0 = upper, x_1 = lower, ...
 
     Example:
         >>> import jax
@@ -48,7 +50,7 @@ def box_faces(
     return inside.reshape(2 * d * n, d)
 
 
-def corners(lower: Corner, upper: Corner, dtype: jnp.dtype | None) -> tuple[Array, Array]:
+def corners(lower: Corner, upper: Corner, dtype: jax.typing.DTypeLike | None) -> tuple[Array, Array]:
     """Both corners as arrays, `(d,)`, or an error that says what they are."""
     dtype = checks.floating("dtype", dtype)
     try:

@@ -18,7 +18,7 @@ QMC = {"sobol": "Sobol", "halton": "Halton", "latin_hypercube": "LatinHypercube"
 
 
 def grid(
-    lower: Corner, upper: Corner, shape: Sequence[int], dtype: jnp.dtype | None = None, *, ends: bool = True
+    lower: Corner, upper: Corner, shape: Sequence[int], dtype: jax.typing.DTypeLike | None = None, *, ends: bool = True
 ) -> Float[Array, "n d"]:
     """A grid with `shape[i]` equidistant coordinates along axis i, the first varying slowest.
 
@@ -46,7 +46,7 @@ def grid(
 
 
 def quasi(
-    kind: str, lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | None = None, *, seed: int = 0
+    kind: str, lower: Corner, upper: Corner, n: int, dtype: jax.typing.DTypeLike | None = None, *, seed: int = 0
 ) -> Float[Array, "n d"]:
     """A scrambled low-discrepancy set: `"sobol"` (best when n is a power of two), `"halton"` or `"latin_hypercube"`.
 
@@ -79,7 +79,7 @@ def quasi(
 
 
 def r2(
-    lower: Corner, upper: Corner, n: int, dtype: jnp.dtype | None = None, *, key: Array | None = None
+    lower: Corner, upper: Corner, n: int, dtype: jax.typing.DTypeLike | None = None, *, key: Array | None = None
 ) -> Float[Array, "n d"]:
     """Roberts' R2 sequence, x_k = (½ + k a) mod 1 with a_i = φ_d^-i and φ_d^(d+1) = φ_d + 1, shifted by the key.
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
@@ -36,7 +37,7 @@ def numbers_by_term(state: PyTree, field: str, names: Iterable[str]) -> list[dic
     ]
 
 
-def current_weights(state: PyTree, residuals: Mapping[str, Array]) -> dict[str, Array]:
+def current_weights(state: PyTree, residuals: Mapping[str, Array | jax.ShapeDtypeStruct]) -> dict[str, Array]:
     """The weights that a chain of rules applies: the product over its rules, ones where there is none."""
     product = {name: jnp.ones((), r.dtype) for name, r in residuals.items()}
     for weights in numbers_by_term(state, "weights", residuals):

@@ -62,7 +62,7 @@ def _components(columns: Float[Array, "T T"]) -> tuple[Float[Array, " T"], Float
     first, second = np.triu_indices(terms, 1)
     pairs = jnp.stack([jnp.asarray(first, jnp.int32), jnp.asarray(second, jnp.int32)], axis=1)
 
-    def turn(k: Array, both: Float[Array, "2T T"]) -> Float[Array, "2T T"]:
+    def turn(k: Array, both: Float[Array, "m T"]) -> Float[Array, "m T"]:
         i, j = pairs[k % len(pairs)]
         x, y = both[:, i], both[:, j]
         long_x, long_y = _surgery.length(x[:terms]), _surgery.length(y[:terms])

@@ -36,7 +36,9 @@ class GradNormMemory(NamedTuple):
     descent: PyTree
 
 
-def inverse_training_rates(losses: Mapping[str, Array], initial_losses: Mapping[str, Array]) -> dict[str, Array]:
+def inverse_training_rates(
+    losses: Mapping[str, ScalarLike], initial_losses: Mapping[str, ScalarLike]
+) -> dict[str, Array]:
     """Relative inverse training rates r_t = L̃_t / mean_j L̃_j with L̃_t = L_t / L_t(0); their mean is 1.
 
     Example:
@@ -55,7 +57,10 @@ def gradient_norms(term_grads: Mapping[str, PyTree]) -> dict[str, Array]:
 
 
 def gradnorm_loss(
-    weights: Mapping[str, Array], norms: Mapping[str, Array], rates: Mapping[str, Array], alpha: ScalarLike
+    weights: Mapping[str, ScalarLike],
+    norms: Mapping[str, ScalarLike],
+    rates: Mapping[str, ScalarLike],
+    alpha: ScalarLike,
 ) -> Float[Array, ""]:
     """L_grad = Σ_t |G_t - Ḡ r_t^α| with G_t = λ_t ‖g_t‖ and Ḡ = mean_t G_t; the target Ḡ r_t^α is a constant.
 

@@ -17,6 +17,7 @@ from pinnjax.terms import bridge, chunks, cse, names
 
 PyTree = Any
 Residuals = dict[str, Float[Array, "n *m"]]
+AtPoint = dict[str, Float[Array, "*m"]]
 
 
 class Batchwise(NamedTuple):
@@ -159,10 +160,10 @@ def some_of_each(terms: Mapping[str, Any], batch: Mapping[str, PyTree], n: int) 
     return {t: p if isinstance(terms[t], Batchwise) else chunks.some(p, n) for t, p in batch.items()}
 
 
-def at_point(name: str, function: Any, definition: Any) -> Callable[[PyTree, PyTree, PyTree], Residuals]:
+def at_point(name: str, function: Any, definition: Any) -> Callable[[PyTree, PyTree, PyTree], AtPoint]:
     """One term as a function of `(params, constants, point)`, a dict with an entry an equation."""
 
-    def at(params: PyTree, constants: PyTree, x: PyTree) -> Residuals:
+    def at(params: PyTree, constants: PyTree, x: PyTree) -> AtPoint:
         u = bridge.field(definition, params, constants)
         try:
             with bridge.only_read(u):

@@ -39,7 +39,7 @@ def _inside(update: Callable) -> Iterator[Callable]:
     """The update functions that one holds in its closure; for `inject_hyperparams`, the factory."""
     if not inspect.isfunction(update):
         return
-    for name, value in inspect.getclosurevars(update).nonlocals.items():
+    for name, value in inspect.getclosurevars(inspect.unwrap(update)).nonlocals.items():
         if isinstance(value, optax.GradientTransformation):
             yield value.update
         elif name == "update_fns":

@@ -14,7 +14,7 @@ def not_taken(before: np.ndarray, skipped: np.ndarray, counts: np.ndarray) -> np
     """How many of the last steps in a row were not taken, from the counts of skipped steps `(steps, ...)`."""
     taken = np.diff(np.concatenate([skipped[None], counts]), axis=0) == 0
     trailing = np.argmax(np.concatenate([taken[::-1], np.ones_like(taken[:1])]), axis=0)
-    return trailing + np.where(taken.any(axis=0), 0, before)
+    return np.asarray(trailing + np.where(taken.any(axis=0), 0, before))
 
 
 def why(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, ScalarLike
 
 from pinnjax.terms import losses
 
@@ -19,7 +19,7 @@ Evaluate = Callable[[PyTree], Mapping[str, Array]]
 
 
 def applied(
-    term_grads: Mapping[str, PyTree], balanced: Mapping[str, PyTree], stated: Mapping[str, Array]
+    term_grads: Mapping[str, PyTree], balanced: Mapping[str, PyTree], stated: Mapping[str, ScalarLike]
 ) -> tuple[dict[str, Float[Array, ""]], Bool[Array, ""]]:
     """λ_t of each term, the number for which λ_t g_t is nearest to what the balancers made of g_t.
 

@@ -29,6 +29,7 @@ RULES: dict[str, optax.GradientTransformation] = {
     "causal": point_weights.causal(["pde"], interval=(-1.0, 1.0)),
     "causal, sorted": point_weights.causal(["pde"], interval=(-1.0, 1.0), slices=None),
     "pecann": point_weights.pecann(["bc"]),
+    "by_position": point_weights.by_position({"pde": lambda x: 1.0 + x[0] ** 2}),
     "inverse_point_gradients, every 10": point_weights.inverse_point_gradients(every=10),
 }
 
