@@ -142,8 +142,8 @@ def _point_weights(problem: Problem, recipe: Recipe, state: TrainState, batch: d
     norms = point_gradients.point_grad_norms(problem.terms, state.definition, state.constants)
     rule = optax.with_extra_args_support(recipe.point_weights)
     ones = losses.ones(residuals)
-    offered = {"points": batch, "step": state.step, "point_grad_norms": lambda: norms(state.params, batch)}
-    return rule.update(ones, state.point_weights, None, residuals=residuals, **offered)[0]
+    extra = {"points": batch, "step": state.step, "point_grad_norms": lambda: norms(state.params, batch)}
+    return rule.update(ones, state.point_weights, None, residuals=residuals, **extra)[0]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))

@@ -62,11 +62,11 @@ def balanced(
     spaces.check("optimizer", optimizer)
     spaces.check("term_weights", term_weights)
     names = list(terms)
-    balancer = optax.with_extra_args_support(term_weights)
-    inner = optax.with_extra_args_support(optimizer)
+    term_tx = optax.with_extra_args_support(term_weights)
+    param_tx = optax.with_extra_args_support(optimizer)
 
     def init(params: PyTree) -> BalancedState:
-        return BalancedState(balancer.init(dict.fromkeys(names, params)), inner.init(params))
+        return BalancedState(term_tx.init(dict.fromkeys(names, params)), param_tx.init(params))
 
     def update(
         updates: Mapping[str, PyTree], state: BalancedState, params: PyTree = None, **extra: Any
@@ -74,9 +74,11 @@ def balanced(
         checks.same_names("balanced: the gradients", names, updates)
         term_grads = {name: updates[name] for name in names}
         term_params = None if params is None else dict.fromkeys(names, params)
-        term_grads, term_state = balancer.update(term_grads, state.term_weights, term_params, **extra)
+        term_grads, term_state = term_tx.update(term_grads, state.term_weights, term_params, **extra)
         for_optimizer = {key: value for key, value in extra.items() if key not in FOR_RULES}
-        step, optimizer_state = inner.update(term_gradients.total(term_grads), state.optimizer, params, **for_optimizer)
+        step, optimizer_state = param_tx.update(
+            term_gradients.total(term_grads), state.optimizer, params, **for_optimizer
+        )
         return step, BalancedState(term_state, optimizer_state)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -63,17 +63,17 @@ def _described(value: Any) -> str:
     return f"{value!r}" if isinstance(value, bool | int | float | str) else f"a {type(value).__name__}"
 
 
-def scales(balancer: optax.GradientTransformation) -> bool:
+def scales(term_tx: optax.GradientTransformation) -> bool:
     """Whether a term-space transform may be one that only scales each term's gradient: no optimiser of that space."""
-    return not _turning(balancer)
+    return not _turning(term_tx)
 
 
-def _turning(balancer: optax.GradientTransformation) -> list[str]:
-    return [n for n, update in members(balancer) if space(update) == "term_weights" and n in OPTIMIZERS]
+def _turning(term_tx: optax.GradientTransformation) -> list[str]:
+    return [n for n, update in members(term_tx) if space(update) == "term_weights" and n in OPTIMIZERS]
 
 
 def check_directions(
-    balancer: optax.GradientTransformation,
+    term_tx: optax.GradientTransformation,
     term_params: Mapping[str, PyTree],
     extra: Mapping[str, Any],
     optimizer: optax.GradientTransformation,
@@ -81,7 +81,7 @@ def check_directions(
     """A term-space transform only scales each term's gradient, so that a loss has the gradient it makes.
 
     Args:
-        balancer: the transform.
+        term_tx: the transform.
         term_params: `{term: params}`, of which shapes and dtypes count.
         extra: the extra args that its update gets; likewise.
         optimizer: who asks for that loss.
@@ -89,8 +89,8 @@ def check_directions(
     Raises:
         ValueError: when it does not.
     """
-    found = list(members(balancer))
-    turning = _turning(balancer)
+    found = list(members(term_tx))
+    turning = _turning(term_tx)
     if not turning and not all(space(update) == "term_weights" for _, update in found):
 
         def off(grads: Mapping[str, PyTree], out: Mapping[str, PyTree]) -> Array:
@@ -100,7 +100,7 @@ def check_directions(
 
             return jnp.max(jnp.stack([one(grads[t], out[t]) for t in grads]))
 
-        if np.any(_tried(balancer, term_params, extra, off) > 1e-3):
+        if np.any(_tried(term_tx, term_params, extra, off) > 1e-3):
             turning = [name for name, update in found if space(update) is None]
     if turning:
         who = ", ".join(dict.fromkeys(name for name, _ in members(optimizer)))
@@ -112,14 +112,14 @@ def check_directions(
 
 
 def check_signs(
-    balancer: optax.GradientTransformation, term_params: Mapping[str, PyTree], extra: Mapping[str, Any]
+    term_tx: optax.GradientTransformation, term_params: Mapping[str, PyTree], extra: Mapping[str, Any]
 ) -> None:
     """A term-space transform of others' making does not turn gradients into steps, as a whole optimiser would.
 
     Raises:
         TypeError: when it does, or when what comes out is not like what went in.
     """
-    found = list(members(balancer))
+    found = list(members(term_tx))
     if all(space(update) == "term_weights" for _, update in found):
         return
     names = ", ".join(name for name, _ in found)
@@ -131,7 +131,7 @@ def check_signs(
             )
         return optax.tree.vdot(dict(grads), dict(out))
 
-    if np.all(_tried(balancer, term_params, extra, along) < 0):
+    if np.all(_tried(term_tx, term_params, extra, along) < 0):
         raise TypeError(
             f"term_weights ({names}) turns gradients into steps downhill, as a whole optimiser does, and the optimizer "
             "would turn them uphill again; expected a transform of gradients, and the optimiser as optimizer=..."
@@ -166,7 +166,7 @@ def check_weights(rule: optax.GradientTransformation, residuals: Mapping[str, Ar
 
 
 def _tried(
-    balancer: optax.GradientTransformation,
+    term_tx: optax.GradientTransformation,
     term_params: Mapping[str, PyTree],
     extra: Mapping[str, Any],
     measure: Callable[[Mapping[str, PyTree], Mapping[str, PyTree]], Array],
@@ -176,7 +176,7 @@ def _tried(
     It is the second update that is measured, so a memory of the first shows.
     """
     random = np.random.default_rng(0)
-    inner = optax.with_extra_args_support(balancer)
+    inner = optax.with_extra_args_support(term_tx)
 
     def like(leaf: Any) -> Array:
         shape, dtype = jnp.shape(leaf), jnp.result_type(leaf)
@@ -191,13 +191,13 @@ def _tried(
         earlier, grads = (jax.tree.map(signed, dict(term_params)) for _ in range(2))
         arrays = {key: jax.tree.map(like, value) for key, value in extra.items() if not callable(value)}
         numbers = {key: jax.tree.map(like, jax.eval_shape(f)) for key, f in extra.items() if callable(f)}
-        offered = arrays | {key: lambda value=value: value for key, value in numbers.items()}
+        extra_args = arrays | {key: lambda value=value: value for key, value in numbers.items()}
 
         @jax.jit
         def measured(scale: Array) -> Array:
             first, second = (jax.tree.map(lambda g: (scale * g).astype(g.dtype), g) for g in (earlier, grads))
-            _, state = inner.update(first, inner.init(params), params, **offered)
-            out, _ = inner.update(second, state, params, **offered)
+            _, state = inner.update(first, inner.init(params), params, **extra_args)
+            out, _ = inner.update(second, state, params, **extra_args)
             return measure(second, out)
 
         return np.array([measured(jnp.asarray(scale)) for scale in SCALES])

@@ -13,7 +13,7 @@ from pinnjax.term_weights import fixed, ntk
 
 EXPONENTS = range(-3, 6)
 PLAIN = harmonic.recipes["plain"]
-FORGETFUL = -1  # the largest exponent at which the equation alone decides
+EQUATION_ALONE = -1  # the largest exponent at which the equation alone decides
 EXPECTED = {-3: "about 1", 0: "about 1", 2: "a few 1e-2", 5: "large again"}
 
 
@@ -34,8 +34,8 @@ def claims(results: Results) -> Claims:
     """The zone has two ends, and a balancer finds it."""
     error = {exponent: results[_label(exponent)].median() for exponent in EXPONENTS}
     return {
-        f"λ <= {10.0**FORGETFUL:g} forgets the initial conditions: error > 0.9": all(
-            error[e] > 0.9 for e in EXPONENTS if e <= FORGETFUL
+        f"λ <= {10.0**EQUATION_ALONE:g} forgets the initial conditions: error > 0.9": all(
+            error[e] > 0.9 for e in EXPONENTS if e <= EQUATION_ALONE
         ),
         "λ = 1e5 drowns the equation: error > 0.3": error[5] > 0.3,
         "λ = 1e2 is right: error < 1e-2": error[2] < 1e-2,
