@@ -8,8 +8,8 @@ import pytest
 hypothesis.settings.register_profile("gate", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("gate")
 
-# This script makes frozen numbers with packages that the tests do not need.
-collect_ignore = ["frozen/make_surgery.py"]
+# This script makes frozen numbers with packages that the tests do not need; and the plugin is no place for doctests.
+collect_ignore = ["frozen/make_surgery.py", "annotations.py"]
 
 # Several devices on one processor, so that sharded runs can be compared with unsharded ones.
 jax.config.update("jax_num_cpu_devices", 4)
