@@ -89,6 +89,9 @@ def test_train_ratio(fresh: Mapping[str, PyTree], *, every: int = 100) -> Monito
     return Monitor(measure, every)
 
 
+test_train_ratio.__test__ = False  # type: ignore[attr-defined]  # for pytest it is no test
+
+
 def error_by_mode(grid: Array, reference: Array, shape: Sequence[int], *, axis: int = -1, every: int = 100) -> Monitor:
     """The error by frequency along one axis of a grid.
 
