@@ -335,7 +335,9 @@ def test_a_move_at_rate_0_is_none_and_at_rate_1_arrives(rate, new):
 
 
 @hypothesis.settings(deadline=None, max_examples=100)
-@hypothesis.given(*[st.floats(0, 2.0**90, width=32, allow_subnormal=False)] * 2, st.floats(0, 1, allow_subnormal=False))
+@hypothesis.given(
+    *[st.floats(0, 2.0**90, width=32, allow_subnormal=False)] * 2, st.floats(0, 1, width=32, allow_subnormal=False)
+)
 def test_a_move_is_the_convex_combination_to_rounding(old, new, rate):
     found = float(_rule.between(jnp.float32(old), jnp.float32(new), rate))
     expected = (1 - rate) * old + rate * new  # in float64
