@@ -14,6 +14,7 @@ import pinnjax as pj
 from pinnjax import doctor
 from pinnjax.doctor import rules
 from pinnjax.problems._problem import grid as tensor_grid
+from pinnjax.terms import bridge
 from tests.doctor_trials import TRIALS
 
 value = lambda u, x: u(x) - 1.0
@@ -231,7 +232,7 @@ def test_an_oscillator_that_is_learnt_is_left_alone(quick_compilation):
     found = oscillator(seed=1)
     x = jnp.linspace(0, 2, 101)[:, None]
     state = found.evidence.state
-    u = pj.bridge.field(state.definition, state.params, state.constants)
+    u = bridge.field(state.definition, state.params, state.constants)
     assert float(pj.relative_l2(u, x, jnp.cos(x[:, 0]))) < 3e-3
     assert found.pathology is None, str(found)
 

@@ -23,7 +23,7 @@ class StepInfo(NamedTuple):
 
     Attributes:
         terms: `{term: residual function}`.
-        definition: of the model; with `params` and `constants` it is the field (see `pinnjax.bridge`).
+        definition: of the model; with `params` and `constants` it is the field (see `pinnjax.terms.bridge`).
         params: trainable parameters.
         constants: a module's other variables.
         points: `{term: points}`.

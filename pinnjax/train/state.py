@@ -19,7 +19,7 @@ class TrainState:
     """All that the next step needs, in one pytree: scan it, vmap it over seeds, shard it, save it.
 
     Attributes:
-        definition: static; with `params` and `constants` it is the model (see `pinnjax.bridge`).
+        definition: static; with `params` and `constants` it is the model (see `pinnjax.terms.bridge`).
         params: trainable parameters.
         constants: a module's other variables.
         point_weights: state of the point-space chain.
