@@ -193,7 +193,7 @@ TRIALS = {
         net(inputs=unit),
         {"fresh": FRESH},
         cure={"term_weights": term_weights.lr_annealing("pde")},
-        advice='term_weights=term_weights.lr_annealing("pde")',
+        advice='term_weights=pj.term_weights.lr_annealing("pde")',
     ),
     "equation starved": Trial(
         "loss-balance crisis",
@@ -201,7 +201,7 @@ TRIALS = {
         UNIT,
         net(inputs=unit),
         cure={"term_weights": term_weights.ntk()},
-        advice="term_weights=term_weights.ntk()",
+        advice="term_weights=pj.term_weights.ntk()",
     ),
     "initial condition starved": Trial(
         "loss-balance crisis",
@@ -211,7 +211,7 @@ TRIALS = {
         {"time": 0},
         2000,
         {"term_weights": term_weights.ntk(every=10)},
-        "term_weights=term_weights.ntk()",
+        "term_weights=pj.term_weights.ntk()",
     ),
     # Their gradients oppose each other (cosine -0.85), and both losses fall by a factor of 20 in the second half.
     "healthy equation against boundary": Trial(None, poisson(2), UNIT, net(inputs=unit), {"fresh": FRESH}),
@@ -227,7 +227,7 @@ TRIALS = {
         SYMMETRIC,
         net(),
         cure={"point_weights": point_weights.residual_attention()},
-        advice="point_weights=point_weights.residual_attention()",
+        advice="point_weights=pj.point_weights.residual_attention()",
     ),
     "high frequency": Trial(
         "spectral bias",
@@ -245,7 +245,7 @@ TRIALS = {
         {"time": 0, "fresh": FRESH},
         3000,
         {"point_weights": point_weights.causal(["pde"], interval=(0.0, 1.0), epsilon=100.0)},
-        'point_weights=point_weights.causal(["pde"]',
+        'point_weights=pj.point_weights.causal(["pde"]',
     ),
     "saturated by large kernels": Trial(
         "saturated network",

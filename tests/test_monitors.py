@@ -15,7 +15,7 @@ from tests import poisson
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 BATCH = poisson.batch() | {"data": jnp.array([[0.2], [0.7], [0.9]])}
-TERMS = poisson.TERMS | {"data": lambda u, x: jnp.stack([u(x) - x[0], 2 * u(x)])}
+TERMS = poisson.SMALL | {"data": lambda u, x: jnp.stack([u(x) - x[0], 2 * u(x)])}
 FRESH = {"pde": jnp.linspace(0.03, 0.97, 9)[:, None]}
 GRID = jnp.linspace(0.0, 1.0, 16, endpoint=False)[:, None]
 REFERENCE = jnp.sin(2 * jnp.pi * GRID[:, 0])

@@ -189,7 +189,8 @@ RULES = {
     "multiadam": Case(**of(term_weights.multiadam, b1=0.5, b2=0.5), power=-1.0, alone="signs", scalar=False),
 }
 
-# Variants that only swap a formula inside a rule which is here already run with the slow tests, for time.
+# Run with the slow tests, for time: variants that only swap a formula inside a rule which is here already, and surgeries
+# whose machinery is that of "config" and "pcgrad" (`test_surgery_scales.py` asks their formulas by default).
 SLOW = {
     "lr_annealing cavity",
     "lr_annealing mean",
@@ -199,6 +200,12 @@ SLOW = {
     "db_pinn kurt",
     "dcgd average",
     "dcgd projection",
+    "aligned_mtl",
+    "cagrad",
+    "imtl_g",
+    "mgda",
+    "nash_mtl",
+    "upgrad",
 }
 RULES = {name: case._replace(make=functools.cache(case.make)) for name, case in RULES.items()}  # one program a rule
 rule = pytest.mark.parametrize(
