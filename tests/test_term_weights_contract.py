@@ -189,8 +189,8 @@ RULES = {
     "multiadam": Case(**of(term_weights.multiadam, b1=0.5, b2=0.5), power=-1.0, alone="signs", scalar=False),
 }
 
-# Run with the slow tests, for time: variants that only swap a formula inside a rule which is here already, and surgeries
-# whose machinery is that of "config" and "pcgrad" (`test_surgery_scales.py` asks their formulas by default).
+# Run with the slow tests, for time: variants that only swap a formula inside a rule which is here already, and
+# surgeries whose machinery is that of "config" and "pcgrad" (`test_surgery_scales.py` asks their formulas by default).
 SLOW = {
     "lr_annealing cavity",
     "lr_annealing mean",
