@@ -66,6 +66,7 @@ def test_the_default_shows_failure_and_cure():
         ),
     ],
 )
+@pytest.mark.slow
 def test_rules_can_be_combined_freely(options, tmp_path, x64):
     json_file = tmp_path / "result.json"
     assert main(["solve", "helmholtz", "--steps", "5", "--json", str(json_file), *options]) == 0
@@ -223,6 +224,7 @@ def test_points_that_are_always_the_same_show_the_doctor_no_gap(mine, capsys):
     assert "train/test gap: no fresh points were given" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_the_arguments_of_diagnose_can_be_raced(mine, capsys):
     assert main(["race", "mine_to_race:arguments", "--steps", "3", "--json", "race.json"]) == 0
     assert "1 seed, 3 steps" in capsys.readouterr().out

@@ -99,6 +99,7 @@ def test_condition_numbers_do_not_count_rounding():
 
 
 @pytest.mark.parametrize("weights", [{"pde": 3.0, "data": 0.5}, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_products_are_those_of_the_dense_hessian_and_gauss_newton_matrix(problem, weights):
     definition, params, constants, batch = problem
     flat, residuals = dense(problem)
@@ -114,6 +115,7 @@ def test_products_are_those_of_the_dense_hessian_and_gauss_newton_matrix(problem
     np.testing.assert_allclose(jax.vmap(jax.jit(g))(eye), gauss_newton, rtol=1e-6, atol=1e-7 * np.abs(hessian).max())
 
 
+@pytest.mark.slow
 def test_lanczos_finds_the_dense_eigenvalues(problem):
     definition, params, constants, batch = problem
     h, g, size = d.products(TERMS, definition, params, batch, constants)

@@ -16,6 +16,7 @@ from pinnjax.doctor import rules
 from pinnjax.problems._problem import grid as tensor_grid
 from pinnjax.terms import bridge
 from tests.doctor_trials import TRIALS
+from tests.marks import few
 
 value = lambda u, x: u(x) - 1.0
 slope = lambda u, x: pj.diff(u, 0)(x) + u(x)
@@ -121,7 +122,7 @@ def as_ill_as_can_be(seen):
 ALL_RULES = (rules.nonfinite, *rules.RULES, rules.no_progress)
 
 
-@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("kind", few(NAMES, "dict"))
 def test_every_change_that_the_doctor_prints_is_code_that_runs(kind, quick_compilation):
     seen = evidence(kind)
     checks = [check for ill in as_ill_as_can_be(seen) for rule in ALL_RULES for check in rule(ill) if check.found]

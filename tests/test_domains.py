@@ -94,7 +94,14 @@ DOMAINS = {
         2e6 + 2e-6,
     ),
 }
-domain = pytest.mark.parametrize(("domain", "volume", "surface"), DOMAINS.values(), ids=DOMAINS.keys())
+slow = pytest.mark.slow
+domain = pytest.mark.parametrize(
+    ("domain", "volume", "surface"),
+    [
+        pytest.param(*case, id=name, marks=[pytest.mark.slow] * (i % 2))
+        for i, (name, case) in enumerate(DOMAINS.items())
+    ],
+)
 
 
 @functools.singledispatch
@@ -241,7 +248,6 @@ def uniform_over(found, expected, deviations=5.5):
     assert not found[expected == 0].any()
 
 
-slow = pytest.mark.slow
 FEW_OR_MANY = [(1, 2), (2, 3), *(pytest.param(d, 20, marks=slow) for d in (1, 2, 3))]
 
 

@@ -13,6 +13,7 @@ import pinnjax as pj
 from pinnjax.train import _evaluation, _history
 
 from . import poisson
+from .marks import few
 from .test_step import arrays
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -338,7 +339,7 @@ def seeds(train, batch=BATCH):
     return jax.vmap(begin)(keys), [begin(key) for key in keys]
 
 
-@pytest.mark.parametrize("make", [train_step, sampled])
+@pytest.mark.parametrize("make", few([train_step, sampled], train_step))
 def test_stacked_states_train_as_each_alone(make, tmp_path):
     train = make()
     batch = None if make is sampled else BATCH

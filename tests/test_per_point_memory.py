@@ -10,6 +10,7 @@ import pinnjax as pj
 from pinnjax import sampling
 
 from . import poisson
+from .marks import few
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -151,7 +152,7 @@ SAMPLERS = {
 }
 
 
-@pytest.mark.parametrize("name", [n for n in SAMPLERS if not n.startswith("rar")])
+@pytest.mark.parametrize("name", few([n for n in SAMPLERS if not n.startswith("rar")], "minibatches", "rad"))
 def test_in_the_train_step_the_weights_follow_the_points_of_every_sampler(name):
     found, expected = follow(SAMPLERS[name])
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)

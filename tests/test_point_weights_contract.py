@@ -125,7 +125,13 @@ RULES = {
     ),
 }
 
-rule = pytest.mark.parametrize("case", RULES.values(), ids=RULES.keys())
+SLOW = {
+    "self_adaptive, the authors'",
+    "vrba exponential",
+}  # variants that only swap a formula
+rule = pytest.mark.parametrize(
+    "case", [pytest.param(case, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, case in RULES.items()]
+)
 
 
 def residuals(seed=0, dtype=jnp.float32):

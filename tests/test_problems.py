@@ -275,6 +275,7 @@ def test_periodic_problems_have_networks_of_their_period(name, x64):
 
 
 @pytest.mark.parametrize("name", [name for name, problem in catalogue.PROBLEMS.items() if "early" in problem.recipes])
+@pytest.mark.slow
 def test_the_early_recipes_start_from_the_reference_whatever_the_network(name, x64):
     problem = small(catalogue.PROBLEMS[name])
     u = problem.recipes["early"].model(**problem.network, param_dtype=jnp.float64, rngs=nn.Rngs(0))

@@ -20,6 +20,7 @@ RECIPE = harmonic.recipes["annealed"]
 
 
 @pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.slow
 def test_a_race_is_the_single_runs_side_by_side(x64):
     outcomes = race(harmonic, {"annealed": RECIPE}, seeds=[0, 3], steps=90, dtype="float64", progress=False)
     for i, seed in enumerate([0, 3]):
@@ -100,9 +101,9 @@ def quick(problem):
 @pytest.mark.parametrize(
     ("make", "features", "compared", "test_points"),
     [
-        (robin, (1, "scalar"), "relative_l2", (201, 1)),
+        pytest.param(robin, (1, "scalar"), "relative_l2", (201, 1), marks=pytest.mark.slow),
         (rotation, (1, 2), "train_loss", (201, 1)),
-        (disk, (2, "scalar"), "relative_l2", (30, 2)),
+        pytest.param(disk, (2, "scalar"), "relative_l2", (30, 2), marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.usefixtures("quick_compilation")

@@ -236,6 +236,7 @@ def test_a_step_that_is_not_finite_is_counted_and_leaves_no_trace(optimizer, bef
     assert metrics["skipped"] == 1
 
 
+@pytest.mark.slow
 def test_lbfgs_minimises_the_weighted_loss_of_the_step():
     weights = pj.term_weights.fixed({"pde": 0.5, "bc": 4.0})
     train = pj.train_step(poisson.TERMS, optax.lbfgs(), term_weights=weights)

@@ -147,6 +147,7 @@ def test_imtl_g_projects_equally_on_every_gradient(x64):
         np.testing.assert_allclose(projections, projections[0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_badly_scaled_gradients_keep_their_meaning_in_single_precision():
     """Rules that work with cosines agree with double precision although the norms differ by up to 1e6.
 
@@ -218,6 +219,7 @@ def dual_cone(r, b, variant):
 
 
 @pytest.mark.parametrize("variant", ["center", "average", "projection"])
+@pytest.mark.slow
 def test_dcgd_stays_in_the_dual_cone_and_is_the_formula_in_vectors(variant, x64):
     outside, rule = 0, term_weights.dcgd("term 0", variant=variant)
     for name in SETS:

@@ -118,6 +118,7 @@ def test_tools_take_injected_numbers_scan_and_compile_once(make):
     chex.assert_trees_all_close(scanned, reference, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_exploding_steps_are_left_out_and_counted():
     train = pj.train_step(
         poisson.TERMS,
@@ -157,6 +158,7 @@ def test_a_balancer_runs_in_nnx_optimizer():
     assert total < first
 
 
+@pytest.mark.slow
 def test_lbfgs_goes_down_while_the_weights_are_held():
     """`scheduled` holds them for 25 steps: within those the weighted loss falls in every step."""
     rule = pj.term_weights.scheduled(pj.term_weights.lr_annealing("pde", every=1), every=25)
