@@ -1,5 +1,9 @@
 """Settings that every test runs under."""
 
+import os
+import shutil
+import tempfile
+
 import hypothesis
 import jax
 import pytest
@@ -15,6 +19,18 @@ collect_ignore = ["frozen/make_surgery.py", "annotations.py"]
 jax.config.update("jax_num_cpu_devices", 4)
 # (n, 1) - (n,) is the classic bug of this field; here it raises.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config):
+    """Programs that one worker has compiled are read by the others: in a run most of the time is that of compilation."""
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # a worker, a test's own process, or the user's wish
+        return
+    folder = tempfile.mkdtemp(prefix="pinnjax-programs-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    options = {"compilation_cache_dir": folder, "persistent_cache_min_compile_time_secs": 0}
+    for name, value in options.items():
+        os.environ[f"JAX_{name.upper()}"] = str(value)
+        jax.config.update(f"jax_{name}", value)
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -20,7 +20,7 @@ SOME = [
     "tests/test_names.py::test_every_monitor_takes_such_names",
 ]
 MANY = [
-    *("pinnjax", "tests/test_losses.py", "tests/test_samplers.py", "tests/test_point_weights_contract.py"),
+    *("pinnjax", "tests/test_losses.py", "tests/test_samplers.py"),
     "tests/test_term_weights_contract.py::test_one_term_alone_gives_the_plain_gradient",
 ]
 

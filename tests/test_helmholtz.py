@@ -23,10 +23,10 @@ def errors(method, seeds):
 
 @pytest.mark.slow
 def test_the_pathology_is_visible_and_cured():
-    balanced = errors("M4", (0, 1, 2))
-    (plain,) = errors("M1", (0,))
-    assert np.median(balanced) <= 5e-3  # published 3.69e-3
-    assert plain >= 20 * np.median(balanced)  # published 49 times
+    """Seed 0; `pinnjax reproduce helmholtz` runs three."""
+    (balanced,), (plain,) = errors("M4", (0,)), errors("M1", (0,))
+    assert balanced <= 5e-3  # published 3.69e-3
+    assert plain >= 20 * balanced  # published 49 times
 
 
 @pytest.mark.slow

@@ -203,10 +203,8 @@ def test_balancers_by_gradients_cure_the_oscillator_without_tuning():
         "ntk": term_weights.ntk(),
         "lr_annealing": term_weights.lr_annealing("pde"),
         "grad_norm_ratio": term_weights.grad_norm_ratio(),
-        "inverse_dirichlet": term_weights.inverse_dirichlet(),
         "db_pinn": term_weights.db_pinn("pde"),
         "config": term_weights.config(),
-        "nash_mtl": term_weights.nash_mtl(),
         "dcgd": term_weights.dcgd("pde"),
     }
     recipes = {name: dataclasses.replace(harmonic.recipes["plain"], term_weights=rule) for name, rule in rules.items()}
