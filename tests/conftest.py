@@ -22,7 +22,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_configure(config):
-    """Programs that one worker has compiled are read by the others: in a run most of the time is that of compilation."""
+    """What one worker has compiled the others read: most of the time of a run is that of compilation."""
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # a worker, a test's own process, or the user's wish
         return
     folder = tempfile.mkdtemp(prefix="pinnjax-programs-")
