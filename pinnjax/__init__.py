@@ -7,7 +7,7 @@ Verbs and operators are flat; methods are called through their space: `pinnjax.p
 import importlib
 from typing import Any
 
-from pinnjax import diagnostics, monitors, nn, point_weights, sampling, term_weights
+from pinnjax import diagnostics, monitors, nn, optimizers, point_weights, sampling, term_weights
 from pinnjax.derivatives import component, curl, diff, directional, divergence, grad, hessian, laplacian
 from pinnjax.doctor import Diagnosis, diagnose
 from pinnjax.metrics import relative_l2
@@ -50,6 +50,7 @@ __all__ = [
     "laplacian",
     "monitors",
     "nn",
+    "optimizers",
     "point_grad_norms",
     "point_weights",
     "pullback",

@@ -15,7 +15,7 @@ LAYERS = [
     ["checks", "metrics"],
     ["derivatives"],
     ["terms"],
-    ["point_weights", "term_weights", "nn", "sampling"],
+    ["point_weights", "term_weights", "optimizers", "nn", "sampling"],
     ["train"],
     ["diagnostics"],
     ["monitors"],

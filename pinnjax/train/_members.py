@@ -58,7 +58,9 @@ def space(update: Callable) -> str | None:
     if own == "pinnjax.train.balanced":
         return "balanced"
     parts = own.split(".")
-    return parts[1] if parts[0] == "pinnjax" and parts[1] in ("term_weights", "point_weights") else None
+    if parts[0] != "pinnjax":
+        return None
+    return {"term_weights": "term_weights", "point_weights": "point_weights", "optimizers": "optimizer"}.get(parts[1])
 
 
 def _module(update: Callable) -> str:

@@ -58,45 +58,59 @@ def _applied(grads: PyTree, balanced: PyTree, stated: Array) -> tuple[Array, Arr
 
 
 class Loss:
-    """Σ_t λ_t mean_i w_ti |r_ti|² as the two functions of the parameters that optimisers ask for.
+    """Σ_t λ_t mean_i w_ti |r_ti|² as the three functions of the parameters that optimisers ask for.
 
     NaN where no loss has the balanced gradients' sum as its gradient, so that such a step is not taken.
 
     Attributes:
-        called: which of the two were called, known when the optimiser is traced.
+        called: which of the three were called, known when the optimiser is traced.
     """
 
     def __init__(
         self,
         evaluate: Evaluate,
+        jacobians: Evaluate,
         term_weights: Mapping[str, Array],
         point_weights: Mapping[str, Array],
         exact: Bool[Array, ""],
         check: Callable[[], None] = lambda: None,
     ) -> None:
         """Freeze the weights; `check` is called before the first evaluation, and raises where there is no loss."""
-        self._evaluate, self._term_weights, self._point_weights = evaluate, term_weights, point_weights
+        self._evaluate, self._jacobians = evaluate, jacobians
+        self._term_weights, self._point_weights = term_weights, point_weights
         self._exact, self._check = exact, check
         self.called: set[str] = set()
 
-    def value_fn(self, params: PyTree, residual_fn: Any = None) -> Float[Array, ""]:
+    def functions(self) -> dict[str, Callable]:
+        """The extra args of an optimiser."""
+        return {"value_fn": self.value_fn, "residual_fn": self.residual_fn, "jacobian_fn": self.jacobian_fn}
+
+    def value_fn(self, params: PyTree, residual_fn: Any = None, jacobian_fn: Any = None) -> Float[Array, ""]:
         """The loss."""
-        del residual_fn  # the line searches of optax hand on every extra arg
-        found = self._residuals("value_fn", params)
+        del residual_fn, jacobian_fn  # the line searches of optax hand on every extra arg
+        found = self._asked("value_fn", self._evaluate, params)
         parts = {t: self._term_weights[t] * losses.loss(r, self._point_weights[t]) for t, r in found.items()}
         return jnp.where(self._exact, optax.tree.sum(parts), jnp.nan)
 
     def residual_fn(self, params: PyTree) -> Float[Array, " N"]:
         """√(λ_t w_ti / n_t) r_ti in one vector, whose squared norm is the loss; NaN where a weight is negative."""
-        found = self._residuals("residual_fn", params)
         rows = []
-        for t, r in found.items():
-            root = jnp.sqrt(self._term_weights[t] * self._point_weights[t] / r.shape[0])
-            rows.append(((root if r.ndim == 1 else root[:, None]) * r).ravel())
+        for t, r in self._asked("residual_fn", self._evaluate, params).items():
+            rows.append((self._root(t, r) * r.reshape(len(r), -1)).ravel())
         return jnp.where(self._exact, jnp.concatenate(rows), jnp.nan)
 
-    def _residuals(self, who: str, params: PyTree) -> Mapping[str, Array]:
+    def jacobian_fn(self, params: PyTree) -> Float[Array, "N P"]:
+        """The Jacobian of `residual_fn`, parameters in the order of `ravel_pytree`, one gradient a point and row."""
+        rows = []
+        for t, j in self._asked("jacobian_fn", self._jacobians, params).items():
+            rows.append((self._root(t, j)[..., None] * j).reshape(-1, j.shape[-1]))
+        return jnp.where(self._exact, jnp.concatenate(rows), jnp.nan)
+
+    def _root(self, term: str, found: Array) -> Float[Array, "n 1"]:
+        return jnp.sqrt(self._term_weights[term] * self._point_weights[term] / found.shape[0])[:, None]
+
+    def _asked(self, who: str, evaluate: Evaluate, params: PyTree) -> Mapping[str, Array]:
         if not self.called:
             self._check()
         self.called.add(who)
-        return self._evaluate(params)
+        return evaluate(params)

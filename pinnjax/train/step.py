@@ -22,7 +22,7 @@ from pinnjax.point_weights.per_point_memory import per_point_memory, reindexed, 
 from pinnjax.sampling.sampler import Sampler
 from pinnjax.term_weights import current_weights
 from pinnjax.terms import bridge, evaluation, losses, names, point_gradients, term_gradients
-from pinnjax.train import _metrics, _points, frozen, guard, monitor, spaces
+from pinnjax.train import _metrics, _points, _taken, frozen, guard, monitor, spaces
 from pinnjax.train.state import Metrics, TrainState, TrainStep
 
 PyTree = Any
@@ -42,8 +42,8 @@ def train_step(
 
     Args:
         terms: `{name: residual function}`; see `pinnjax.residuals`.
-        optimizer: parameter space, any optax optimiser. It is offered `value`, `grad`, `value_fn` and `residual_fn` of
-            the weighted loss with this step's weights frozen, as `optax.lbfgs` needs them; `grad` is the gradient of
+        optimizer: parameter space, any optax optimiser. It is offered `value`, `grad`, `value_fn`, `residual_fn` and
+            `jacobian_fn` of the weighted loss with this step's weights frozen, as `optax.lbfgs` needs them; `grad` is the gradient of
             `value_fn`, so an optimiser that calls one of the functions needs term weights that only scale gradients.
         point_weights: point space, e.g. `pinnjax.point_weights.self_adaptive(1e-2)`; ones when None.
         term_weights: term space, e.g. `pinnjax.term_weights.lr_annealing("pde")`; ones when None.
@@ -169,8 +169,10 @@ def train_step(
         if spaces.scales(term_tx):
             applied, exact = frozen.applied(term_grads, balanced, applied)
         evaluate = evaluation.residuals(terms, state.definition, state.constants, chunk=chunk)
+        jacobians = point_gradients.point_jacobians(terms, state.definition, state.constants, chunk=chunk)
         loss = frozen.Loss(
             lambda p: evaluate(p, points),
+            lambda p: jacobians(p, points),
             applied,
             weights,
             exact,
@@ -178,23 +180,18 @@ def train_step(
         )
         value = optax.tree.sum({name: applied[name] * term_losses[name] for name in residuals})
         updates, optimizer_state = param_tx.update(
-            grad, state.optimizer, params, value=value, grad=grad, value_fn=loss.value_fn, residual_fn=loss.residual_fn
+            grad, state.optimizer, params, value=value, grad=grad, **loss.functions()
         )
         new_params = optax.apply_updates(params, updates)
 
         grad_norms = term_gradients.norms(term_grads)
         nonfinite = guard.nonfinite(term_losses, grad_norms, balanced)
-        accept = ~guard.any_of(nonfinite) & guard.finite(updates)
-        old_optimizer_state = state.optimizer
-        if "value_fn" in loss.called:
-            # A search that ends higher than it began is at rounding, or was led astray by what it remembers: forget it.
-            raised = accept & ~(loss.value_fn(new_params) <= value)
-            old_optimizer_state = guard.where(raised, param_tx.init(params), old_optimizer_state)
-            accept = accept & ~raised
-        new_params, point_state, term_state, optimizer_state = guard.where(
-            accept,
-            (new_params, point_state, term_state, optimizer_state),
-            (params, old_point_state, state.term_weights, old_optimizer_state),
+        finite = ~guard.any_of(nonfinite) & guard.finite(updates)
+        accept, optimizer_state = _taken.judged(
+            param_tx, loss, finite, value, params, new_params, state.optimizer, optimizer_state
+        )
+        new_params, point_state, term_state = guard.where(
+            accept, (new_params, point_state, term_state), (params, old_point_state, state.term_weights)
         )
 
         new_state = dataclasses.replace(
