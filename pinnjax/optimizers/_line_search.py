@@ -87,7 +87,9 @@ def strong_wolfe(
         wider = jnp.clip(_cubic(s.low, now), 2 * now.length, LARGEST * now.length)
         return _Search(low, high, bracketed, flat, jnp.where(bracketed, inside, wider), s.trials + 1)
 
-    begin = _Search(start, start, jnp.array(False), ~jnp.asarray(search), jnp.ones_like(value), jnp.zeros((), jnp.int32))
+    begin = _Search(
+        start, start, jnp.array(False), ~jnp.asarray(search), jnp.ones_like(value), jnp.zeros((), jnp.int32)
+    )
     end = jax.lax.while_loop(going, trial, begin)
     return end.low, end.trials
 

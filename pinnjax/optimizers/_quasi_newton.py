@@ -174,12 +174,11 @@ def _learnt(
     phi, tau = jnp.where(sound, phi, 1), jnp.where(sound, tau, 1)
     a, b, c = (phi - 1) / yhy / tau, -phi * rho / tau, phi * rho**2 * yhy / tau + rho
 
-    def times(x: Array, hx: Array) -> Array:
-        return hx / tau + a * hy * (hy @ x) + b * (s * (hy @ x) + hy * (s @ x)) + c * s * (s @ x)
-
-    outer = lambda u, v: u[:, None] * v[None, :]
-    whole = scale / tau * state.inverse_hessian + a * outer(hy, hy) + b * (outer(s, hy) + outer(hy, s)) + c * outer(s, s)
-    return jnp.where(used, whole, state.inverse_hessian), -jnp.where(used, times(g, hg), hg), used
+    # The four products of hy and s are two: hy (a hy + b s)ᵀ + s (b hy + c s)ᵀ.
+    left, right = a * hy + b * s, b * hy + c * s
+    whole = scale / tau * state.inverse_hessian + jnp.outer(hy, left) + jnp.outer(s, right)
+    hg_new = hg / tau + hy * (left @ g) + s * (right @ g)
+    return jnp.where(used, whole, state.inverse_hessian), -jnp.where(used, hg_new, hg), used
 
 
 def _check_memory(rule: str, flat: Array) -> None:

@@ -43,8 +43,9 @@ def train_step(
     Args:
         terms: `{name: residual function}`; see `pinnjax.residuals`.
         optimizer: parameter space, any optax optimiser. It is offered `value`, `grad`, `value_fn`, `residual_fn` and
-            `jacobian_fn` of the weighted loss with this step's weights frozen, as `optax.lbfgs` needs them; `grad` is the gradient of
-            `value_fn`, so an optimiser that calls one of the functions needs term weights that only scale gradients.
+            `jacobian_fn` of the weighted loss with this step's weights frozen, as `optax.lbfgs` and
+            `pinnjax.optimizers` need them; `grad` is the gradient of `value_fn`, so an optimiser that calls one of the
+            functions needs term weights that only scale gradients.
         point_weights: point space, e.g. `pinnjax.point_weights.self_adaptive(1e-2)`; ones when None.
         term_weights: term space, e.g. `pinnjax.term_weights.lr_annealing("pde")`; ones when None.
         sampler: draws the points of some terms, or all, inside the step; the others come with the batch.

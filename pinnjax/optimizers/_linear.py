@@ -1,0 +1,138 @@
+"""The linear model r + Jδ of the residuals, and its damped steps, (JᵀJ + μI) δ = -Jᵀr, in the cheapest way.
+
+References:
+  Woodbury's identity: JᵀJ + μI and JJᵀ + μI give the same step, (JᵀJ + μI)⁻¹Jᵀr = Jᵀ(JJᵀ + μI)⁻¹r.
+
+  Clarkson, Woodruff, `Low-rank approximation and regression in input sparsity time <https://arxiv.org/abs/1207.6365>`_,
+  Journal of the ACM 63, 2017 (the count sketch).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import cho_solve
+from jaxtyping import Array, Float
+
+from pinnjax.optimizers._least_squares import LeastSquares
+
+LARGEST_MATRIX = 2**31  # bytes of J, or of its product with itself
+LARGEST_SIDE = 8000  # of a matrix to factorise
+ITERATIONS = 100  # of conjugate gradients
+SUMS = 4  # of residuals, for each direction of a sketch
+
+
+class Model(NamedTuple):
+    """The linear model around the parameters of a step.
+
+    Attributes:
+        scale: mean of the diagonal of JᵀJ, which makes dampings dimensionless.
+        step: μ to δ and the decrease |r|² - |r + Jδ|² that the model predicts for it.
+    """
+
+    scale: Float[Array, ""]
+    step: Callable[[Array], tuple[Array, Array]]
+
+
+def model(rule: str, problem: LeastSquares, solver: str, sketch: int | None, key: Array) -> Model:
+    """The model, with the solver that suits its size.
+
+    Raises:
+        ValueError: when a matrix would be too large.
+    """
+    n, p = jax.eval_shape(problem.residual, problem.flat).shape[0], problem.flat.size
+    size = problem.flat.dtype.itemsize
+    large = n * p * size > LARGEST_MATRIX or (sketch is None and min(n, p) > LARGEST_SIDE)
+    if solver == "cg" or (solver == "auto" and large and sketch is None):
+        return _matrix_free(problem)
+    side = {"primal": p, "dual": n, "auto": min(n, p)}[solver]
+    if max(n * p, 0 if sketch else side**2) * size > LARGEST_MATRIX:
+        raise ValueError(
+            f"{rule}: {n} residuals by {p} parameters, with a matrix of {side} by {side}, take more than "
+            f'{LARGEST_MATRIX / 2**30:.0f} GiB; expected fewer points, solver="cg", or optax.lbfgs'
+        )
+    residual, jacobian = problem.residual(problem.flat), problem.jacobian(problem.flat)
+    if sketch is not None:
+        return _sketched(residual, jacobian, min(sketch, p), key)
+    return _primal(residual, jacobian) if side == p and solver != "dual" else _dual(residual, jacobian)
+
+
+def _predicted(gradient: Array, step: Array, along: Array) -> Array:
+    return -(2 * gradient @ step + along @ along)
+
+
+def _damped(matrix: Array, damping: Array, right: Array) -> Array:
+    """(A + μI)⁻¹ b; NaN where that is not positive definite to rounding."""
+    return cho_solve((jnp.linalg.cholesky(matrix + damping * jnp.eye(len(matrix), dtype=matrix.dtype)), True), right)
+
+
+def _primal(residual: Array, jacobian: Array) -> Model:
+    gram, gradient = jacobian.T @ jacobian, jacobian.T @ residual
+
+    def step(damping: Array) -> tuple[Array, Array]:
+        found = -_damped(gram, damping, gradient)
+        return found, _predicted(gradient, found, jacobian @ found)
+
+    return Model(jnp.trace(gram) / len(gram), step)
+
+
+def _dual(residual: Array, jacobian: Array) -> Model:
+    kernel, gradient = jacobian @ jacobian.T, jacobian.T @ residual
+
+    def step(damping: Array) -> tuple[Array, Array]:
+        found = -(jacobian.T @ _damped(kernel, damping, residual))
+        return found, _predicted(gradient, found, jacobian @ found)
+
+    return Model(jnp.trace(kernel) / jacobian.shape[1], step)
+
+
+def _sketched(residual: Array, jacobian: Array, k: int, key: Array) -> Model:
+    """δ = Tᵀz for random T, on the sketch S of the residuals: |S(r + JTᵀz)|² + μ|z|² is least."""
+    n, p = jacobian.shape
+    first, second = jax.random.split(key)
+    core = jacobian if p <= k else _counted(first, jacobian.T, k).T
+    gradient, reduced = jacobian.T @ residual, core.T @ residual
+    rows = core if n <= SUMS * k else _counted(second, core, SUMS * k)
+    gram = rows.T @ rows
+
+    def step(damping: Array) -> tuple[Array, Array]:
+        z = -_damped(gram, damping, reduced)
+        found = z if p <= k else _spread(first, z, p, k)
+        return found, _predicted(gradient, found, core @ z)
+
+    return Model(jnp.trace(gram) / len(gram), step)
+
+
+def _counted(key: Array, rows: Array, k: int) -> Array:
+    """The count sketch: every row is added, with a random sign, to one of k sums."""
+    place, sign = _hashed(key, len(rows), k, rows.dtype)
+    return jax.ops.segment_sum(sign[:, None] * rows, place, k)
+
+
+def _spread(key: Array, z: Array, p: int, k: int) -> Array:
+    """The transpose of the sketch of p rows."""
+    place, sign = _hashed(key, p, k, z.dtype)
+    return sign * z[place]
+
+
+def _hashed(key: Array, n: int, k: int, dtype: jnp.dtype) -> tuple[Array, Array]:
+    first, second = jax.random.split(key)
+    return jax.random.randint(first, (n,), 0, k), jax.random.rademacher(second, (n,), dtype)
+
+
+def _matrix_free(problem: LeastSquares) -> Model:
+    residual, forward = jax.linearize(problem.residual, problem.flat)
+    transposed = jax.linear_transpose(forward, problem.flat)
+    backward = lambda v: transposed(v)[0]
+    gradient = backward(residual)
+    # E over signs of |Jz|² is the trace of JᵀJ; one draw is enough for a scale.
+    signs = jax.random.rademacher(jax.random.key(0), problem.flat.shape, problem.flat.dtype)
+    scale = jnp.sum(forward(signs) ** 2) / problem.flat.size
+
+    def step(damping: Array) -> tuple[Array, Array]:
+        product = lambda v: backward(forward(v)) + damping * v
+        found, _ = jax.scipy.sparse.linalg.cg(product, -gradient, tol=1e-10, maxiter=ITERATIONS)
+        return found, _predicted(gradient, found, forward(found))
+
+    return Model(scale, step)
