@@ -1,5 +1,4 @@
-"""What quasi-Newton methods with a dense inverse Hessian share: the pair, the direction, the search, and what happens
-when the loss is another one than before.
+"""What quasi-Newton methods with a dense inverse Hessian share: the pair, the direction, the search, a loss that moves.
 
 With H the inverse Hessian, s the last step and y the change of the gradient along it, ρ = 1 / yᵀs, every method of
 Broyden's self-scaled class is
