@@ -23,9 +23,10 @@ from pinnjax.sampling.sampler import Sampler
 from pinnjax.term_weights import current_weights
 from pinnjax.terms import bridge, evaluation, losses, names, point_gradients, term_gradients
 from pinnjax.train import _metrics, _points, frozen, guard, monitor, spaces
-from pinnjax.train.state import Metrics, TrainState, TrainStep
+from pinnjax.train.state import Metrics, Parts, TrainState, TrainStep
 
 PyTree = Any
+LATER = 1_234_567  # folded into a key, it gives the one that is kept for later phases
 
 
 def train_step(
@@ -54,7 +55,8 @@ def train_step(
     Returns:
         `(init, update)`:
 
-        * `init(model, batch=None, *, key=None) -> state`; `key` is needed where there is a sampler.
+        * `init(model, batch=None, *, key=None) -> state`; `key` is needed where there is a sampler, or a later phase
+          draws random numbers.
         * `update(state, batch=None) -> (state, metrics)`, compiled. `metrics` is a flat dict of arrays: the total
           weighted `loss`; for each term `loss/t` = mean |r|², `weight/t` = λ_t, what the balancers made of g_t over
           g_t, `weighted_loss/t` = λ_t mean w |r|², `grad_norm/t` = ‖g_t‖ before term weights; and counters: `skipped`,
@@ -94,7 +96,7 @@ def train_step(
 
     def init(model: Any, batch: Mapping[str, PyTree] | None = None, *, key: Any = None) -> TrainState:
         definition, params, constants = bridge.split(model)
-        if sampler is not None:
+        if sampler is not None or key is not None:
             checks.key("train.init: key", key)
         sampler_state = None if sampler is None else sampler.init(key)
         points = _points.together(batch, {} if sampler is None else sampler.pool(sampler_state))
@@ -131,6 +133,7 @@ def train_step(
             step=zero,
             skipped=zero,
             nonfinite=dict.fromkeys(residuals, zero),
+            key=None if key is None else jax.random.fold_in(key, LATER),
         )
         # Every leaf a buffer of its own, none of them the model's: the state can be donated.
         return jax.tree.map(jnp.copy, state)
@@ -231,7 +234,7 @@ def train_step(
         )
         return new_state, monitor.joined([metrics, monitor.measured(monitors, info)])
 
-    return TrainStep(init, update)
+    return TrainStep(init, update, Parts(terms, point_weights, term_weights, sampler))
 
 
 def _check_lifetimes(
