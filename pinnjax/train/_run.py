@@ -194,6 +194,8 @@ def run(
             over = True
         if ending:
             break
+    if part.number is not None and not over:
+        _progress.shorten(bar, start + part.steps - done)
     return Done(state, _history.joined(pieces), Before(best, seconds, crisis, shown), over)
 
 
