@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import optax
 
 from pinnjax import checks
-from pinnjax.point_weights.per_point_memory import per_point_memory, reindexed, remembered_points
+from pinnjax.point_weights.per_point_memory import per_point_memory, reindexed
 from pinnjax.sampling.sampler import Sampler
 from pinnjax.term_weights import current_weights
-from pinnjax.terms import bridge, evaluation, losses, names, point_gradients, term_gradients
+from pinnjax.terms import bridge, evaluation, losses, point_gradients, term_gradients
 from pinnjax.train import _metrics, _points, frozen, guard, monitor, spaces
 from pinnjax.train.state import Metrics, Parts, TrainState, TrainStep
 
@@ -105,7 +105,7 @@ def train_step(
         residuals = jax.jit(evaluation.residuals(terms, definition, constants, chunk=chunk))(params, points)
         point_state = point_tx.init(residuals)
         if sampler is not None:
-            _check_lifetimes(point_state, residuals, terms, sampler.short_lived(sampler_state))
+            guard.check_lifetimes(point_state, residuals, terms, sampler.short_lived(sampler_state))
         term_params = dict.fromkeys(residuals, params)
         at_points = point_gradients.point_grad_norms(terms, definition, constants, chunk=chunk)
         extra = {
@@ -235,16 +235,3 @@ def train_step(
         return new_state, monitor.joined([metrics, monitor.measured(monitors, info)])
 
     return TrainStep(init, update, Parts(terms, point_weights, term_weights, sampler))
-
-
-def _check_lifetimes(
-    point_state: PyTree, residuals: Mapping[str, PyTree], terms: Mapping[str, Any], short_lived: set[str]
-) -> None:
-    """No rule remembers points that live for a step only."""
-    for residual in remembered_points(point_state, residuals):
-        if names.term_of(residual, terms) in short_lived:
-            raise ValueError(
-                f"point_weights keep a value for each point of {residual!r}, but the sampler replaces its points in "
-                "every step; expected a sampler whose points stay, points in the batch, or a rule without memory or "
-                "with terms=[...] that leaves it out"
-            )
