@@ -16,6 +16,7 @@ from pinnjax.train import checkpoint
 from pinnjax.train.balanced import balanced
 from pinnjax.train.fit import fit
 from pinnjax.train.monitor import Monitor
+from pinnjax.train.phases import Phase
 from pinnjax.train.state import TrainState, TrainStep
 from pinnjax.train.step import train_step
 
@@ -32,6 +33,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Diagnosis",
     "Monitor",
+    "Phase",
     "TrainState",
     "TrainStep",
     "balanced",

@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 TRANSFORMS = (optax.GradientTransformation, optax.GradientTransformationExtraArgs)
 # These edit, lift or move another rule, and weigh nothing by themselves. They take no row in a table of methods.
 TOOLS = {
-    *("bounded", "guarded", "normalized", "smoothed", "scheduled", "per_term", "skip_exploding"),
+    *("bounded", "guarded", "normalized", "smoothed", "scheduled", "held", "per_term", "skip_exploding"),
     *("per_point_memory", "combine"),
 }
 

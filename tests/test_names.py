@@ -56,6 +56,7 @@ def test_every_reference_may_be_a_term_of_several_equations(name):
         term_weights.smoothed,
         term_weights.normalized,
         term_weights.scheduled,
+        term_weights.held,
     ],
 )
 def test_every_tool_takes_a_term_called_as_the_field_it_edits(tool):

@@ -94,7 +94,7 @@ def test_the_doctor_takes_what_the_readme_gives_it(names):
 
 
 def test_its_line_for_float64_gives_float64(x64):
-    (line,) = re.findall(r"`(jax\.config\.update\(.*?\))`", README)
+    (line,) = re.findall(r"# for float64: (jax\.config\.update\(.*?\))", README)
     jax.config.update("jax_enable_x64", False)
     exec(line)
     train = pj.train_step({"bc": lambda u, x: u(x)}, optax.sgd(0.1))

@@ -167,7 +167,7 @@ def test_a_fingerprint_is_the_same_in_every_process():
 
 def test_a_state_that_went_beyond_the_folder_is_not_thrown_away(finished):
     train = train_step()
-    start = train.init((apply, params()), BATCH)
+    start = train.init((apply, params()), BATCH, key=jax.random.key(0))
     ahead, _ = pj.fit(train, start, BATCH, steps=8)
     with pytest.raises(ValueError, match=r"the state has seen 8 steps, the checkpoint in .* 6"):
         pj.fit(train, ahead, BATCH, steps=1, checkpoint=finished[0])

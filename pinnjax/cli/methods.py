@@ -26,7 +26,7 @@ def summaries(space: str) -> dict[str, str]:
 
     Example:
         >>> summaries("samplers")["resample"]
-        'Draw new points in every step, inside the program.'
+        'Draw new points in every step, or in every so many, inside the program.'
     """
     module, kind = SPACES[space]
     found = {}

@@ -112,20 +112,33 @@ def reindexed(
     """The state after its points moved and others are new, before any of them is looked at."""
     if not previous_index:
         return state
-    owners = _owners(state.rule, state.shapes)
-    initial = jax.tree.leaves(rule.init({name: jnp.zeros(s.shape, s.dtype) for name, s in state.shapes}))
-    leaves, structure = jax.tree.flatten(state.rule)
+    initial = rule.init({name: jnp.zeros(s.shape, s.dtype) for name, s in state.shapes})
+    sources = {name: names.of_residual(name, previous_index, terms) for name, _ in state.shapes}
+    known = {name: source for name, source in sources.items() if source is not None}
+    return dataclasses.replace(state, rule=moved(state.rule, initial, known))
 
-    def of(leaf: Array, new: Array, owner: str | None) -> Array:
-        source = None if owner is None else names.of_residual(owner, previous_index, terms)
-        if source is None:
+
+def moved(state: PyTree, initial: PyTree, previous_index: Mapping[str, Int[Array, " N"]]) -> PyTree:
+    """A rule's state in which each place has the memory of its point, wherever that was before.
+
+    Args:
+        state: the rule's state before.
+        initial: its state for points that are new.
+        previous_index: `{residual: (N,)}`, for each place the one that its point had before, or -1 where it is new.
+
+    Returns:
+        The state; what belongs to none of these residuals stays.
+    """
+
+    def of(path: tuple, leaf: Array, new: Array) -> Array:
+        owner = _owner(path, previous_index) if jnp.ndim(leaf) else None
+        if owner is None:
             return leaf
+        source = previous_index[owner]
         known = (source >= 0).reshape((-1,) + (1,) * (leaf.ndim - 1))
         return jnp.where(known, leaf[jnp.maximum(source, 0)], new)
 
-    return dataclasses.replace(
-        state, rule=jax.tree.unflatten(structure, [of(*three) for three in zip(leaves, initial, owners, strict=True)])
-    )
+    return jax.tree_util.tree_map_with_path(of, state, initial)
 
 
 def _owners(state: PyTree, shapes: Shapes) -> list[str | None]:

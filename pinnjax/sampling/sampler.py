@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from pinnjax import checks
 from pinnjax.terms import losses
 
 PyTree = Any
@@ -55,35 +56,86 @@ class Sampler(NamedTuple):
     short_lived: Callable[[PyTree], set[str]] = lambda state: set()
 
 
-def resample(draw: Callable[[Array], Points]) -> Sampler:
-    """Draw new points in every step, inside the program.
+class ResampledState(NamedTuple):
+    """State of `resample` where points live for several steps.
+
+    Attributes:
+        key: random key.
+        points: `{term: points}`, those in use.
+        draws: `()`, steps so far.
+    """
+
+    key: Array
+    points: Points
+    draws: Int[Array, ""]
+
+
+def resample(draw: Callable[[Array], Points], *, every: int = 1) -> Sampler:
+    """Draw new points in every step, or in every so many, inside the program.
 
     Args:
         draw: `draw(key) -> {term: points}`, pure and of fixed shapes.
+        every: steps that points live, >= 1. An optimiser that remembers gradients of one loss, as quasi-Newton methods
+            do, wants many.
 
     Returns:
-        A sampler whose state is its random key. No point lives longer than a step, so point weights with a memory have
-        to leave its terms out.
+        A sampler. With `every=1` its state is its random key, and no point lives longer than a step, so point weights
+        with a memory have to leave its terms out. Otherwise memory lasts as long as its points, and starts anew with
+        new ones.
+
+    Raises:
+        ValueError: when `every` is no integer >= 1.
+
+    Cost: when due, a draw.
 
     Example:
         >>> import jax
         >>> from pinnjax.sampling import box
-        >>> sampler = resample(lambda key: {"pde": box(key, [0.0, 0.0], [1.0, 2.0], 3)})
-        >>> drawn, state = sampler.update(sampler.init(jax.random.key(0)), residuals=None)
-        >>> print(drawn.points["pde"].shape)
-        (3, 2)
+        >>> sampler = resample(lambda key: {"pde": box(key, [0.0, 0.0], [1.0, 2.0], 3)}, every=2)
+        >>> state, seen = sampler.init(jax.random.key(0)), []
+        >>> for _ in range(4):
+        ...     drawn, state = sampler.update(state, residuals=None)
+        ...     seen.append(drawn.points["pde"])
+        >>> print([bool((seen[i] == seen[i - 1]).all()) for i in (1, 2, 3)], drawn.previous_index["pde"])
+        [True, False, True] [0 1 2]
     """
+    checks.count("resample: every", every)
+    if every > 1:
+        return _resampled(draw, every)
 
     def update(key: Array, *, residuals: Residuals | None) -> tuple[Draw, Array]:
         del residuals
         key, now = jax.random.split(key)
         points = draw(now)
-        previous_index = {
-            name: jnp.full(len(jax.tree.leaves(x)[0]), -1) for name, x in points.items()
-        }  # nobody's successors
+        previous_index = {name: jnp.full(_length(x), -1) for name, x in points.items()}  # nobody's successors
         return Draw(points, previous_index=previous_index), key
 
     return Sampler(lambda key: key, update, draw, lambda key: set(jax.eval_shape(draw, key)))
+
+
+def _resampled(draw: Callable[[Array], Points], every: int) -> Sampler:
+    def init(key: Array) -> ResampledState:
+        key, now = jax.random.split(key)
+        return ResampledState(key, draw(now), jnp.zeros((), jnp.int32))
+
+    def update(state: ResampledState, *, residuals: Residuals | None) -> tuple[Draw, ResampledState]:
+        del residuals
+        due = (state.draws > 0) & (state.draws % every == 0)
+
+        def anew() -> tuple[Array, Points]:
+            key, now = jax.random.split(state.key)
+            return key, draw(now)
+
+        key, points = jax.lax.cond(due, anew, lambda: (state.key, state.points))
+        places = {name: jnp.arange(_length(x)) for name, x in points.items()}
+        previous_index = {name: jnp.where(due, -1, place) for name, place in places.items()}
+        return Draw(points, previous_index=previous_index), ResampledState(key, points, state.draws + 1)
+
+    return Sampler(init, update, lambda state: dict(state.points))
+
+
+def _length(points: PyTree) -> int:
+    return len(jax.tree.leaves(points)[0])
 
 
 def combine(*samplers: Sampler) -> Sampler:

@@ -18,6 +18,7 @@ from pinnjax.term_weights.dwa import dwa
 from pinnjax.term_weights.fixed import FixedState, fixed
 from pinnjax.term_weights.grad_norm_ratio import grad_norm_ratio
 from pinnjax.term_weights.gradnorm import gradient_norms, gradnorm, gradnorm_loss, inverse_training_rates
+from pinnjax.term_weights.held import held
 from pinnjax.term_weights.imtl_g import imtl_g
 from pinnjax.term_weights.inverse_dirichlet import inverse_dirichlet
 from pinnjax.term_weights.lr_annealing import lr_annealing
@@ -58,6 +59,7 @@ __all__ = [
     "gradnorm",
     "gradnorm_loss",
     "guarded",
+    "held",
     "imtl_g",
     "inverse_dirichlet",
     "inverse_training_rates",

@@ -89,6 +89,11 @@ def field(definition: Any, params: PyTree, constants: PyTree = None) -> Callable
     return lambda x: definition(params, x)
 
 
+def is_module(model: Any) -> bool:
+    """Whether a model is an `nnx.Module`, not a pair `(apply, params)` or a function."""
+    return isinstance(model, nnx.Module)
+
+
 @contextlib.contextmanager
 def only_read(u: Any) -> Iterator[None]:
     """Inside, a field is called and does not change: noise or statistics would start the same in every step.

@@ -53,6 +53,24 @@ def number(value: Any) -> Any:
     return np.asarray(value).item() if np.ndim(value) == 0 else np.asarray(value)
 
 
+def check_until(what: str, until: Any, evaluate: Callable | None) -> None:
+    """What ends a run, or a phase, early is an error to reach, which needs one to be measured, or a function."""
+    if until is None or callable(until):
+        return
+    if not isinstance(until, int | float | np.number):
+        raise TypeError(f"{what}: until is {until!r}; expected an error to reach, or a function of the metrics")
+    if evaluate is None:
+        raise ValueError(
+            f"{what}: until is {until!r}, an error to reach, but evaluate is None; expected a function of u"
+        )
+
+
+def check_seconds(what: str, seconds: Any) -> None:
+    """A time to train is a positive number, or None."""
+    if seconds is not None and not (isinstance(seconds, int | float | np.number) and seconds > 0):
+        raise ValueError(f"{what}: seconds is {seconds!r}; expected a number > 0, or None")
+
+
 def reached(until: Any, metrics: Mapping[str, Any], names: Sequence[str]) -> bool:
     """Whether a run may end: the first error, of every seed, has come down to `until`, or `until(metrics)` says so."""
     if until is None:

@@ -12,14 +12,20 @@ History = dict[str, np.ndarray]
 EVALUATION = "evaluation/"  # these have an entry an evaluation, the others one a recorded step
 
 
-def empty(update: Callable, state: TrainState, batch: Any) -> History:
+def empty(update: Callable, state: TrainState, batch: Any, phase: int | None = None) -> History:
     """A history of no steps, whose metrics have names, shapes and dtypes; made before anything can be lost."""
+    own = {"step": np.zeros(0, int)} | in_phase(phase, 0)
     metrics = jax.eval_shape(update, state, batch)[1]
-    taken = sorted(name for name in metrics if name == "step" or name.startswith("evaluation/"))
+    taken = sorted(name for name in metrics if name in own or name.startswith("evaluation/"))
     if taken:
         raise ValueError(f"the metrics have the names {taken}, which the history needs; expected others")
     shapes = {name: (0, *metric.shape) for name, metric in metrics.items()}
-    return {"step": np.zeros(0, int)} | {name: np.zeros(shape, metrics[name].dtype) for name, shape in shapes.items()}
+    return own | {name: np.zeros(shape, metrics[name].dtype) for name, shape in shapes.items()}
+
+
+def in_phase(phase: int | None, steps: int) -> History:
+    """The metric that says in which phase of a run a step was; none where there are no phases."""
+    return {} if phase is None else {"phase": np.full(steps, phase)}
 
 
 def thinned(metrics: Mapping[str, np.ndarray], before: int, every: int) -> History:

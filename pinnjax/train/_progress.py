@@ -9,11 +9,25 @@ import numpy as np
 CRISIS = 1e2  # gradients of two terms farther apart than this: the rule that the source documents give
 
 
-def bar(total: int, done: int, shown: bool | None) -> Any:
+def bar(total: int, shown: bool | None) -> Any:
     """A progress bar over steps; None shows it on terminals."""
     import tqdm.auto  # only who trains needs it
 
-    return tqdm.auto.tqdm(total=total, initial=done, unit="step", disable=None if shown is None else not shown)
+    return tqdm.auto.tqdm(total=total, unit="step", disable=None if shown is None else not shown)
+
+
+def skip(shown: Any, steps: int) -> None:
+    """Move a bar over steps that were done earlier, which say nothing about the speed."""
+    if not shown.disable:
+        shown.n, shown.initial, shown.last_print_n = (x + steps for x in (shown.n, shown.initial, shown.last_print_n))
+        shown.refresh()
+
+
+def shorten(shown: Any, steps: int) -> None:
+    """Take steps out of a bar that will not be done."""
+    if not shown.disable and steps:
+        shown.total -= steps
+        shown.refresh()
 
 
 def say(text: str) -> None:

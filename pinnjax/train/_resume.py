@@ -13,6 +13,8 @@ from pinnjax.train import _fingerprint, checkpoint
 from pinnjax.train._history import History
 from pinnjax.train.state import TrainState
 
+PHASE = "phase-"  # and a number from 1: the folder, in that of the run, of a phase
+
 
 class Best(NamedTuple):
     """The model of the least error so far, for each seed.
@@ -90,3 +92,45 @@ def resumed(folder: str | pathlib.Path, saved: checkpoint.Saved, here: dict[str,
     _fingerprint.check(folder, there["fingerprint"], here["fingerprint"], state=same_begin)
     unfinished = there["begin"] <= start and saved.step < min(there["end"], there["begin"] + steps)
     return dict(there) if unfinished else dict(here)
+
+
+def check_phase(folder: str | pathlib.Path, saved: checkpoint.Saved, begin: int, steps: int) -> None:
+    """A phase began where the phase before ends now, and has not done more than is asked for.
+
+    Raises:
+        ValueError: when the phases before it, or its own length, are others.
+    """
+    if saved.about["begin"] != begin:
+        raise ValueError(
+            f"the phase in {folder} began at step {saved.about['begin']}, here it begins at step {begin}; expected the "
+            "same phases before it (choose another folder to start anew)"
+        )
+    if saved.step > begin + steps:
+        raise ValueError(
+            f"the phase in {folder} has done {saved.step - begin} steps, here it has {steps}; expected as many or more "
+            "(choose another folder to start anew)"
+        )
+
+
+def goes_on(best: Best, state: TrainState) -> Best:
+    """The best model of the phases before, for a phase with the same network; none yet for one with another."""
+    model = checkpoint.Model(state.params, state.constants)
+    kind = lambda tree: (str(jax.tree.structure(tree)), [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)])
+    if kind(best.model) != kind(model):
+        return Best(np.full(np.shape(state.step), np.inf), model)
+    cast = jax.tree.map(lambda old, new: jnp.asarray(old, new.dtype), best.model, model)
+    return Best(best.error, cast, saved=not np.isfinite(best.error).any())
+
+
+def check_folder(folder: str | pathlib.Path, phases: bool) -> None:
+    """A folder of a run without phases is not given to one with phases, nor the other way.
+
+    Raises:
+        ValueError: when it is.
+    """
+    names = [path.name for path in pathlib.Path(folder).glob("*")]
+    if any(map(str.isdigit, names)) if phases else any(name.startswith(PHASE) for name in names):
+        here, there = ("with", "without") if phases else ("without", "with")
+        raise ValueError(
+            f"the checkpoint in {folder} is of a run {there} phases, this run is one {here}; choose another folder"
+        )

@@ -109,7 +109,8 @@ def restore_params(directory: str | pathlib.Path, state: Any, *, best: bool = Fa
     optimiser's and the rules' memory are those of `state`, as is its count of steps.
 
     Args:
-        directory: folder of the run's checkpoints, as given to `pinnjax.fit`.
+        directory: folder of the run's checkpoints, as given to `pinnjax.fit`; of a run with phases that of one of them,
+            such as `folder / "phase-2"`, whose best model is that of all phases with its network up to there.
         state: from `train.init`, with a model of the same structure.
         best: take the model with the least evaluation error, not the newest; `fit` keeps it where it evaluates.
 

@@ -1,19 +1,18 @@
 """Fit: scan the train step, many steps in one call of a compiled program, and touch the host only between calls."""
 
-import functools
 import pathlib
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from pinnjax import checks
-from pinnjax.train import _evaluation, _fingerprint, _history, _interrupts, _progress, _resume, _seeds, _stuck
+from pinnjax.train import _evaluation, _history, _interrupts, _plan, _progress, _resume, _run
 from pinnjax.train import checkpoint as checkpoint_
 from pinnjax.train._history import History
+from pinnjax.train.phases import Phase, batch_of
 from pinnjax.train.state import TrainState, TrainStep
 
 PyTree = Any
@@ -21,22 +20,23 @@ Metrics = dict[str, Any]
 
 
 def fit(
-    train: TrainStep,
+    train: TrainStep | Sequence[Phase],
     state: TrainState,
     batch: Mapping[str, PyTree] | None = None,
     *,
-    steps: int,
+    steps: int | None = None,
     evaluate: Callable[[Any], Any] | None = None,
     evaluate_every: int = 1000,
     callback: Callable[[int, Metrics, TrainState], Any] | None = None,
     until: float | Callable[[Metrics], bool] | None = None,
+    seconds: float | None = None,
     steps_per_call: int = 100,
     record_every: int = 1,
     checkpoint: str | pathlib.Path | None = None,
     checkpoint_every: int = 10_000,
     progress: bool | None = None,
 ) -> tuple[TrainState, History]:
-    """Train for `steps` more steps.
+    """Train for `steps` more steps, or phase after phase.
 
     Ctrl-C ends training after the call that is running and returns what there is; a second one ends it at once. When
     100 steps in a row were not taken, training stops with a warning that says why: a loss or a gradient was not
@@ -53,11 +53,22 @@ def fit(
     train in one program. Metrics and errors then have an axis of seeds after that of steps; points are shared, or,
     with one more axis in front, each seed's own. Training stops early only where every seed would.
 
+    With a list of `pinnjax.Phase` the phases follow one another in one run: Adam with a balancer, say, then a
+    quasi-Newton method in float64. What goes on from one to the next is said in `pinnjax.train.phases.following`.
+    Every phase is traced before the first one trains, so a mistake in the last is said at once. A phase ends after its
+    steps, by its `until` or `seconds`, or when it is stuck, and the next one begins; Ctrl-C, and `until` and `seconds`
+    of this function, end the whole run. Steps are counted over all phases, and the metric `phase` is 0, 1, ... The
+    checkpoint has a folder for each, `phase-1`, `phase-2`, ...; a resumed run begins with the state that the first one
+    began with, and reads the phases that have ended. The model of the least error over all phases with the same
+    network so far is that of the last folder: `restore_params(folder / "phase-2", state, best=True)`.
+
     Args:
-        train: the pair of `pinnjax.train_step`.
-        state: from `train.init`, or from an earlier fit, which goes on where it stopped.
-        batch: `{term: points}` for the terms that no sampler draws.
-        steps: number of steps to do, beyond those that the state has seen.
+        train: the pair of `pinnjax.train_step`, or a list of `pinnjax.Phase`.
+        state: from `train.init`, or from an earlier fit, which goes on where it stopped. With phases, from `init` of
+            the first one's step; `init` needs a `key` where a phase draws random numbers.
+        batch: `{term: points}` for the terms that no sampler draws. With phases each takes those of its terms that its
+            own sampler does not draw.
+        steps: number of steps to do, beyond those that the state has seen; phases have their own.
         evaluate: function of the field `u`, returning a number or `{name: number}`; compiled. *The* error of a run is
             the first of them.
         evaluate_every: steps between two evaluations, rounded up to whole calls; one more comes at the end.
@@ -66,6 +77,9 @@ def fit(
             Loggers go here: see `examples/logged.py`.
         until: ends training early, after the call in which it holds: a number, for the error to come down to, or a
             function of the metrics that a callback gets, such as `lambda metrics: metrics["loss"] < 1e-6`.
+        seconds: ends training after the call in which so many seconds of wall time since its beginning have passed,
+            compilation included. A run that was resumed counts those of its own process; one that ended so goes on
+            when it is called again with its checkpoint.
         steps_per_call: steps in one call of the compiled program.
         record_every: keep every so many steps in the history.
         checkpoint: folder to save to and resume from. With `evaluate` it also keeps the model of the least error: see
@@ -83,7 +97,8 @@ def fit(
         the whole run, with NaN where a metric was not measured.
 
     Raises:
-        ValueError: when a number is out of range, points are not finite, or the checkpoint is of another run.
+        ValueError: when a number is out of range, points are not finite, the checkpoint is of another run, or a phase
+            needs a random key that the state does not have.
         TypeError: when `evaluate` does not return numbers.
         OSError: when the checkpoint's folder cannot be written to.
 
@@ -99,8 +114,9 @@ def fit(
         >>> print(state.step, history["step"])
         60 [51 52 53 54 55 56 57 58 59 60]
     """
+    plan = _plan.planned(train, steps)
     for name, value in [
-        ("steps", steps),
+        ("steps", 1 if plan else steps),
         ("steps_per_call", steps_per_call),
         ("record_every", record_every),
         ("evaluate_every", evaluate_every),
@@ -111,99 +127,42 @@ def fit(
     checks.finite_points({} if batch is None else batch)
     if not isinstance(state, TrainState):
         raise TypeError(f"fit: the state is a {type(state).__name__}; expected one of train.init")
-    if until is not None and not callable(until) and not isinstance(until, int | float | np.number):
-        raise TypeError(f"fit: until is {until!r}; expected an error to reach, or a function of the metrics")
-    if until is not None and not callable(until) and evaluate is None:
-        raise ValueError(f"fit: until is {until!r}, an error to reach, but evaluate is None; expected a function of u")
-
-    axes = _seeds.axes(state, batch)
-    update = _seeds.over_seeds(train.update, axes)
-    names = _evaluation.names(evaluate, train, state)
-    pieces = [_history.empty(update, state, batch)]
-    start = done = _seeds.steps_seen(state)
-    about: dict[str, Any] = {}
-    best = _resume.Best(np.full(np.shape(state.step), np.inf), checkpoint_.Model(state.params, state.constants))
+    _evaluation.check_until("fit", until, evaluate)
+    _evaluation.check_seconds("fit", seconds)
+    if plan:
+        _plan.check(plan, state, batch, evaluate)
     if checkpoint is not None:
-        checkpoint_.writable(checkpoint)
-        about = {"fingerprint": _fingerprint.of(update, state, batch), "begin": start}
-        saved = checkpoint_.restore(checkpoint, state)
-        if saved is not None:
-            about = _resume.resumed(checkpoint, saved, about, steps)
-            start, done, state = about["begin"], saved.step, saved.state
-            pieces = [saved.history, *pieces]
-            best = _resume.best_of(checkpoint, best)
-            left = f"{start + steps - done} steps to go" if done < start + steps else "no steps are left to do"
-            _progress.say(f"fit: resumed at step {done} from {checkpoint}; {left}")
-    pieces = [_history.joined(pieces)]
-    target = start + steps
-    about["end"] = target
-    seconds = float(pieces[0].get("evaluation/seconds", np.zeros(1))[-1])
-
-    measured = functools.partial(_evaluation.measured, evaluate, train, names)
-    not_due = {f"evaluation/{name}": np.full(np.shape(state.step), np.nan)[()] for name in names}
-    in_a_row = np.zeros(np.shape(state.step), int)
-    crisis, shown = None, {}
-    with _progress.bar(steps, done - start, progress) as bar, _interrupts.held_back() as interrupted:
-        while done < target:
-            length = min(steps_per_call, target - done)
-            old = state
-            started = time.perf_counter()
-            state, metrics = jax.block_until_ready(_scan(train.update, axes, length, state, batch))
-            seconds += time.perf_counter() - started
-            metrics = jax.device_get(metrics)
-            before, done = done, done + length
-            passed = lambda every, before=before, done=done: done // every > before // every
-            piece = _history.thinned(metrics, before, record_every)
-            in_a_row = _stuck.not_taken(in_a_row, np.asarray(old.skipped), metrics["skipped"])
-            stuck = bool(in_a_row.min() >= _stuck.STUCK)
-
-            ending = done == target or stuck or interrupted()
-            errors = measured(state) if ending or passed(evaluate_every) else None
-            now = {name: _evaluation.number(values[-1]) for name, values in metrics.items()} | (errors or not_due)
-            reached = _evaluation.reached(until, now, names)
-            ending = ending or reached or interrupted()
-            if ending and errors is None:
-                errors = measured(state)
-                now |= errors
-
-            if errors:
-                piece |= {"evaluation/step": np.array([done]), "evaluation/seconds": np.array([seconds])}
-                piece |= {name: np.asarray(value)[None] for name, value in errors.items()}
-                best = _resume.better(best, errors[f"evaluation/{names[0]}"], state)
-                shown = {name: errors[f"evaluation/{name}"] for name in names}
-            pieces.append(piece)
-
-            bar.update(length)
-            bar.set_postfix(_progress.line(now, shown), refresh=False)
-            if crisis is None and progress is not False:
-                crisis = _progress.crisis(now)
-                if crisis is not None:
-                    _progress.say(f"fit: step {done}: {crisis}")
-            if callback is not None:
-                callback(done, now, state)
-
-            if checkpoint is not None and (ending or passed(checkpoint_every)):
-                pieces = [_history.joined(pieces)]
-                about["end"] = done if reached else target
-                best = _resume.save(checkpoint, done, state, pieces[0], about, best)
-
-            if stuck:
-                why = _stuck.why(old.nonfinite, state.nonfinite)
-                warnings.warn(
-                    f"fit: stopped after {done - start} of {steps} steps: none of the last {in_a_row.min()} steps was "
-                    f"taken: {why}",
-                    stacklevel=2,
-                )
-            elif ending and done < target and not reached:
-                warnings.warn(
-                    f"fit: interrupted after {done - start} of {steps} steps; returning the state there", stacklevel=2
-                )
-            if ending:
+        _resume.check_folder(checkpoint, phases=bool(plan))
+    settings = _run.Settings(
+        evaluate,
+        evaluate_every,
+        callback,
+        until,
+        seconds,
+        steps_per_call,
+        record_every,
+        checkpoint_every,
+        progress,
+        began=time.perf_counter(),
+    )
+    parts = _plan.parts(plan, train, steps, checkpoint)
+    pieces = []
+    best = _resume.Best(np.full(np.shape(state.step), np.inf), checkpoint_.Model(state.params, state.constants))
+    before = _run.Before(best)
+    with _progress.bar(sum(part.steps for part in parts), progress) as bar, _interrupts.held_back() as interrupted:
+        for i, part in enumerate(parts):
+            points = batch
+            if plan:
+                if i:
+                    state = _plan.begun(plan[i - 1].train, state, plan[i], batch)
+                    before = before._replace(best=_resume.goes_on(before.best, state))
+                points = batch_of(part.train, batch, plan[i].dtype)
+                bar.set_description(" ".join(filter(None, [f"phase {i + 1}/{len(plan)}", plan[i].summary])))
+            state, history, before, over = _run.run(part, state, points, before, settings, bar, interrupted)
+            pieces.append(history)
+            if not over and interrupted() and part is not parts[-1]:
+                warnings.warn(f"{part.title}: interrupted at its end; returning the state there", stacklevel=2)
+                over = True
+            if over:
                 break
     return state, _history.joined(pieces)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _scan(update: Callable, axes: Any, length: int, state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
-    step = _seeds.over_seeds(update, axes)
-    return jax.lax.scan(lambda s, _: step(s, batch), state, None, length)

@@ -27,6 +27,19 @@ def check_sizes(
             )
 
 
+def check_lifetimes(
+    point_state: PyTree, residuals: Mapping[str, PyTree], terms: Mapping[str, Any], short_lived: set[str]
+) -> None:
+    """No rule remembers points that live for a step only."""
+    for residual in remembered_points(point_state, residuals):
+        if names.term_of(residual, terms) in short_lived:
+            raise ValueError(
+                f"point_weights keep a value for each point of {residual!r}, but the sampler replaces its points in "
+                "every step; expected a sampler whose points stay, points in the batch, or a rule without memory or "
+                "with terms=[...] that leaves it out"
+            )
+
+
 def nonfinite(
     term_losses: Mapping[str, Array], grad_norms: Mapping[str, Array], balanced: Mapping[str, PyTree]
 ) -> dict[str, Array]:

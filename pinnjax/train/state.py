@@ -1,12 +1,14 @@
 """What a train step is: one pytree of state, and a pair of pure functions as in optax."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import optax
 from jaxtyping import Array, Int
 
+from pinnjax.sampling.sampler import Sampler
 from pinnjax.terms import bridge
 
 PyTree = Any
@@ -30,6 +32,7 @@ class TrainState:
         skipped: `()`, updates that were not taken: a loss, a gradient or the update was not finite, or a line search
             ended at a larger loss than it began with.
         nonfinite: `{term: ()}`, how often a term's loss or gradient was not finite.
+        key: random key from which later phases draw theirs (see `pinnjax.Phase`); None where `init` got none.
     """
 
     definition: Any = dataclasses.field(metadata={"static": True})
@@ -42,13 +45,49 @@ class TrainState:
     step: Int[Array, ""]
     skipped: Int[Array, ""]
     nonfinite: dict[str, Int[Array, ""]]
+    key: Array | None = None
 
 
-class TrainStep(NamedTuple):
-    """The pair `(init, update)` that `train_step` returns."""
+class Parts(NamedTuple):
+    """What a train step is made of, for who goes on with another one: the arguments of `train_step`.
 
+    Attributes:
+        terms: `{name: residual function}`.
+        point_weights: the point-space chain.
+        term_weights: the term-space chain.
+        sampler: who draws the points of some terms, or all.
+    """
+
+    terms: Mapping[str, Any]
+    point_weights: optax.GradientTransformation | None
+    term_weights: optax.GradientTransformation | None
+    sampler: Sampler | None
+
+
+class _Pair(NamedTuple):
     init: Callable[..., TrainState]
     update: Callable[..., tuple[TrainState, Metrics]]
+
+
+class TrainStep(_Pair):
+    """The pair `(init, update)` that `train_step` returns.
+
+    Attributes:
+        parts: what it is made of; None for a pair of one's own.
+    """
+
+    parts: Parts | None
+
+    def __new__(
+        cls,
+        init: Callable[..., TrainState],
+        update: Callable[..., tuple[TrainState, Metrics]],
+        parts: Parts | None = None,
+    ) -> "TrainStep":
+        """The pair, and beside it what it is made of."""
+        pair = super().__new__(cls, init, update)
+        pair.parts = parts
+        return pair
 
     def model(self, state: TrainState) -> Callable[[Array], Array]:
         """The trained field `u(x)` of a state; the `nnx.Module` itself where the model was one."""

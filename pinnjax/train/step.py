@@ -18,14 +18,15 @@ import jax.numpy as jnp
 import optax
 
 from pinnjax import checks
-from pinnjax.point_weights.per_point_memory import per_point_memory, reindexed, remembered_points
+from pinnjax.point_weights.per_point_memory import per_point_memory, reindexed
 from pinnjax.sampling.sampler import Sampler
 from pinnjax.term_weights import current_weights
-from pinnjax.terms import bridge, evaluation, losses, names, point_gradients, term_gradients
+from pinnjax.terms import bridge, evaluation, losses, point_gradients, term_gradients
 from pinnjax.train import _metrics, _points, _taken, frozen, guard, monitor, spaces
-from pinnjax.train.state import Metrics, TrainState, TrainStep
+from pinnjax.train.state import Metrics, Parts, TrainState, TrainStep
 
 PyTree = Any
+LATER = 1_234_567  # folded into a key, it gives the one that is kept for later phases
 
 
 def train_step(
@@ -55,7 +56,8 @@ def train_step(
     Returns:
         `(init, update)`:
 
-        * `init(model, batch=None, *, key=None) -> state`; `key` is needed where there is a sampler.
+        * `init(model, batch=None, *, key=None) -> state`; `key` is needed where there is a sampler, or a later phase
+          draws random numbers.
         * `update(state, batch=None) -> (state, metrics)`, compiled. `metrics` is a flat dict of arrays: the total
           weighted `loss`; for each term `loss/t` = mean |r|², `weight/t` = λ_t, what the balancers made of g_t over
           g_t, `weighted_loss/t` = λ_t mean w |r|², `grad_norm/t` = ‖g_t‖ before term weights; and counters: `skipped`,
@@ -95,7 +97,7 @@ def train_step(
 
     def init(model: Any, batch: Mapping[str, PyTree] | None = None, *, key: Any = None) -> TrainState:
         definition, params, constants = bridge.split(model)
-        if sampler is not None:
+        if sampler is not None or key is not None:
             checks.key("train.init: key", key)
         sampler_state = None if sampler is None else sampler.init(key)
         points = _points.together(batch, {} if sampler is None else sampler.pool(sampler_state))
@@ -104,7 +106,7 @@ def train_step(
         residuals = jax.jit(evaluation.residuals(terms, definition, constants, chunk=chunk))(params, points)
         point_state = point_tx.init(residuals)
         if sampler is not None:
-            _check_lifetimes(point_state, residuals, terms, sampler.short_lived(sampler_state))
+            guard.check_lifetimes(point_state, residuals, terms, sampler.short_lived(sampler_state))
         term_params = dict.fromkeys(residuals, params)
         at_points = point_gradients.point_grad_norms(terms, definition, constants, chunk=chunk)
         extra = {
@@ -132,6 +134,7 @@ def train_step(
             step=zero,
             skipped=zero,
             nonfinite=dict.fromkeys(residuals, zero),
+            key=None if key is None else jax.random.fold_in(key, LATER),
         )
         # Every leaf a buffer of its own, none of them the model's: the state can be donated.
         return jax.tree.map(jnp.copy, state)
@@ -229,17 +232,4 @@ def train_step(
         )
         return new_state, monitor.joined([metrics, monitor.measured(monitors, info)])
 
-    return TrainStep(init, update)
-
-
-def _check_lifetimes(
-    point_state: PyTree, residuals: Mapping[str, PyTree], terms: Mapping[str, Any], short_lived: set[str]
-) -> None:
-    """No rule remembers points that live for a step only."""
-    for residual in remembered_points(point_state, residuals):
-        if names.term_of(residual, terms) in short_lived:
-            raise ValueError(
-                f"point_weights keep a value for each point of {residual!r}, but the sampler replaces its points in "
-                "every step; expected a sampler whose points stay, points in the batch, or a rule without memory or "
-                "with terms=[...] that leaves it out"
-            )
+    return TrainStep(init, update, Parts(terms, point_weights, term_weights, sampler))
