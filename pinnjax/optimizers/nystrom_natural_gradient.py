@@ -108,26 +108,27 @@ def nystrom_natural_gradient(
     ) -> tuple[PyTree, NystromState]:
         del grads, extra
         problem = least_squares("nystrom_natural_gradient", params, residual_fn, jacobian_fn)
+        if learning_rate is None and value_fn is None:
+            raise ValueError(
+                "nystrom_natural_gradient: value_fn is missing; expected the loss as a function of the parameters, as "
+                "pinnjax.train_step gives it, or a learning_rate"
+            )
         flat, dtype = problem.flat, problem.flat.dtype
         r, jacobian = problem.residual(flat).astype(dtype), problem.jacobian(flat).astype(dtype)
         next_key, now = jax.random.split(state.key)
-        before = jnp.multiply(decay, ravel_pytree(state.direction)[0])
+        old = ravel_pytree(state.direction)[0]
+        before = jnp.multiply(decay, old)
         direction = before + _solution(jacobian, r - jacobian @ before, rank, now, damping)
         if learning_rate is None:
-            if value_fn is None:
-                raise ValueError(
-                    "nystrom_natural_gradient: value_fn is missing; expected the loss as a function of the parameters, "
-                    "as pinnjax.train_step gives it, or a learning_rate"
-                )
             here = jnp.asarray(r @ r if value is None else value, dtype)
-            along = lambda length: jnp.asarray(value_fn(problem.unravel(flat - length * direction)), dtype)
+            along = lambda length, loss=value_fn: jnp.asarray(loss(problem.unravel(flat - length * direction)), dtype)
             length, found = _halved(along, here)
-            kept = length > 0
+            lowered = length > 0
+            step, memory = jnp.where(lowered, length * direction, 0), jnp.where(lowered, direction, 0)
         else:
-            length, found, kept = jnp.asarray(learning_rate, dtype), None, jnp.all(jnp.isfinite(direction))
-        step = jnp.where(kept, length * direction, 0 if learning_rate is None else jnp.nan).astype(dtype)
-        memory = problem.unravel(jnp.where(kept, direction, 0))
-        return problem.unravel(-step), NystromState(memory, next_key, found)
+            sound = jnp.all(jnp.isfinite(direction))
+            found, step, memory = None, jnp.multiply(learning_rate, direction), jnp.where(sound, direction, old)
+        return problem.unravel(-step.astype(dtype)), NystromState(problem.unravel(memory), next_key, found)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
