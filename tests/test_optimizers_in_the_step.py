@@ -61,18 +61,22 @@ def test_it_descends_in_either_precision_and_forgets_bad_points(rule, dtype):
 
 
 @pytest.mark.slow
-@every_rule
+@pytest.mark.parametrize("rule", [r for n, r in RULES.items() if n != "soap"], ids=[n for n in RULES if n != "soap"])
 def test_scanned_steps_are_those_of_a_loop_and_seeds_may_be_mapped(rule, x64):
-    """To 1e-6: what XLA reorders is rounding, and nine steps carry it on."""
+    """To 1e-6: what XLA reorders is rounding, and nine steps carry it on.
+
+    SOAP is asked in `test_soap`: this kernel is (3, 1), and of its first gradient rounding chooses the eigenbasis.
+    """
     train, state, batch = begun(rule, jnp.float64)
-    other = train.init((poisson.small()[0], jax.tree.map(lambda p: p + 0.1, state.params)), batch)
+    other = train.init((state.definition, jax.tree.map(lambda p: p + 0.1, state.params)), batch)
     scanned = jax.jit(lambda s: jax.lax.scan(lambda s, _: (train.update(s, batch)[0], None), s, None, length=9)[0])
     mapped = jax.vmap(scanned)(jax.tree.map(lambda a, b: jnp.stack([a, b]), state, other))
     for i, s in enumerate((state, other)):
         close(jax.tree.map(lambda leaf, i=i: leaf[i], mapped.params), scanned(s).params, 1e-6)
+    looped = state
     for _ in range(9):
-        state = train.update(state, batch)[0]
-    close(state.params, scanned(begun(rule, jnp.float64)[1]).params, 1e-6)
+        looped = train.update(looped, batch)[0]
+    close(looped.params, scanned(state).params, 1e-6)
 
 
 @pytest.mark.slow

@@ -102,6 +102,19 @@ def test_turned_gradients_give_turned_updates(x64):
         np.testing.assert_allclose(rotated, left @ plain @ right, rtol=1e-8, atol=1e-10)
 
 
+def test_scanned_and_mapped_steps_are_those_of_a_loop(x64):
+    gs = jnp.asarray(np.random.default_rng(0).normal(size=(2, 9, 3, 3)))
+    optimizer = soap(0.1, precondition_every=2)
+    start, update = optimizer.init(gs[0, 0]), jax.jit(optimizer.update)
+    scanned = lambda seed: jax.lax.scan(lambda s, g: optimizer.update(g, s)[::-1], start, seed)[1]
+    mapped = jax.jit(jax.vmap(scanned))(gs)
+    for i in range(2):
+        state = start
+        for j in range(9):
+            found, state = update(gs[i, j], state)
+            np.testing.assert_allclose(mapped[i, j], found, rtol=1e-8, atol=1e-12)
+
+
 def test_a_layer_whose_inputs_are_correlated_is_fitted_sooner_than_by_adam():
     """min |XW - Y|² with inputs that are nearly one direction, turned: a hundredth of Adam's loss at the same rate."""
     rng = np.random.default_rng(0)

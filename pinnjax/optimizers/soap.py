@@ -60,7 +60,8 @@ def soap(
 
     As the authors' code does, and the paper does not say: the first gradient only gives the eigenbases and moves
     nothing; at a refresh the vectors, and V with them, are sorted by their eigenvalues; vectors (biases) have Adam; an
-    array of more axes has one factor an axis.
+    array of more axes has one factor an axis. Where the first gradient has not the rank of an axis, as with one output,
+    rounding chooses among its eigenbases, so that runs on two machines may part.
 
     Args:
         learning_rate: η, in the units of the parameters, or a schedule of the step.
