@@ -42,7 +42,8 @@ def from_optimistix(
     A minimiser sees the loss, a least-squares solver the residuals r whose |r|² is the loss. The solver remembers the
     loss where it is; when that is another one now, after new points or other weights, it starts anew from the present
     parameters. So it does after an update in which no trial was accepted. Its tolerances are not used: the loop says
-    when to stop.
+    when to stop. `pinnjax.train_step` takes no step that raises the loss: choose a solver that searches or damps, not
+    `optimistix.GaussNewton` or `optimistix.NelderMead`.
 
     Args:
         solver: such as `optimistix.BFGS(rtol, atol)`, `optimistix.LevenbergMarquardt(rtol, atol)`, or one of a package
