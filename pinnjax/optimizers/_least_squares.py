@@ -42,6 +42,7 @@ def least_squares(
         ValueError: when there are no parameters, or no residuals.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> problem = least_squares("rule", {"a": jnp.float32(2.0)}, lambda p: p["a"] * jnp.array([1.0, 3.0]))
         >>> print(problem.residual(problem.flat), problem.jacobian(problem.flat).ravel())
         [2. 6.] [1. 3.]
