@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
+from pinnjax.optimizers._damped import damped_solve
 from pinnjax.optimizers._least_squares import LeastSquares
 
 LARGEST_MATRIX = 2**31  # bytes of J, or of its product with itself
@@ -62,16 +62,11 @@ def _predicted(gradient: Array, step: Array, along: Array) -> Array:
     return -(2 * gradient @ step + along @ along)
 
 
-def _damped(matrix: Array, damping: Array, right: Array) -> Array:
-    """(A + μI)⁻¹ b; NaN where that is not positive definite to rounding."""
-    return cho_solve((jnp.linalg.cholesky(matrix + damping * jnp.eye(len(matrix), dtype=matrix.dtype)), True), right)
-
-
 def _primal(residual: Array, jacobian: Array) -> Model:
     gram, gradient = jacobian.T @ jacobian, jacobian.T @ residual
 
     def step(damping: Array) -> tuple[Array, Array]:
-        found = -_damped(gram, damping, gradient)
+        found = -damped_solve(gram, gradient, damping)
         return found, _predicted(gradient, found, jacobian @ found)
 
     return Model(jnp.trace(gram) / len(gram), step)
@@ -81,7 +76,7 @@ def _dual(residual: Array, jacobian: Array) -> Model:
     kernel, gradient = jacobian @ jacobian.T, jacobian.T @ residual
 
     def step(damping: Array) -> tuple[Array, Array]:
-        found = -(jacobian.T @ _damped(kernel, damping, residual))
+        found = -(jacobian.T @ damped_solve(kernel, residual, damping))
         return found, _predicted(gradient, found, jacobian @ found)
 
     return Model(jnp.trace(kernel) / jacobian.shape[1], step)
@@ -97,7 +92,7 @@ def _sketched(residual: Array, jacobian: Array, k: int, key: Array) -> Model:
     gram = rows.T @ rows
 
     def step(damping: Array) -> tuple[Array, Array]:
-        z = -_damped(gram, damping, reduced)
+        z = -damped_solve(gram, reduced, damping)
         found = z if p <= k else _spread(first, z, p, k)
         return found, _predicted(gradient, found, core @ z)
 
