@@ -12,6 +12,7 @@ from pinnjax import checks, nn
 from pinnjax.problems import _points
 from pinnjax.problems._recipe import Recipe
 from pinnjax.problems._schedules import cosine
+from pinnjax.problems._second_order import second_order
 from pinnjax.term_weights import lr_annealing
 from pinnjax.terms import bridge, evaluation, losses, names
 
@@ -53,7 +54,11 @@ def found_out(given: Mapping[str, Any]) -> dict[str, Any]:
     if "out_features" not in network:
         of_reference = reference is not None and given["quantity"] is itself
         network["out_features"] = _components(found["reference"]) if of_reference else _tried(terms, network, batch)
-    recipes = given["recipes"] or _recipes(terms, against, fixed=isinstance(draw, _points.Given))
+    recipes = dict(given["recipes"] or _recipes(terms, against, fixed=isinstance(draw, _points.Given)))
+    default_methods = given["default_methods"] or tuple(recipes)
+    if "second_order" not in recipes:
+        options = {"model": given["module"](nn.ModifiedMLP), **given["second_order"]}
+        recipes["second_order"] = second_order(draw, terms, against, **options)
     title = given["title"]
     if title is None:
         m = network["out_features"]
@@ -64,7 +69,7 @@ def found_out(given: Mapping[str, Any]) -> dict[str, Any]:
         "network": network,
         "grid_shape": _shape(grid) if given["grid_shape"] is None else given["grid_shape"],
         "recipes": recipes,
-        "default_methods": given["default_methods"] or tuple(recipes),
+        "default_methods": default_methods,
     }
 
 

@@ -15,6 +15,7 @@ References:
   optimiser, from optax).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -53,16 +54,13 @@ def exact_start(
         1.0
     """
 
-    def starting_right(**network: Any) -> nn.Constrained:
-        return nn.Constrained(nn.ModifiedMLP(**network), lift=initial, factor=factor or (lambda x: x[0] / end))
-
     def early(x: Float[Array, " d"]) -> Float[Array, ""]:
         return jnp.exp(rate * (0.5 - x[0] / end))
 
     return Recipe(
         **{
             "summary": f"modified MLP, exact at t = 0, weights e^{{{rate:g} (1/2 - t/T)}}, Muon",
-            "model": starting_right,
+            "model": starting_right(initial, end=end, factor=factor),
             "schedule": warm_cosine(1e-2),
             "steps": steps,
             "optimizer": optax.contrib.muon,
@@ -71,6 +69,15 @@ def exact_start(
             **options,
         }
     )
+
+
+def starting_right(initial: Field, *, end: float = 1.0, factor: Field | None = None) -> Callable[..., nn.Constrained]:
+    """The model u_0 + factor N alone, a function of the network's arguments; see `exact_start`."""
+
+    def model(**network: Any) -> nn.Constrained:
+        return nn.Constrained(nn.ModifiedMLP(**network), lift=initial, factor=factor or (lambda x: x[0] / end))
+
+    return model
 
 
 def warm_cosine(rate: float) -> Schedule:

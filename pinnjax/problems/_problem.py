@@ -48,7 +48,9 @@ class Problem:
         grid: test points, `(n, d)`; 201 on the interval in one dimension, else points of `balance_against`, which
             are in the domain whatever its shape.
         grid_shape: shape of the grid as an image; `(n,)` where it is none.
-        recipes: `{method: recipe}`.
+        recipes: `{method: recipe}`; "second_order" is added where it is not among them.
+        second_order: in what that recipe differs from those of other problems: options of
+            `pinnjax.problems.second_order`.
         default_methods: what is run when nobody asks for a method.
         time: index of the coordinate that is time, where there is one.
         quantity: from the model to the field that the reference is of, where they differ: the speed of a flow.
@@ -67,7 +69,7 @@ class Problem:
         ...     reference=lambda t: jnp.exp(-t[0]),
         ... )
         >>> print(mine.network["in_features"], mine.network["out_features"], mine.balance_against, *mine.recipes)
-        1 scalar ode plain balanced
+        1 scalar ode plain balanced second_order
         >>> print(f"{mine.evaluate(lambda t: 1.5 * jnp.exp(-t[0]))['relative_l2']:.3f}")
         0.500
     """
@@ -84,6 +86,7 @@ class Problem:
     grid: Float[np.ndarray, "n d"] = FOUND_OUT
     grid_shape: tuple[int, ...] = FOUND_OUT
     recipes: Mapping[str, Recipe] = FOUND_OUT
+    second_order: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     default_methods: tuple[str, ...] = FOUND_OUT
     time: int | None = None
     quantity: Callable[[Field], Field] = _defaults.itself

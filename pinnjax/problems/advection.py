@@ -97,5 +97,6 @@ advection = Problem(
         "plain": Recipe("MLP, every weight 1", nn.MLP, **SETUP),
         "moving": Recipe("MLP in the moving frame", moving, **SETUP),
     },
+    second_order={"model": moving},
     default_methods=("plain", "moving"),
 )

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.problems._exact_start import exact_start
+from pinnjax.problems._exact_start import exact_start, starting_right
 from pinnjax.problems._problem import Problem, Recipe, grid
 from pinnjax.problems._schedules import cosine
 from pinnjax.problems.references.cole_hopf import burgers as cole_hopf
@@ -35,6 +35,11 @@ def pde(u: Callable, x: Float[Array, " 2"]) -> Float[Array, ""]:
 def initial(x: Float[Array, " 2"]) -> Float[Array, ""]:
     """The solution at t = 0."""
     return -jnp.sin(jnp.pi * x[1])
+
+
+def vanishing(x: Float[Array, " 2"]) -> Float[Array, ""]:
+    """0 at t = 0 and at both ends, where u is known."""
+    return x[0] * (1 - x[1] ** 2)
 
 
 def ic(u: Callable, x: Float[Array, " 2"]) -> Float[Array, ""]:
@@ -104,7 +109,8 @@ burgers = Problem(
         "uniform": Recipe("random points that stay", resampled=False, **SETUP),
         "resampled": Recipe("new random points in every step", **SETUP),
         "rad": Recipe("RAD every 20 steps", sampler=rad, **SETUP),
-        "early": exact_start(initial, rate=4.0, steps=15_000, factor=lambda x: x[0] * (1 - x[1] ** 2)),
+        "early": exact_start(initial, rate=4.0, steps=15_000, factor=vanishing),
     },
+    second_order={"model": starting_right(initial, factor=vanishing)},
     default_methods=("uniform", "early"),
 )

@@ -152,6 +152,7 @@ def cavity_with(reynolds: float, form: Callable[[Field], tuple[Field, Field, Fie
                 resampled=True,
             ),
         },
+        second_order={"model": beside_corners, "point_weights": by_position({"pde": far_from_corners})},
         default_methods=("M1", "best"),
         quantity=speed,
         measure=spectral,

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import causal, residual_attention
-from pinnjax.problems._exact_start import exact_start
+from pinnjax.problems._exact_start import exact_start, starting_right
 from pinnjax.problems._problem import Problem, Recipe, grid
 from pinnjax.problems._schedules import cosine
 from pinnjax.problems.references import load
@@ -94,5 +94,6 @@ kdv = Problem(
         # More harmonics in the inputs do worse: 4e-3 with one, 7e-3 with two, 3e-2 with five (20 000 steps).
         "early": exact_start(initial, rate=5.0, steps=40_000),
     },
+    second_order={"model": starting_right(initial)},
     default_methods=("plain", "early"),
 )

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import causal
-from pinnjax.problems._exact_start import exact_start
+from pinnjax.problems._exact_start import exact_start, starting_right
 from pinnjax.problems._problem import Problem, Recipe, grid
 from pinnjax.problems._schedules import cosine
 from pinnjax.term_weights import fixed
@@ -100,5 +100,6 @@ reaction = Problem(
         ),
         "early": exact_start(initial, rate=RATE, steps=5000, points={"pde": 512}),
     },
+    second_order={"model": starting_right(initial)},
     default_methods=("plain", "early"),
 )

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.point_weights import residual_attention
-from pinnjax.problems._exact_start import exact_start
+from pinnjax.problems._exact_start import exact_start, starting_right
 from pinnjax.problems._problem import Problem, Recipe, grid
 from pinnjax.problems._schedules import cosine
 from pinnjax.term_weights import fixed
@@ -118,6 +118,7 @@ schroedinger = Problem(
         ),
         "early": exact_start(initial, end=np.pi / 2, rate=6.0, steps=20_000, term_weights=fixed({"bc": 10.0})),
     },
+    second_order={"model": starting_right(initial, end=np.pi / 2)},
     default_methods=("plain", "early"),
     measure=size,
 )

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn, sampling
 from pinnjax.derivatives import diff
-from pinnjax.problems._exact_start import exact_start
+from pinnjax.problems._exact_start import exact_start, starting_right
 from pinnjax.problems._problem import Problem, Recipe, grid
 from pinnjax.problems._schedules import decaying
 from pinnjax.term_weights import ntk
@@ -38,6 +38,11 @@ def pde(u: Callable, x: Float[Array, " 2"]) -> Float[Array, ""]:
 def initial(x: Float[Array, " 2"]) -> Float[Array, ""]:
     """The solution at t = 0, where u_t = 0."""
     return exact(0.0, x[1])
+
+
+def vanishing(x: Float[Array, " 2"]) -> Float[Array, ""]:
+    """0 with its slope at t = 0, and 0 at both ends, where u is known."""
+    return x[0] ** 2 * 4 * x[1] * (1 - x[1])
 
 
 def ic(u: Callable, x: Float[Array, " 2"]) -> dict[str, Array]:
@@ -88,7 +93,8 @@ wave = Problem(
     recipes={
         "plain": Recipe("equal weights", **SETUP),
         "ntk": Recipe("NTK weights", term_weights=ntk(), **SETUP),
-        "early": exact_start(initial, rate=5.0, steps=20_000, factor=lambda x: x[0] ** 2 * 4 * x[1] * (1 - x[1])),
+        "early": exact_start(initial, rate=5.0, steps=20_000, factor=vanishing),
     },
+    second_order={"model": starting_right(initial, factor=vanishing)},
     default_methods=("plain", "early"),
 )
