@@ -144,6 +144,7 @@ def quasi_newton(
         )
         return unravel(moved), new
 
+    update.__module__ = coefficients.__module__  # the method's, so that errors can name it
     return optax.GradientTransformationExtraArgs(init, update)
 
 
