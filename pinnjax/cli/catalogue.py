@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
 
-from pinnjax import nn, point_weights, problems, term_weights
+from pinnjax import nn, optimizers, point_weights, problems, term_weights
 from pinnjax.problems import Problem
 
 
@@ -14,11 +15,13 @@ class Entry(NamedTuple):
     """A rule by name; what it does is the first line of its docstring.
 
     Attributes:
-        make: function of the problem and the options after the colon, returning the transform.
+        make: function of the problem and the options after the colon, returning the transform; of an optimiser, a
+            function of the recipe's learning rate that returns it.
         source: paper.
         cost: extra work in a step.
         optimizer: what has to follow it instead of the recipe's optimiser, where it is an adaptive optimiser itself.
         example: how its options are written, where they have to be.
+        second_order: whether it is an optimiser that wants points and weights that stay, and double precision.
     """
 
     make: Callable[..., Any]
@@ -26,6 +29,7 @@ class Entry(NamedTuple):
     cost: str
     optimizer: Callable[..., optax.GradientTransformation] | None = None
     example: str = ""
+    second_order: bool = False
 
 
 def _alone(rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,6 +69,35 @@ def _causal(problem: Problem, time: int = 0, slices: int = 32, **options: Any) -
 
 def _pecann(problem: Problem, every: int = 1) -> Any:
     return point_weights.pecann([name for name in problem.terms if name != problem.balance_against], every=every)
+
+
+def _rated(optimizer: Callable[..., optax.GradientTransformation]) -> Callable[..., Any]:
+    """An optimiser with the recipe's learning rate, unless one is given."""
+
+    def make(problem: Problem, **options: Any) -> Callable[[Any], optax.GradientTransformation]:
+        del problem
+        build = lambda rate: optimizer(**{"learning_rate": rate} | options)
+        build(1e-3)  # options that it does not take are refused here
+        return build
+
+    return make
+
+
+def _unrated(optimizer: Callable[..., optax.GradientTransformation]) -> Callable[..., Any]:
+    """An optimiser whose steps have a length of their own."""
+
+    def make(problem: Problem, **options: Any) -> Callable[[Any], optax.GradientTransformation]:
+        del problem
+        made = optimizer(**options)
+        return lambda rate: made
+
+    return make
+
+
+def _nystrom(problem: Problem, rank: int | None = None, seed: int = 0, **options: Any) -> Any:
+    rank = max(1, sum(problem.points.values()) // 10) if rank is None else rank  # the authors' tenth
+    make = _unrated(optimizers.nystrom_natural_gradient)
+    return make(problem, rank=rank, key=jax.random.key(seed), **options)
 
 
 PROBLEM_LIST = [
@@ -147,4 +180,34 @@ POINT_WEIGHTS: dict[str, Entry] = {
         _causal, "Wang, Sankaran, Perdikaris 2024", "a sum over slices of time", example="causal:time=0,epsilon=1"
     ),
     "pecann": Entry(_pecann, "Basir, Senocak 2022", "a few operations a constraint point"),
+}
+
+QUASI_NEWTON = "a line search, O(P²)"
+OPTIMIZERS: dict[str, Entry] = {
+    "adam": Entry(_rated(optax.adam), "Kingma, Ba 2015", "a few operations a parameter"),
+    "muon": Entry(_rated(optax.contrib.muon), "Jordan 2024", "some products of a layer's matrix"),
+    "soap": Entry(_rated(optimizers.soap), "Vyas et al. 2024", "some products of a layer's matrix"),
+    "lbfgs": Entry(_unrated(optax.lbfgs), "Liu, Nocedal 1989", "a line search", second_order=True),
+    "bfgs": Entry(_unrated(optimizers.bfgs), "Nocedal, Wright 2006", QUASI_NEWTON, second_order=True),
+    "ssbfgs": Entry(_unrated(optimizers.ssbfgs), "Al-Baali 1998", QUASI_NEWTON, second_order=True),
+    "ssbroyden": Entry(_unrated(optimizers.ssbroyden), "Urbán, Stefanou, Pons 2025", QUASI_NEWTON, second_order=True),
+    "gauss_newton": Entry(
+        _unrated(optimizers.gauss_newton),
+        "Müller, Zeinhofer 2023",
+        "one gradient a point, O(N P min(N, P))",
+        second_order=True,
+    ),
+    "spring": Entry(
+        _unrated(optimizers.spring),
+        "Goldshlager, Abrahamsen, Lin 2024",
+        "one gradient a point, O(N P min(N, P))",
+        second_order=True,
+    ),
+    "nystrom_natural_gradient": Entry(
+        _nystrom,
+        "Guzmán-Cordero et al. 2025",
+        "one gradient a point, O(N P rank)",
+        example="nystrom_natural_gradient:rank=50",
+        second_order=True,
+    ),
 }

@@ -3,13 +3,14 @@
 import argparse
 import ast
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import jax
 
 from pinnjax.cli import catalogue
-from pinnjax.problems import Problem, Recipe, prepare
+from pinnjax.problems import Problem, Recipe, dtypes, phases
+from pinnjax.train.phases import batch_of, following
 
 T = TypeVar("T")
 
@@ -43,26 +44,45 @@ def number(options: argparse.Namespace, *names: str) -> None:
 
 
 def common(options: argparse.Namespace) -> None:
-    """The options that several commands have: steps, seed and dtype; float64 is switched on."""
+    """The options that several commands have: steps, seed, seconds and dtype; float64 is switched on."""
     number(options, "steps")
+    seconds = getattr(options, "seconds", None)
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise ValueError(f"seconds is {seconds}; expected a number > 0")
     if not -(2**31) <= getattr(options, "seed", 0) < 2**31:
         raise ValueError(f"seed is {options.seed}; expected an integer of 32 bits")
-    dtype = getattr(options, "dtype", "float32")
-    if dtype not in ("float32", "float64"):
+    dtype = getattr(options, "dtype", None)
+    if dtype not in (None, "float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}; expected float32 or float64")
     if dtype == "float64":
         jax.config.update("jax_enable_x64", True)
 
 
-def try_rules(problem: Problem, recipe: Recipe, *rules: str | None) -> None:
-    """Trace one step with rules that were given options: a bad one is found here, and not in the midst of JAX."""
-    given = [rule for rule in rules if rule and ":" in rule]
+def double(recipes: Iterable[Recipe], dtype: str | None) -> None:
+    """Switch float64 on where a recipe that is about to run has it."""
+    if any("float64" in map(str, dtypes(recipe, dtype)) for recipe in recipes):
+        jax.config.update("jax_enable_x64", True)
+
+
+def try_rules(
+    problem: Problem, recipe: Recipe, *rules: str | None, dtype: str | None = None, always: bool = False
+) -> None:
+    """Trace a step of each phase with rules that were given options, or `always`.
+
+    A bad one is found here, and not in the midst of JAX.
+    """
+    given = [rule for rule in rules if rule and (always or ":" in rule)]
     if not given:
         return
-    _, start = prepared = prepare(problem, recipe, 1)
+    found, start = phases(problem, recipe, 1, dtype)
     try:
         state, batch = jax.eval_shape(start, jax.random.key(0))
-        jax.eval_shape(prepared[0].update, state, batch)
+        for before, phase in zip((None, *found), found, strict=False):
+            if before is not None:
+                move = lambda s, b, before=before, phase=phase: following(before.train, s, phase, b)
+                state = jax.eval_shape(move, state, batch)
+            update = lambda s, b, phase=phase: phase.train.update(s, batch_of(phase.train, b, phase.dtype))
+            jax.eval_shape(update, state, batch)
     except Exception as error:
         raise ValueError(f"{' and '.join(given)} cannot be used here: {_first_line(error)}") from error
 

@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
         problem = target or choosing.look_up("problem", options.problem, catalogue.PROBLEMS)
         name = problem.default_methods[0] if options.method is None else options.method
         recipe = choosing.look_up("method", name, problem.recipes)
-        console.print(f"[bold]{problem.title}[/bold], {name}: {recipe.summary}")
+        console.print(f"[bold]{problem.title}[/bold], {name}: {recipe.phases[0].summary}")
         diagnosis = examine(problem, recipe, steps=options.steps, seed=options.seed)
     else:
         console.print(f"[bold]{options.problem}[/bold]")
@@ -38,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def examine(problem: Problem, recipe: Recipe, *, steps: int, seed: int = 0) -> Diagnosis:
-    """Diagnose a run of a problem: the recipe's network, rules and points, for some steps."""
+    """Diagnose a run of a problem: network, rules and points of the recipe's first phase, for some steps."""
+    recipe = recipe.phases[0]
     model, batch, key = begin(problem, recipe, jax.random.key(seed))
     _, fresh, _ = begin(problem, recipe, jax.random.key(seed + 1))
     options = step_options(problem, recipe, max(steps, recipe.steps))

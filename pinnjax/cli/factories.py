@@ -123,7 +123,7 @@ def of_arguments(target: str, given: Mapping[str, Any]) -> Problem:
 
 def all_seeds_alike(problem: Problem, recipes: Mapping[str, Recipe]) -> bool:
     """Whether seeds change nothing, since neither the network nor the points depend on them."""
-    same_network = all(isinstance(recipe.model, OneModel) for recipe in recipes.values())
+    same_network = all(isinstance(recipe.phases[0].model, OneModel) for recipe in recipes.values())
     return same_network and isinstance(problem.draw, Given)
 
 

@@ -16,6 +16,7 @@ def run(options: argparse.Namespace) -> int:
         "methods": _methods,
         "term-weights": lambda: _rules("term weights", catalogue.TERM_WEIGHTS),
         "point-weights": lambda: _rules("point weights", catalogue.POINT_WEIGHTS),
+        "optimizers": lambda: _rules("optimizers", catalogue.OPTIMIZERS),
         "samplers": lambda: _space("samplers"),
         "networks": lambda: _space("networks"),
         "monitors": lambda: _space("monitors"),
@@ -47,7 +48,9 @@ def _methods() -> rich.table.Table:
 
 def _rules(space: str, entries: dict[str, catalogue.Entry]) -> rich.table.Table:
     table = rich.table.Table("name", "paper", "what it does", "extra cost", title=space)
-    for name, summary in {"none": "Every weight is 1.", **methods.summaries(space)}.items():
+    none = {"none": "Every weight is 1."} if "none" in entries else {}
+    found = none | methods.summaries(space)
+    for name, summary in ({name: "See optax." for name in entries if name not in found} | found).items():
         entry, summary = entries.get(name), rich.markup.escape(summary)
         if entry is None:  # a tool around a rule, or a rule of functions: not for the command line
             table.add_row(f"({name})", "-", summary, "-")

@@ -11,6 +11,8 @@ PROBLEM = (
     "see `pinnjax list problems`; or module:factory, a function without arguments that returns your own: a "
     "pinnjax.problems.Problem of terms, points and (or None) the exact solution, or the arguments of pinnjax.diagnose"
 )
+STEPS = "the others have their own (default: the recipe's)"
+DTYPE = "float32 or float64 (default: the recipe's, or float32; float64 for second-order optimisers)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         default="all",
         metavar="WHAT",
-        help="problems, methods, term-weights, point-weights, samplers, networks, monitors, models or studies "
-        "(default: all); what is in brackets is not for the command line",
+        help="problems, methods, term-weights, point-weights, optimizers, samplers, networks, monitors, models or "
+        "studies (default: all); what is in brackets is not for the command line",
     )
 
     solver = commands.add_parser("solve", help="train on a problem and compare with the published figures")
@@ -53,10 +55,17 @@ def parser() -> argparse.ArgumentParser:
     )
     solver.add_argument("--term-weights", metavar="RULE", help="NAME or NAME:option=value,...; see `pinnjax list`")
     solver.add_argument("--point-weights", metavar="RULE", help="likewise; the points are then drawn once and kept")
+    solver.add_argument(
+        "--optimizer",
+        metavar="NAME",
+        help="NAME or NAME:option=value,...; see `pinnjax list optimizers`. Second-order methods come after 1000 steps "
+        "of the recipe's own optimiser, on points drawn anew every 500 steps, with term weights held, in float64",
+    )
     solver.add_argument("--model", metavar="NAME", help="network; see `pinnjax list models`")
-    solver.add_argument("--steps", type=int, metavar="N", help="number of steps (default: the recipe's)")
+    solver.add_argument("--steps", type=int, metavar="N", help="number of steps, of the last phase; " + STEPS)
+    solver.add_argument("--seconds", type=float, metavar="S", help="end each run after S seconds, compilation included")
     solver.add_argument("--seed", type=int, default=0, metavar="N", help="of network and points (default: 0)")
-    solver.add_argument("--dtype", default="float32", metavar="T", help="float32 (default) or float64")
+    solver.add_argument("--dtype", metavar="T", help=DTYPE)
     solver.add_argument(
         "--json", metavar="FILE", help="write the results: an object, or a list when several methods ran"
     )
@@ -73,10 +82,16 @@ def parser() -> argparse.ArgumentParser:
         help="comma-separated, each NAME or NAME:option=value,...; or all (default: the problem's methods as they are)",
     )
     racer.add_argument("--point-weights", metavar="RULES", help="likewise; with both, every pair is raced")
-    racer.add_argument("--method", metavar="M", help="the recipe that the rules are put into (default: the first)")
+    racer.add_argument(
+        "--optimizers",
+        metavar="NAMES",
+        help="comma-separated, as --optimizer of `pinnjax solve`; they race by the clock, --seconds each (default: 60)",
+    )
+    racer.add_argument("--method", metavar="M", help="the recipe that these are put into (default: the first)")
     racer.add_argument("--seeds", type=int, metavar="K", help="number of seeds, 0 to K-1 (default: 3)")
-    racer.add_argument("--steps", type=int, metavar="N", help="number of steps (default: the recipe's)")
-    racer.add_argument("--dtype", default="float32", metavar="T", help="float32 (default) or float64")
+    racer.add_argument("--steps", type=int, metavar="N", help="number of steps, of the last phase; " + STEPS)
+    racer.add_argument("--seconds", type=float, metavar="S", help="end each method after S seconds, with compilation")
+    racer.add_argument("--dtype", metavar="T", help=DTYPE)
     racer.add_argument("--json", metavar="FILE", help="write errors, losses and weights of every seed")
     racer.add_argument("--out", metavar="DIR", help="write the plot race_PROBLEM.png")
 
@@ -99,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
 
     bencher = commands.add_parser("bench", help="measure costs as ratios in one run")
     bencher.set_defaults(module="benching")
-    bencher.add_argument("what", metavar="WHAT", help="step, balancers, points or monitors")
+    bencher.add_argument("what", metavar="WHAT", help="step, balancers, points, monitors, optimizers or compile")
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
     bencher.add_argument("--json", metavar="FILE", help="write the figures")
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import optax
 
-from pinnjax import monitors, nn, point_weights, sampling, term_weights
+from pinnjax import monitors, nn, optimizers, point_weights, sampling, term_weights
 from pinnjax.train.monitor import Monitor
 
 SPACES: dict[str, tuple[ModuleType, Any]] = {
     "term weights": (term_weights, optax.GradientTransformation),
     "point weights": (point_weights, optax.GradientTransformation),
+    "optimizers": (optimizers, optax.GradientTransformation),
     "samplers": (sampling, sampling.Sampler),
     "networks": (nn, nn.Module),
     "monitors": (monitors, Monitor),

@@ -14,8 +14,9 @@ import optax
 import tqdm.auto
 from jaxtyping import Array, Float, Int
 
-from pinnjax.problems import EVALUATIONS, Problem, Recipe, prepare
+from pinnjax.problems import EVALUATIONS, Problem, Recipe, phases
 from pinnjax.terms import evaluation, losses, point_gradients
+from pinnjax.train.phases import batch_of, following
 from pinnjax.train.state import TrainState, TrainStep
 
 PyTree = Any
@@ -31,7 +32,7 @@ class Outcome:
             finds: `relative_l2`, where there is a reference.
         steps: `(E,)`, the moments.
         seconds: wall time of all seeds together, compilation included.
-        train: the train step, whose `model(state)` is the field of a state.
+        train: the train step, whose `model(state)` is the field of a state; of the last phase.
         states: the last states, stacked over the seeds.
         compared: the name in the history by which runs are compared: see `Problem.compared`.
         points: `{term: (K, n, d)}`, where they stay and point weights were raced; else empty.
@@ -65,11 +66,15 @@ def race(
     *,
     seeds: Sequence[int] = (0,),
     steps: int | None = None,
-    dtype: Any = jnp.float32,
+    dtype: Any = None,
+    seconds: float | None = None,
     progress: bool | None = None,
     after: Callable[[dict[str, Outcome]], None] = lambda outcomes: None,
 ) -> dict[str, Outcome]:
     """Train every recipe over all seeds; the seeds of a recipe are one program, by `jax.vmap`.
+
+    In phases after the first one, and where a recipe has a sampler, they take turns in that program: under `jax.vmap` a
+    line search goes on until that of the slowest seed is done, and both branches of a `cond` run.
 
     A seed gives the network and the points that it gives in `pinnjax.problems.solve`. Ctrl-C ends the race and returns
     the outcomes that are done.
@@ -78,8 +83,9 @@ def race(
         problem: e.g. `pinnjax.problems.harmonic`.
         recipes: `{label: recipe}`.
         seeds: of networks and points.
-        steps: number of steps; each recipe's own when None.
-        dtype: `jnp.float32`, or `jnp.float64` when `jax_enable_x64` is set.
+        steps: number of steps, of the last phase; each recipe's own when None.
+        dtype: `jnp.float32`, or `jnp.float64` when `jax_enable_x64` is set; None for each recipe's own.
+        seconds: ends a recipe after so much wall time, compilation included.
         progress: show a progress bar; None shows it on terminals.
         after: called with the outcomes so far after each of them.
 
@@ -94,14 +100,13 @@ def race(
         (3,) (20, 3)
     """
     outcomes: dict[str, Outcome] = {}
-    total = sum(recipe.steps if steps is None else steps for recipe in recipes.values())
+    counts = lambda recipe: [phase.steps for phase in recipe.phases[:-1]] + [recipe.steps if steps is None else steps]
+    total = sum(sum(counts(recipe)) for recipe in recipes.values())
     with tqdm.auto.tqdm(total=total, unit="step", disable=None if progress is None else not progress) as bar:
         for label, recipe in recipes.items():
             bar.set_description(label)
             try:
-                outcomes[label] = _outcome(
-                    problem, recipe, np.array(seeds), recipe.steps if steps is None else steps, dtype, bar
-                )
+                outcomes[label] = _outcome(problem, recipe, np.array(seeds), steps, dtype, seconds, bar)
             except KeyboardInterrupt:
                 warnings.warn(
                     f"race: interrupted in {label!r}; {len(outcomes)} of {len(recipes)} are done", stacklevel=2
@@ -111,29 +116,54 @@ def race(
     return outcomes
 
 
-def _outcome(problem: Problem, recipe: Recipe, seeds: np.ndarray, steps: int, dtype: Any, bar: Any) -> Outcome:
+def _outcome(
+    problem: Problem,
+    recipe: Recipe,
+    seeds: np.ndarray,
+    steps: int | None,
+    dtype: Any,
+    limit: float | None,
+    bar: Any,
+) -> Outcome:
     started = time.perf_counter()
-    train, start = prepare(problem, recipe, steps, dtype)
+    found, start = phases(problem, recipe, steps, dtype)
     keys = jnp.stack([jax.random.key(int(seed)) for seed in seeds])
     states, batches = jax.jit(jax.vmap(start))(keys)
-    together = recipe.sampler is None  # under vmap both branches of its `cond` would run in every step
     evaluate = problem.evaluate  # one object: a method is a new one each time, and would compile again
-    steps_per_call = max(1, steps // EVALUATIONS)
-    moments, pieces, done = [], [], 0
-    while done < steps:
-        length = min(steps_per_call, steps - done)
-        states, metrics = jax.block_until_ready(_run(train, evaluate, length, together, states, batches))
-        done += length
-        moments.append(done)
-        pieces.append(jax.device_get(metrics))
-        bar.update(length)
-    history = {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
+    steps_per_call = max(1, sum(phase.steps for phase in found) // EVALUATIONS)
+    moments: list[int] = []
+    pieces: list[dict[str, np.ndarray]] = []
+    late = lambda: limit is not None and time.perf_counter() - started >= limit
+    phase, points = found[0], None
+    for i, (one, phase) in enumerate(zip(recipe.phases, found, strict=True)):
+        if i:
+            move = functools.partial(following, found[i - 1].train)
+            states = jax.jit(jax.vmap(lambda s, b, phase=phase, move=move: move(s, phase, b)))(states, batches)
+        points, done = batch_of(phase.train, batches, phase.dtype), 0
+        together = i == 0 and one.sampler is None
+        while done < phase.steps and not (done and late()):
+            length = min(steps_per_call, phase.steps - done)
+            states, metrics = jax.block_until_ready(_run(phase.train, evaluate, length, together, states, points))
+            done += length
+            moments.append(moments[-1] + length if moments else length)
+            pieces.append(jax.device_get(metrics))
+            bar.update(length)
+        if late():
+            break
+    history = _joined(pieces, len(seeds))
     seconds = time.perf_counter() - started
-    points, weights = {}, {}
-    if recipe.point_weights is not None and batches is not None and set(batches) == set(problem.terms):
-        points = jax.device_get(batches)
-        weights = jax.device_get(jax.jit(jax.vmap(functools.partial(_point_weights, problem, recipe)))(states, batches))
-    return Outcome(seeds, history, np.array(moments), seconds, train, states, problem.compared, points, weights)
+    at, weights = {}, {}
+    if one.point_weights is not None and points is not None and set(points) == set(problem.terms):
+        at = jax.device_get(points)
+        weights = jax.device_get(jax.jit(jax.vmap(functools.partial(_point_weights, problem, one)))(states, points))
+    return Outcome(seeds, history, np.array(moments), seconds, phase.train, states, problem.compared, at, weights)
+
+
+def _joined(pieces: Sequence[Mapping[str, np.ndarray]], seeds: int) -> dict[str, np.ndarray]:
+    """One history; NaN where a phase does not measure something."""
+    names = dict.fromkeys(name for piece in pieces for name in piece)
+    missing = np.full(seeds, np.nan)
+    return {name: np.stack([piece.get(name, missing) for piece in pieces]) for name in names}
 
 
 def _point_weights(problem: Problem, recipe: Recipe, state: TrainState, batch: dict[str, PyTree]) -> dict[str, Array]:

@@ -14,7 +14,7 @@ import rich.console
 import rich.table
 
 from pinnjax import plot
-from pinnjax.cli import catalogue, choosing, environment, factories, writing
+from pinnjax.cli import catalogue, choosing, environment, factories, optimizing, racing_optimizers, writing
 from pinnjax.cli.race import Outcome, race
 from pinnjax.problems import COMPARED, Problem, Recipe
 from pinnjax.term_weights import EVENTS
@@ -27,18 +27,24 @@ def run(options: argparse.Namespace) -> int:
     """Train side by side, print the table, write JSON and the plot after every outcome."""
     choosing.number(options, "seeds")
     choosing.common(options)
+    optimizing.double_for(options, choosing.split(options.optimizers or ""))
     problem = factories.problem(options.problem)
     recipes = _recipes(problem, options)
     seeds = _seeds(problem, recipes, options)
+    choosing.double(recipes.values(), options.dtype)
+    by_clock = options.optimizers is not None
     for label, recipe in recipes.items():
-        choosing.try_rules(problem, recipe, label if ":" in label else None)
+        choosing.try_rules(problem, recipe, label, dtype=options.dtype, always=by_clock)
     writing.try_places(options, files=("json",), folders=("out",))
+    if by_clock:
+        return racing_optimizers.run(options, problem, recipes, seeds)
     results = writing.Results()
 
     console = rich.console.Console()
-    steps = sorted({options.steps or recipe.steps for recipe in recipes.values()})
+    counts = lambda recipe: optimizing.steps_of(recipe, options.steps, options.dtype)
+    steps = list(dict.fromkeys(map(counts, recipes.values())))
     number = f"{seeds} seed{'s' * (seeds > 1)}"
-    console.print(f"[bold]{problem.title}[/bold]: {number}, {', '.join(map(str, steps))} steps")
+    console.print(f"[bold]{problem.title}[/bold]: {number}, {'; '.join(steps)}")
 
     def save(outcomes: dict[str, Outcome]) -> None:
         if options.json:
@@ -52,7 +58,15 @@ def run(options: argparse.Namespace) -> int:
                 figure.savefig(pathlib.Path(options.out) / f"race_{problem.name}.png", dpi=110)
                 plt.close(figure)
 
-    outcomes = race(problem, recipes, seeds=range(seeds), steps=options.steps, dtype=options.dtype, after=save)
+    outcomes = race(
+        problem,
+        recipes,
+        seeds=range(seeds),
+        steps=options.steps,
+        dtype=options.dtype,
+        seconds=options.seconds,
+        after=save,
+    )
     console.print(_table(problem, outcomes))
     for line in _events(outcomes):
         console.print(line, soft_wrap=True)
@@ -95,19 +109,25 @@ def _seeds(problem: Problem, recipes: dict[str, Recipe], options: argparse.Names
 
 
 def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
-    """The recipes to race: the problem's own, or one of them with each of the rules asked for."""
+    """The recipes to race: the problem's own, or one of them with each of the rules or optimisers asked for."""
     base = problem.default_methods[0] if options.method is None else options.method
     recipe = choosing.look_up("method", base, problem.recipes)
-    if options.term_weights is None and options.point_weights is None:
-        return {base: recipe} if options.method else dict(problem.recipes)
-    term_rules = _rules(options.term_weights, catalogue.TERM_WEIGHTS)
-    point_rules = _rules(options.point_weights, catalogue.POINT_WEIGHTS)
-    found = {}
-    for term_rule, point_rule in itertools.product(term_rules, point_rules):
-        label = " + ".join(filter(None, (term_rule, point_rule)))
-        changes: dict[str, Any] = choosing.changes(term_rule, point_rule, problem)
-        found[label] = dataclasses.replace(recipe, summary=label, published=None, **changes)
-    return found
+    found = {base: recipe}
+    if options.term_weights is not None or options.point_weights is not None:
+        term_rules = _rules(options.term_weights, catalogue.TERM_WEIGHTS)
+        point_rules = _rules(options.point_weights, catalogue.POINT_WEIGHTS)
+        found = {}
+        for term_rule, point_rule in itertools.product(term_rules, point_rules):
+            label = " + ".join(filter(None, (term_rule, point_rule)))
+            changed = recipe.in_all_phases(**choosing.changes(term_rule, point_rule, problem))
+            found[label] = dataclasses.replace(changed, summary=label, published=None)
+    elif options.method is None and options.optimizers is None:
+        return dict(problem.recipes)
+    if options.optimizers is None:
+        return found
+    if len(found) > 1:
+        raise ValueError(f"optimizers race with one recipe, not with {', '.join(found)}; expected one rule a space")
+    return racing_optimizers.recipes(problem, next(iter(found.values())), options.optimizers)
 
 
 def _rules(text: str | None, table: dict[str, catalogue.Entry]) -> list[str | None]:

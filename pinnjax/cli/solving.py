@@ -8,17 +8,20 @@ from typing import Any
 import rich.console
 import rich.table
 
-from pinnjax.cli import catalogue, choosing, environment, factories, pictures, reporting, writing
+from pinnjax.cli import catalogue, choosing, ending, environment, factories, optimizing, pictures, reporting, writing
 from pinnjax.problems import COMPARED, Problem, Recipe, Solution, solve
 
 
 def run(options: argparse.Namespace) -> int:
     """Train with each method asked for; print the table; write JSON and plots."""
     choosing.common(options)
+    optimizing.double_for(options, [options.optimizer or ""])
     problem = factories.problem(options.problem)
     recipes = _recipes(problem, options)
+    choosing.double(recipes.values(), options.dtype)
     for recipe in recipes.values():
-        choosing.try_rules(problem, recipe, options.term_weights, options.point_weights)
+        choosing.try_rules(problem, recipe, options.term_weights, options.point_weights, dtype=options.dtype)
+        choosing.try_rules(problem, recipe, options.optimizer, dtype=options.dtype, always=True)
     writing.try_places(options, files=("json", "report"), folders=("out", "checkpoint"))
 
     console = rich.console.Console()
@@ -26,10 +29,17 @@ def run(options: argparse.Namespace) -> int:
     solutions: dict[str, Solution] = {}
     results = writing.Results()
     for name, recipe in recipes.items():
-        console.print(f"{name}: {recipe.summary}, {options.steps or recipe.steps} steps, seed {options.seed}")
+        steps = optimizing.steps_of(recipe, options.steps, options.dtype)
+        console.print(f"{name}: {recipe.summary}, {steps}, seed {options.seed}")
         folder = None if options.checkpoint is None else pathlib.Path(options.checkpoint) / problem.name / name
         solution = solve(
-            problem, recipe, steps=options.steps, seed=options.seed, dtype=options.dtype, checkpoint=folder
+            problem,
+            recipe,
+            steps=options.steps,
+            seed=options.seed,
+            dtype=options.dtype,
+            seconds=options.seconds,
+            checkpoint=folder,
         )
         solutions[name] = solution
         records = [_record(problem, method, options.seed, found) for method, found in solutions.items()]
@@ -40,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         if options.out:
             with results.write("out", options.out):
                 pictures.draw(problem, solutions, pathlib.Path(options.out))
-        if solution.steps < (options.steps or recipe.steps):
+        if ending.interrupted(solution.history, recipe, options.steps, solution.seconds, options.seconds):
             break
     table = _table(problem, recipes, solutions)
     console.print(table)
@@ -53,7 +63,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]:
-    changed = any(rule is not None for rule in (options.term_weights, options.point_weights, options.model))
+    given = [options.model, options.term_weights, options.point_weights]
+    changed = any(rule is not None for rule in (*given, options.optimizer))
     if options.method is None:
         names = list(problem.default_methods[:1] if changed else problem.default_methods)
     elif options.method == "all":
@@ -68,11 +79,19 @@ def _recipes(problem: Problem, options: argparse.Namespace) -> dict[str, Recipe]
     changes = choosing.changes(options.term_weights, options.point_weights, problem)
     if options.model is not None:
         changes["model"] = problem.module(choosing.look_up("model", options.model, catalogue.MODELS))
-    summary = ", ".join(filter(None, [options.model, options.term_weights, options.point_weights]))
-    changes |= {"summary": summary, "published": None}
+    if any(rule is not None for rule in given):
+        summary = ", ".join(filter(None, given))
+        recipes = {
+            name: dataclasses.replace(recipe.in_all_phases(**changes), summary=summary, published=None)
+            for name, recipe in recipes.items()
+        }
+    if options.optimizer is not None:
+        recipes = {
+            name: optimizing.with_optimizer(problem, recipe, options.optimizer) for name, recipe in recipes.items()
+        }
     # Only a method that was asked for lends its name: what is left of a default recipe is its set-up.
     label = "{}+changes" if options.method else "custom"
-    return {label.format(name): dataclasses.replace(recipe, **changes) for name, recipe in recipes.items()}
+    return {label.format(name): recipe for name, recipe in recipes.items()}
 
 
 def _record(problem: Problem, method: str, seed: int, solution: Solution) -> dict[str, Any]:
@@ -97,7 +116,9 @@ def _table(problem: Problem, recipes: dict[str, Recipe], solutions: dict[str, So
     for name, solution in solutions.items():
         published = recipes[name].published
         ratio = None if published is None else solution.final / published
-        whole = solution.steps >= recipes[name].steps  # the published figure is that of a whole run
+        whole = solution.steps >= sum(
+            phase.steps for phase in recipes[name].phases
+        )  # the published figure is that of a whole run
         table.add_row(
             name,
             recipes[name].summary,

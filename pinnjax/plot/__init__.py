@@ -4,9 +4,10 @@ from pinnjax.plot.fields import error_field, field, profile
 from pinnjax.plot.gradients import gradient_histograms
 from pinnjax.plot.histories import errors, losses, weights
 from pinnjax.plot.measurements import conflicts, point_values, signal_to_noise, spectra
-from pinnjax.plot.races import masks, race
+from pinnjax.plot.races import clock, masks, race
 
 __all__ = [
+    "clock",
     "conflicts",
     "error_field",
     "errors",

@@ -89,6 +89,33 @@ def masks(points: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray], *
     return style.finish(ax, "$x_0$", "point weight over its mean")
 
 
+def clock(
+    seconds: np.ndarray, errors: Mapping[str, np.ndarray], *, compared: str = "relative_l2", ax: Axes | None = None
+) -> Axes:
+    """Errors over wall time, both logarithmic: one line a method, medians and bands from best to worst over the seeds.
+
+    Args:
+        seconds: `(T,)`.
+        errors: `{label: (T, K)}` of K seeds, NaN where there is none yet.
+        compared: what they are.
+        ax: where to draw.
+
+    Raises:
+        ValueError: when there are none.
+    """
+    _check("clock", errors)
+    if ax is None:
+        ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")[1]
+    palette = [style.COLOURS[i % len(style.COLOURS)] for i in range(len(errors))]
+    for (label, values), colour in zip(errors.items(), palette, strict=True):
+        _band(ax, seconds, values, colour, band=True)
+        ax.lines[-1].set_label(label)
+    ax.set(xscale="log", yscale="log")
+    ax.legend(frameon=False, fontsize="small")
+    name = "relative $L_2$ error" if compared == "relative_l2" else compared.replace("_", " ")
+    return style.finish(ax, "seconds", name)
+
+
 def _check(plot: str, given: Mapping[str, object]) -> None:
     if not given:
         raise ValueError(f"plot.{plot}: nothing to draw; expected at least one run")

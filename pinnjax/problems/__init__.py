@@ -5,17 +5,18 @@ Your own is a `Problem` of three fields: terms, points, and a reference where th
 
 from pinnjax.problems._defaults import STEPS
 from pinnjax.problems._points import Given
-from pinnjax.problems._problem import COMPARED, Problem, Recipe
-from pinnjax.problems._solve import (
-    EVALUATIONS,
-    Solution,
+from pinnjax.problems._prepare import (
     begin,
+    draws_anew,
+    dtypes,
     numbers_of_points,
+    phases,
     points_that_stay,
     prepare,
-    solve,
     step_options,
 )
+from pinnjax.problems._problem import COMPARED, Problem, Recipe
+from pinnjax.problems._solve import EVALUATIONS, Solution, solve
 from pinnjax.problems.advection import advection
 from pinnjax.problems.allen_cahn import allen_cahn
 from pinnjax.problems.burgers import burgers
@@ -50,6 +51,8 @@ __all__ = [
     "cavity_uvp",
     "cavity_with",
     "convection_diffusion",
+    "draws_anew",
+    "dtypes",
     "gray_scott",
     "harmonic",
     "helmholtz",
@@ -58,6 +61,7 @@ __all__ = [
     "klein_gordon",
     "kuramoto_sivashinsky",
     "numbers_of_points",
+    "phases",
     "points_that_stay",
     "poisson",
     "poisson_with",

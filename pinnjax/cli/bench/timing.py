@@ -25,6 +25,16 @@ class Timing(NamedTuple):
     compile: float
     memory: int
 
+    def cells(self) -> dict[str, str]:
+        """As a row of a table."""
+        return {
+            "ratio": f"{self.ratio:.3f}",
+            "quartiles": f"{self.spread[0]:.2f}-{self.spread[1]:.2f}",
+            "ms": f"{self.step * 1e3:.3f}",
+            "compile s": f"{self.compile:.2f}",
+            "MiB": f"{self.memory / 2**20:.1f}",
+        }
+
 
 def compare(programs: Mapping[str, tuple[Callable[..., Any], Any]], steps: int, rounds: int) -> dict[str, Timing]:
     """Time programs against the first of them.

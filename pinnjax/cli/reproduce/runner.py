@@ -62,7 +62,7 @@ def run(
     for label, one in study.runs.items():
         steps = max(1, round(one.recipe.steps * (study.quick if quick else 1.0)))
         path = folder / study.name / f"{_file_name(label)}.npz"
-        model = getattr(one.recipe.model, "__qualname__", repr(one.recipe.model))
+        model = getattr(network := one.recipe.phases[0].model, "__qualname__", repr(network))
         signature = f"{one.problem.title}; {model}; {one.recipe.summary}; {steps} steps; {seeds} seeds"
         found = _load(path, signature)
         if found is None:
