@@ -74,7 +74,11 @@ second = final_error(pj.optimizers.ssbroyden(), 400 if FAST else 1_000)(weights)
 figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 ax.loglog(weights, first, "o-", label=f"Adam, {adam_steps} steps")
 ax.loglog(weights, second, "s-", label=f"SSBroyden, {400 if FAST else 1000} steps")
-ax.set(xlabel="weight λ of the initial conditions", ylabel="relative L2 error", title="the Goldilocks zone widens to everything")
+ax.set(
+    xlabel="weight λ of the initial conditions",
+    ylabel="relative L2 error",
+    title="the Goldilocks zone widens to everything",
+)
 ax.legend()
 plt.show()
 for weight, a, b in zip(weights, first, second, strict=True):

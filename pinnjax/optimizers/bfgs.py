@@ -18,7 +18,7 @@ def bfgs(*, retake: bool = False, trials: int = 25) -> optax.GradientTransformat
     Args, returns and errors are those of `ssbroyden`.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import jax
         >>> optimizer, loss = bfgs(), lambda p: (p[0] - 1) ** 2 + 10 * p[1] ** 2
         >>> params = jnp.array([0.0, 1.0])
         >>> state = optimizer.init(params)

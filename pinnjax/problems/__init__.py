@@ -16,6 +16,7 @@ from pinnjax.problems._prepare import (
     step_options,
 )
 from pinnjax.problems._problem import COMPARED, Problem, Recipe
+from pinnjax.problems._second_order import second_order
 from pinnjax.problems._solve import EVALUATIONS, Solution, solve
 from pinnjax.problems.advection import advection
 from pinnjax.problems.allen_cahn import allen_cahn
@@ -68,6 +69,7 @@ __all__ = [
     "prepare",
     "reaction",
     "schroedinger",
+    "second_order",
     "solve",
     "step_options",
     "tanh",
