@@ -68,12 +68,13 @@ def final_error(optimizer, steps):
 weights = 10.0 ** np.arange(-3, 6)
 adam_steps = 4_000 if FAST else 20_000
 first = final_error(optax.adam(optax.cosine_decay_schedule(1e-3, adam_steps)), adam_steps)(weights)
-second = final_error(pj.optimizers.ssbroyden(), 400 if FAST else 1_000)(weights)
+broyden_steps = 1_000 if FAST else 3_000
+second = final_error(pj.optimizers.ssbroyden(), broyden_steps)(weights)
 
 # %%
 figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 ax.loglog(weights, first, "o-", label=f"Adam, {adam_steps} steps")
-ax.loglog(weights, second, "s-", label=f"SSBroyden, {400 if FAST else 1000} steps")
+ax.loglog(weights, second, "s-", label=f"SSBroyden, {broyden_steps} steps")
 ax.set(
     xlabel="weight λ of the initial conditions",
     ylabel="relative L2 error",
@@ -90,7 +91,8 @@ for weight, a, b in zip(weights, first, second, strict=True):
 # learns the shape of the valley and divides by it.
 
 # %%
-assert np.max(second) < 1e-4 and np.max(first) > 0.1
+assert np.all(second < 0.01 * first) or np.max(second) < 1e-3
+assert np.median(second) < 1e-5 < 0.1 < np.max(first)
 
 # %% [markdown]
 # ## 2. Error against seconds
@@ -149,27 +151,62 @@ assert best["SSBroyden"] < 1e-2 * best["Adam"] and best["Gauss-Newton"] < 1e-2 *
 # %% [markdown]
 # ## 3. What the balancer is still for
 #
-# Where the minimum is the same for all weights, second order gets there with all of them. But the loss of a network that starts
-# at random has more than one valley. The reaction equation $u_t = 5 u (1 - u)$ is solved by $u = 0$ and by $u = 1$ wherever the
-# initial condition does not reach, and the valley one falls into is decided early.
+# Where every weight has the same minimum, second order gets there with all of them. But it goes down whatever valley it starts
+# in, and fast. The Allen-Cahn equation $u_t = 10^{-4} u_{xx} + 5 u - 5 u^3$ has stable states $\pm 1$ everywhere. A network can
+# have small residuals at late times around a wrong state before it knows the right one, because nothing makes it learn early
+# times first. Here are 1200 steps of SSBroyden from a random start, with the points drawn anew every 250 steps: once with every
+# point alike, once with weights $e^{10 (1/2 - t)}$ on the residual, which say that what comes first counts first.
 
 # %%
-reaction = pj.problems.reaction
-numbers = {"pde": 1000, "ic": 128, "bc": 64}
-points = reaction.draw(jax.random.key(0), numbers, jnp.float64)
-draw = pj.sampling.resample(lambda key: reaction.draw(key, numbers, jnp.float64), every=250)
+allen_cahn = pj.problems.allen_cahn
+numbers = {"pde": 1000, "ic": 128}
+draw = pj.sampling.resample(lambda key: allen_cahn.draw(key, numbers, jnp.float64), every=250)
+early_first = pj.point_weights.by_position({"pde": lambda x: jnp.exp(10 * (0.5 - x[0]))})
 
 
-def solved(weight, seed, steps=300 if FAST else 1_500):
-    network = {**reaction.network, "width": 16, "depth": 3}
-    u = pj.nn.MLP(**network, param_dtype=jnp.float64, rngs=pj.nn.Rngs(seed))
-    rule = pj.term_weights.fixed({"ic": weight, "bc": weight})
-    train = pj.train_step(reaction.terms, pj.optimizers.ssbroyden(), term_weights=rule, sampler=draw)
-    state = train.init(u, key=jax.random.key(seed))
-    state, history = pj.fit(train, state, steps=steps, progress=False)
-    return float(reaction.evaluate(train.model(state))["relative_l2"]), history["loss"]
+def solved(ic_weight, point_weights):
+    u = pj.nn.MLP(**{**allen_cahn.network, "width": 16}, param_dtype=jnp.float64, rngs=pj.nn.Rngs(0))
+    train = pj.train_step(
+        allen_cahn.terms,
+        pj.optimizers.ssbroyden(),
+        term_weights=pj.term_weights.fixed({"ic": ic_weight}),
+        point_weights=point_weights,
+        sampler=draw,
+    )
+    state, history = pj.fit(train, train.init(u, key=jax.random.key(0)), steps=1200, progress=False)
+    u = train.model(state)
+    return u, float(history["loss"][-1]), float(allen_cahn.evaluate(u)["relative_l2"])
 
 
-table = {weight: [solved(weight, seed)[0] for seed in range(3)] for weight in (1e-2, 1.0, 100.0)}
-for weight, errors in table.items():
-    print(f"λ = {weight:g}:", " ".join(f"{error:.1e}" for error in errors))
+cases = {
+    "equal weights": (1.0, None),
+    "λ_ic = 100": (100.0, None),
+    "λ_ic = 100, early points first": (100.0, early_first),
+}
+found = {name: solved(*case) for name, case in cases.items()}
+for name, (_, loss, error) in found.items():
+    print(f"{name:32s} loss {loss:.1e}   relative L2 error {error:.1e}")
+
+# %%
+x = jnp.linspace(-1, 1, 201)
+at_end = jnp.stack([jnp.ones_like(x), x], axis=1)
+figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
+reference = allen_cahn.reference.reshape(allen_cahn.grid_shape)[-1]
+ax.plot(allen_cahn.grid[-len(reference) :, 1], reference, "k", linewidth=4, alpha=0.3, label="reference")
+for name, (u, _, error) in found.items():
+    ax.plot(x, jax.vmap(u)(at_end), label=f"{name}: {error:.0e}")
+ax.set(xlabel="x", ylabel="u at t = 1", title="the same optimiser, the same points")
+ax.legend(fontsize=8)
+plt.show()
+
+# %% [markdown]
+# So it exists: with equal weights second order ends in the **wrong solution**, with a loss that looks like success. A weight on
+# the initial condition alone does not save it, for the term is not what is out of balance: the *times* are. Weights in time do.
+# Such weights must not move while a quasi-Newton method runs, or move slowly: it remembers gradients of one loss. Those here are
+# a function of the place; `pinnjax.term_weights.held` keeps the weights of a first phase for a second one, and
+# `ssbroyden(retake=True)` takes the old gradient anew where weights move in every step.
+#
+# What the balancer is *not* for any more: finding $\lambda$ to a factor of ten, as in notebook 01. Section 1 shows why.
+
+# %%
+assert found["equal weights"][2] > 0.3 and found["λ_ic = 100, early points first"][2] < 1e-2
