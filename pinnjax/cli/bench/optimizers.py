@@ -1,9 +1,10 @@
 """Where the time of a second-order step goes, by the number of parameters: `pinnjax bench optimizers`.
 
 The workload is Klein-Gordon in float64 with 1000 points inside, 100 at the start and at each end, 1400 residuals, and
-networks of three layers; a third of the rounds asked for. An iteration is the sum of the value and gradient that every step has, the Jacobian J (Gauss-Newton), the
-matrix work, and the search, which is the rest: the losses that are tried. The matrix work is that of the same optimiser
-with a loss that costs nothing: quasi-Newton methods take a norm of the parameters, Gauss-Newton a J that is given.
+networks of three layers; a third of the rounds asked for. An iteration is the sum of the value and gradient that every
+step has, the Jacobian J (Gauss-Newton), the matrix work, and the search, which is the rest: the losses that are tried.
+The matrix work is that of the same optimiser with a loss that costs nothing: quasi-Newton methods take a norm of the
+parameters, Gauss-Newton a J that is given.
 """
 
 from collections.abc import Callable
