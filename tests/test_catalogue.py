@@ -4,6 +4,8 @@ import inspect
 import pathlib
 import re
 
+import chex
+import jax
 import optax
 import pytest
 
@@ -12,20 +14,23 @@ from pinnjax import problems
 from pinnjax.cli import catalogue
 from pinnjax.cli.bench import balancers, points
 from pinnjax.cli.bench import monitors as timed
+from pinnjax.cli.bench import optimizers as split
 from pinnjax.problems import Problem
 from pinnjax.sampling import Domain, Sampler, Shape
 
 from . import methods_table, test_examples, test_monitors, test_names, test_networks
 from .test_domains import DOMAINS
+from .test_optimizers_in_the_step import RULES as OPTIMIZER_CONTRACT
 from .test_point_weights_contract import RULES as POINT_CONTRACT
 from .test_term_weights_contract import RULES as TERM_CONTRACT
 
 ROOT = pathlib.Path(__file__).parent.parent
 TRANSFORMS = (optax.GradientTransformation, optax.GradientTransformationExtraArgs)
-# These edit, lift or move another rule, and weigh nothing by themselves. They take no row in a table of methods.
+# These edit, lift or move another rule, or take one of another library, and do nothing by themselves. They take no row
+# in a table of methods.
 TOOLS = {
     *("bounded", "guarded", "normalized", "smoothed", "scheduled", "held", "per_term", "skip_exploding"),
-    *("per_point_memory", "combine"),
+    *("per_point_memory", "combine", "from_optimistix"),
 }
 
 
@@ -57,6 +62,14 @@ def first(names):
 
 TERM_RULES = making(pj.term_weights, *TRANSFORMS)
 POINT_RULES = making(pj.point_weights, *TRANSFORMS)
+OPTIMIZERS = making(pj.optimizers, *TRANSFORMS)
+UNSPLIT = {
+    "bfgs",
+    "ssbfgs",
+    "soap",
+    "spring",
+    "nystrom_natural_gradient",
+}  # as one of those that are, or without search
 MONITORS = making(pj.monitors, pj.Monitor)
 SAMPLERS = making(pj.sampling, Sampler)
 PROBLEMS = of(problems, Problem)
@@ -76,6 +89,12 @@ PLACES = {
     "point rules, bench": (POINT_RULES, first(points.RULES)),
     "point rules, names of equations": (POINT_RULES, set(test_names.CHOSEN)),
     "point rules, README": (POINT_RULES, methods_table.named("point weights") - TOOLS),
+    "optimisers, a file each": (OPTIMIZERS, files(pj.optimizers)),
+    "optimisers, contract": (OPTIMIZERS, first(OPTIMIZER_CONTRACT) - {"optimistix"}),
+    # Beside ours some of optax.
+    "optimisers, command line": (OPTIMIZERS, set(catalogue.OPTIMIZERS) - {"adam", "muon", "lbfgs"}),
+    "optimisers, bench or not": (OPTIMIZERS, {*split.OPTIMIZERS, *UNSPLIT} - {"lbfgs"}),
+    "optimisers, README": (OPTIMIZERS, methods_table.named("optimizers") - TOOLS),
     # The cavity in (u, v, p) is the cavity in another form: one file and one example have both.
     "problems, a file each": (PROBLEMS - {"cavity_uvp"}, files(problems)),
     "problems, command line": (PROBLEMS, set(catalogue.PROBLEMS)),
@@ -114,22 +133,38 @@ def test_the_command_line_makes_the_rule_that_it_names(space):
     assert places == {name: f"pinnjax.{space}.{name}" for name in made}
 
 
+def test_the_command_line_makes_the_optimizer_that_it_names():
+    """One of ours is its own factory's: a step of both is the same; what has a learning rate is given the recipe's."""
+    for name, entry in catalogue.OPTIMIZERS.items():
+        made = entry.make(problems.harmonic)(1e-3)
+        assert isinstance(made, optax.GradientTransformation), name
+        if name in OPTIMIZERS - {"nystrom_natural_gradient"}:
+            rate = {"learning_rate": 1e-3} if name == "soap" else {}
+            own = getattr(pj.optimizers, name)(**rate)
+            params = {"w": jax.numpy.ones((3, 2))}
+            chex.assert_trees_all_equal_shapes(made.init(params), own.init(params))
+            assert made.update.__code__ is own.update.__code__, name
+
+
 @pytest.mark.parametrize(
     ("rules", "place", "oracles"),
     [
         (TERM_RULES, pj.term_weights, ["scalar_rules", "lr_annealing", "surgery", "tools"]),
         (POINT_RULES, pj.point_weights, ["point_rules", "self_adaptive", "pecann"]),
+        (OPTIMIZERS, pj.optimizers, ["quasi_newton", "gauss_newton", "spring", "nystrom", "soap"]),
         (set(pj.diagnostics.__all__) - {"Phases", "Size", "Spectrum"}, pj.diagnostics, ["diagnostics"]),
     ],
-    ids=["term rules", "point rules", "diagnostics"],
+    ids=["term rules", "point rules", "optimisers", "diagnostics"],
 )
 def test_everything_is_computed_by_hand_somewhere_and_has_an_example(rules, place, oracles):
     text = "".join((ROOT / "tests" / f"test_{name}.py").read_text() for name in oracles)
-    assert not {name for name in rules if not re.search(rf"(?:weights|\bd)\.{name}\b|import.*\b{name}\b", text)}
+    assert not {
+        name for name in rules if not re.search(rf"(?:weights|optimizers|\bd)\.{name}\b|import.*\b{name}\b", text)
+    }
     assert not {name for name in rules if ">>> " not in getattr(place, name).__doc__}
 
 
 def test_every_paper_behind_a_rule_can_be_cited():
     notes = " ".join(re.findall(r'notes: "(.*)"', (ROOT / "CITATION.cff").read_text()))
-    entries = catalogue.TERM_WEIGHTS | catalogue.POINT_WEIGHTS
+    entries = catalogue.TERM_WEIGHTS | catalogue.POINT_WEIGHTS | catalogue.OPTIMIZERS
     assert not {name for name, entry in entries.items() if entry.source and not re.search(rf"\b{name}\b", notes)}

@@ -16,6 +16,7 @@ CHANGELOG = (ROOT / ".github" / "CHANGELOG.md").read_text()
 KINDS = {
     "balancer": ("softadapt", catalogue.TERM_RULES),
     "point rule": ("residual_attention", catalogue.POINT_RULES),
+    "optimiser": ("gauss_newton", catalogue.OPTIMIZERS),
     "problem": ("kdv", catalogue.PROBLEMS),
     "diagnostic": ("homogeneity", catalogue.MONITORS),
 }
@@ -25,7 +26,7 @@ WORDS = {"notes"}  # quoted, and neither a path nor a name in a file
 
 def steps(kind):
     """The numbered list, as text."""
-    return PAGE.split(f"## Add a {kind}\n")[1].split("\n## ")[0]
+    return re.split(f"## Add an? {kind}\n", PAGE)[1].split("\n## ")[0]
 
 
 def files(text, example):

@@ -1,4 +1,4 @@
-"""SPRING, Nyström, SOAP and optimistix inside `train_step`: precision, bad points, scan, vmap, one program."""
+"""Every optimiser, and those of optimistix, inside `train_step`: precision, bad points, scan, vmap, one program."""
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +15,21 @@ optimistix = pytest.importorskip("optimistix")
 KEY = jax.random.key(0)
 RULES = {
     "spring": lambda: optimizers.spring(),
-    "nystrom, searched": lambda: optimizers.nystrom_natural_gradient(rank=4, key=KEY, decay=0.5),
-    "nystrom, fixed": lambda: optimizers.nystrom_natural_gradient(0.1, rank=4, key=KEY),
+    "nystrom_natural_gradient, searched": lambda: optimizers.nystrom_natural_gradient(rank=4, key=KEY, decay=0.5),
+    "nystrom_natural_gradient, fixed": lambda: optimizers.nystrom_natural_gradient(0.1, rank=4, key=KEY),
     "soap": lambda: optimizers.soap(precondition_every=2),
-    "bfgs of optimistix": lambda: optimizers.from_optimistix(optimistix.BFGS(1e-8, 1e-8)),
-    "lm of optimistix": lambda: optimizers.from_optimistix(optimistix.LevenbergMarquardt(1e-8, 1e-8), residuals=18),
+    "ssbroyden": lambda: optimizers.ssbroyden(),
+    "ssbfgs": lambda: optimizers.ssbfgs(),
+    "bfgs": lambda: optimizers.bfgs(),
+    "gauss_newton": lambda: optimizers.gauss_newton(),
+    "optimistix, bfgs": lambda: optimizers.from_optimistix(optimistix.BFGS(1e-8, 1e-8)),
+    "optimistix, lm": lambda: optimizers.from_optimistix(optimistix.LevenbergMarquardt(1e-8, 1e-8), residuals=18),
 }
-every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+# Asked for the same in files of their own, and long to compile.
+DEAR = {"ssbroyden", "ssbfgs", "bfgs", "gauss_newton"}
+every_rule = pytest.mark.parametrize(
+    "rule", [pytest.param(r, marks=[pytest.mark.slow] * (n in DEAR)) for n, r in RULES.items()], ids=RULES
+)
 
 
 def begun(rule, dtype=jnp.float32):

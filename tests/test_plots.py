@@ -31,6 +31,16 @@ def test_the_conflict_matrix_shows_every_pair(ax):
     assert [text.get_text() for text in ax.get_xticklabels()] == ["bc", "ic", "pde"]
 
 
+def test_the_clock_shows_the_median_and_the_band_of_the_seeds(ax):
+    seconds = np.array([1.0, 10.0, 100.0])
+    errors = np.array([[np.nan, np.nan, np.nan], [0.5, 0.1, 0.3], [1e-3, 1e-2, 1e-1]])
+    assert plot.clock(seconds, {"adam": errors, "soap": errors / 2}, ax=ax) is ax
+    np.testing.assert_allclose(np.ma.filled(ax.lines[0].get_ydata(), 9.0), [9.0, 0.3, 1e-2])
+    low, high = (f(path.vertices[:, 1]) for path in ax.collections[0].get_paths() for f in (np.min, np.max))
+    assert (low, high) == (1e-3, 0.5) and ax.get_xscale() == ax.get_yscale() == "log"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["adam", "soap"]
+
+
 def test_the_phases_stand_behind_the_signal(ax):
     steps = np.arange(0.0, 100, 10)
     snr = np.where(steps == 50, np.nan, 2.0)
@@ -91,6 +101,7 @@ HISTORY = {"step": np.arange(1, 4), "loss": np.ones(3), "loss/pde": np.ones(3)}
         (lambda: plot.spectra({}), "eigenvalues has no finite value"),
         (lambda: plot.spectra({"pde": np.full(2, np.nan)}), "pde has no finite value"),
         (lambda: plot.race({}), "nothing to draw"),
+        (lambda: plot.clock(np.ones(3), {}), "nothing to draw"),
         (lambda: plot.race({"M1": HISTORY}), "'M1' has no metric relative_l2, weight/"),
         (lambda: plot.masks({}, {}), "nothing to draw"),
         (lambda: plot.gradient_histograms({}), "no layers; expected what pinnjax.diagnostics.by_layer returns"),

@@ -101,8 +101,8 @@ def _programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     loss = lambda p: optax.tree.sum({term: losses.loss(r) for term, r in residuals(p, batch).items()})
     parts: dict[str, dict[str, Callable[..., Any]]] = {
         "adam": {"value and gradient": losses.value_and_grads(PROBLEM.terms, definition, constants)},
-        "ssbroyden": {"value and slope": lambda p, b: jax.jvp(loss, (p,), (p,))},
-        "gauss_newton": {"J": point_gradients.point_jacobians(PROBLEM.terms, definition, constants)},
+        "ssbroyden": {"its search: value and slope": lambda p, b: jax.jvp(loss, (p,), (p,))},
+        "gauss_newton": {"its J": point_gradients.point_jacobians(PROBLEM.terms, definition, constants)},
     }
     found: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
     for name, make in OPTIMIZERS.items():
