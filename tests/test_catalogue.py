@@ -17,6 +17,7 @@ from pinnjax.sampling import Domain, Sampler, Shape
 
 from . import methods_table, test_examples, test_monitors, test_names, test_networks
 from .test_domains import DOMAINS
+from .test_optimizers_contract import RULES as OPTIMIZER_CONTRACT
 from .test_point_weights_contract import RULES as POINT_CONTRACT
 from .test_term_weights_contract import RULES as TERM_CONTRACT
 
@@ -57,6 +58,7 @@ def first(names):
 
 TERM_RULES = making(pj.term_weights, *TRANSFORMS)
 POINT_RULES = making(pj.point_weights, *TRANSFORMS)
+OPTIMIZERS = making(pj.optimizers, *TRANSFORMS)
 MONITORS = making(pj.monitors, pj.Monitor)
 SAMPLERS = making(pj.sampling, Sampler)
 PROBLEMS = of(problems, Problem)
@@ -76,6 +78,8 @@ PLACES = {
     "point rules, bench": (POINT_RULES, first(points.RULES)),
     "point rules, names of equations": (POINT_RULES, set(test_names.CHOSEN)),
     "point rules, README": (POINT_RULES, methods_table.named("point weights") - TOOLS),
+    "optimizers, a file each": (OPTIMIZERS, files(pj.optimizers)),
+    "optimizers, contract": (OPTIMIZERS, first(OPTIMIZER_CONTRACT)),
     # The cavity in (u, v, p) is the cavity in another form: one file and one example have both.
     "problems, a file each": (PROBLEMS - {"cavity_uvp"}, files(problems)),
     "problems, command line": (PROBLEMS, set(catalogue.PROBLEMS)),
