@@ -20,7 +20,7 @@ from pinnjax.sampling import Domain, Sampler, Shape
 
 from . import methods_table, test_examples, test_monitors, test_names, test_networks
 from .test_domains import DOMAINS
-from .test_optimizers_in_the_step import RULES as OPTIMIZER_CONTRACT
+from .test_optimizers_contract import RULES as OPTIMIZER_CONTRACT
 from .test_point_weights_contract import RULES as POINT_CONTRACT
 from .test_term_weights_contract import RULES as TERM_CONTRACT
 
@@ -90,7 +90,7 @@ PLACES = {
     "point rules, names of equations": (POINT_RULES, set(test_names.CHOSEN)),
     "point rules, README": (POINT_RULES, methods_table.named("point weights") - TOOLS),
     "optimisers, a file each": (OPTIMIZERS, files(pj.optimizers)),
-    "optimisers, contract": (OPTIMIZERS, first(OPTIMIZER_CONTRACT) - {"optimistix"}),
+    "optimisers, contract": (OPTIMIZERS, first(OPTIMIZER_CONTRACT) - {"from_optimistix"}),
     # Beside ours some of optax.
     "optimisers, command line": (OPTIMIZERS, set(catalogue.OPTIMIZERS) - {"adam", "muon", "lbfgs"}),
     "optimisers, bench or not": (OPTIMIZERS, {*split.OPTIMIZERS, *UNSPLIT} - {"lbfgs"}),

@@ -19,7 +19,6 @@ from .marks import few
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-optimistix = pytest.importorskip("optimistix")
 KEY = jax.random.key(0)
 POINTS = 12
 N = POINTS + 2  # residuals, for 12 parameters
@@ -51,6 +50,11 @@ class Case(NamedTuple):
     alike: bool = False
 
 
+def optimistix(solver, residuals=None):
+    made = getattr(pytest.importorskip("optimistix"), solver)(1e-8, 1e-8)
+    return optimizers.from_optimistix(made, residuals=residuals)
+
+
 RULES = {
     "bfgs": Case(lambda n: optimizers.bfgs(), share=1e-2, alike=True),
     "ssbfgs": Case(lambda n: optimizers.ssbfgs(), share=1e-2, alike=True),
@@ -76,10 +80,8 @@ RULES = {
         ordered=True,
         settled=False,
     ),
-    "from_optimistix bfgs": Case(lambda n: optimizers.from_optimistix(optimistix.BFGS(1e-8, 1e-8)), share=1e-2),
-    "from_optimistix lm": Case(
-        lambda n: optimizers.from_optimistix(optimistix.LevenbergMarquardt(1e-8, 1e-8), residuals=n), share=1e-4
-    ),
+    "from_optimistix bfgs": Case(lambda n: optimistix("BFGS"), share=1e-2),
+    "from_optimistix lm": Case(lambda n: optimistix("LevenbergMarquardt", n), share=1e-4),
 }
 
 
