@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # From two digits to seven: first and second order, and what the balancer is still for
+# # From two digits to seven: what is the balancer still for?
 #
 # Notebook 01 shows that one number, the weight $\lambda$ of the initial conditions, makes or breaks a run, and that a balancer
 # finds it. There the errors end at three digits. Here the same problem is trained with optimisers that know the curvature of
@@ -210,3 +210,24 @@ plt.show()
 
 # %%
 assert found["equal weights"][2] > 0.3 and found["λ_ic = 100, early points first"][2] < 1e-2
+
+# %% [markdown]
+# ## What to change in your own code
+#
+# ```python
+# jax.config.update("jax_enable_x64", True)
+# terms = {...}
+# draw = pj.sampling.resample(draw_points, every=250)          # new points are part of the method: it learns old ones by heart
+# first = pj.train_step(terms, optax.adam(5e-3), term_weights=pj.term_weights.ntk(), sampler=draw)
+# second = pj.train_step(
+#     terms, pj.optimizers.ssbroyden(), term_weights=pj.term_weights.held(pj.term_weights.ntk()), sampler=draw
+# )
+# state = first.init(model, key=key)
+# state, history = pj.fit([pj.Phase(first, 1000), pj.Phase(second, 4000, dtype=jnp.float64)], state)
+# ```
+#
+# Every problem of the library, and a `pj.problems.Problem` of your own, has this as its recipe `second_order`.
+#
+# References: Urbán, Stefanou, Pons, *Unveiling the optimization process of physics informed neural networks*, Journal of
+# Computational Physics 523, 2025 (SSBroyden). Wang, Sankaran, Perdikaris, *Respecting causality*, 2022 (time first). Müller,
+# Zeinhofer, *Achieving high accuracy with PINNs via energy natural gradient descent*, 2023 (Gauss-Newton).

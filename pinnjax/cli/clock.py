@@ -83,7 +83,7 @@ def race_by_clock(
 
     Example:
         >>> from pinnjax.problems import tanh
-        >>> runs = race_by_clock(tanh, {"plain": tanh.recipes["plain"]}, seconds=5.0, steps=200)
+        >>> runs = race_by_clock(tanh, {"plain": tanh.recipes["plain"]}, seconds=600.0, steps=200)
         >>> print(runs["plain"][0].steps)
         [200.]
     """

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, ScalarLike
 
 from pinnjax import checks
@@ -119,7 +120,8 @@ def gauss_newton(
         del grads, extra
         problem = least_squares("gauss_newton", params, residual_fn, jacobian_fn)
         flat = problem.flat
-        loss = (lambda p: jnp.sum(residual_fn(p) ** 2)) if value_fn is None else value_fn
+        alone = lambda p: jnp.sum(problem.residual(ravel_pytree(p)[0]) ** 2)
+        loss = alone if value_fn is None else value_fn
         value = jnp.asarray(loss(params) if value is None else value, flat.dtype)
         key, now = jax.random.split(state.key)
         model = _linear.model("gauss_newton", problem, solver, sketch, now)

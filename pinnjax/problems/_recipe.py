@@ -26,7 +26,8 @@ class Recipe:
         points: number of points, where not the problem's own.
         resampled: whether points are drawn anew in every step, where no `sampler` is given; None does so unless
             `point_weights` are, which often belong to points.
-        sampler: function of the numbers of points and the dtype; terms that it does not draw keep their points.
+        sampler: function of the numbers of points and the dtype; terms that it does not draw keep their points, all of
+            them where it returns None.
         chunk: points in memory at once; None for all.
         published: relative L2 error in the source; None where there is none.
         before: what comes first: the phase before, whose field, and whose rules where they are the same, this one goes
@@ -55,7 +56,7 @@ class Recipe:
     point_weights: optax.GradientTransformation | None = None
     points: Mapping[str, int] | None = None
     resampled: bool | None = None
-    sampler: Callable[[Mapping[str, int], Any], Sampler] | None = None
+    sampler: Callable[[Mapping[str, int], Any], Sampler | None] | None = None
     chunk: int | None = None
     published: float | None = None
     before: "Recipe | None" = None
