@@ -42,6 +42,14 @@ def dtype(request):
     jax.config.update("jax_enable_x64", before)
 
 
+@pytest.fixture(autouse=True)
+def _the_precision_stays():
+    """The command line switches x64 on for recipes in double precision; not for the next test."""
+    before = jax.config.jax_enable_x64
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
 @pytest.fixture
 def x64():
     """Double precision for the test."""
