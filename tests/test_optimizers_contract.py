@@ -97,6 +97,11 @@ def rule(*kept, where=lambda case: True):
     return pytest.mark.parametrize("name", few([name for name, case in RULES.items() if where(case)], *kept))
 
 
+def measured(*kept):
+    """A question to those named alone: for the others nobody has measured yet what to expect."""
+    return pytest.mark.parametrize("name", kept)
+
+
 def pde(u, point):
     """The source comes with the point, so that one program has several problems."""
     x, source = point
@@ -220,7 +225,7 @@ def test_resume_equals_the_uninterrupted_run_bit_for_bit(name, x64, tmp_path):
 # Numbers
 
 
-@rule("ssbroyden")
+@measured("ssbroyden")
 def test_it_descends_and_keeps_the_dtype(name, dtype):
     train, state, points = begun(name, dtype=dtype)
     after, history = run(train, state, points)
@@ -270,7 +275,7 @@ def test_a_trial_that_is_not_finite_is_survived(name, x64):
     assert history["loss"][-1] < history["loss"][0]
 
 
-@rule("gauss_newton primal")
+@measured("gauss_newton primal")
 def test_equal_terms_and_a_parameter_that_nothing_sees_are_no_trouble(name, x64):
     train = pj.train_step(TERMS | {"again": pde}, RULES[name].make(N + POINTS))
     apply, params = model()
@@ -319,8 +324,8 @@ SAMPLERS = {
 }
 
 
-@pytest.mark.parametrize("sampler", few(list(SAMPLERS), "every 5 steps"))
-@apart("ssbroyden")
+@pytest.mark.parametrize("sampler", ["every 5 steps"])
+@measured("ssbroyden")
 def test_points_that_move_are_followed(name, sampler, x64):
     """Down on other points than those of the steps; and no step raises the loss that it was searched on."""
     train = pj.train_step(TERMS, RULES[name].make(N), sampler=SAMPLERS[sampler]())
@@ -357,8 +362,8 @@ WEIGHTS = {
 }
 
 
-@pytest.mark.parametrize("weights", few(list(WEIGHTS), "lr_annealing and residual_attention"))
-@apart("ssbroyden retake")
+@pytest.mark.parametrize("weights", ["lr_annealing and residual_attention"])
+@measured("ssbroyden retake")
 def test_weights_that_move_are_followed(name, weights, x64):
     train = pj.train_step(TERMS, RULES[name].make(N), **WEIGHTS[weights]())
     after, history = run(train, train.init(model(), batch()), batch())
@@ -369,7 +374,7 @@ def test_weights_that_move_are_followed(name, weights, x64):
 @pytest.mark.parametrize(
     "turning", few([pj.term_weights.multiadam, pj.term_weights.m_config], pj.term_weights.multiadam)
 )
-@rule("ssbroyden", where=lambda case: case.asks)
+@measured("ssbroyden")
 def test_gradients_that_are_turned_are_refused_by_name(name, turning, x64):
     train = pj.train_step(TERMS, RULES[name].make(N), term_weights=turning())
     with pytest.raises(ValueError, match=rf"has {turning.__name__}, .*optimizer \({name.split()[0]}\) asks"):
@@ -379,7 +384,7 @@ def test_gradients_that_are_turned_are_refused_by_name(name, turning, x64):
 # Invariances
 
 
-@rule("gauss_newton primal", where=lambda case: not case.ordered)
+@measured("gauss_newton primal")
 def test_the_order_of_the_parameters_does_not_count(name, x64):
     """One vector, in another order, of the parameters of a tree."""
     train, state, points = begun(name)
@@ -395,8 +400,8 @@ def test_the_order_of_the_parameters_does_not_count(name, x64):
     close(reordered(flat.params), state.params, 1e-6)
 
 
-@pytest.mark.parametrize("factor", few([1e-6, 1e6], 1e6))
-@rule("ssbroyden", where=lambda case: case.scales and case.settled)
+@pytest.mark.parametrize("factor", [1e6])
+@measured("ssbroyden")
 def test_a_loss_in_other_units_is_as_easy(name, factor, x64):
     _, plain = run(*begun(name))
     train = pj.train_step(TERMS, RULES[name].make(N), term_weights=pj.term_weights.fixed(dict.fromkeys(TERMS, factor)))
@@ -408,7 +413,7 @@ def test_a_loss_in_other_units_is_as_easy(name, factor, x64):
 # Runs
 
 
-@rule("gauss_newton primal")
+@measured("gauss_newton primal")
 def test_it_follows_adam_in_a_second_phase_in_double_precision(name, x64):
     adam = pj.train_step(TERMS, optax.adam(1e-2))
     phases = [pj.Phase(adam, 10), pj.Phase(step(name), 30, dtype=jnp.float64)]
@@ -419,7 +424,7 @@ def test_it_follows_adam_in_a_second_phase_in_double_precision(name, x64):
     assert history["loss"][-1] < RULES[name].share * history["loss"][10]
 
 
-@rule("ssbroyden", "gauss_newton primal", "from_optimistix bfgs")
+@measured("ssbroyden", "gauss_newton primal", "from_optimistix bfgs")
 def test_a_loop_of_ones_own_needs_optax_only(name, x64):
     """Straight lines through points: the minimum is that of numpy's least squares."""
     random = np.random.default_rng(0)
