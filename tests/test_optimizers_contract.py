@@ -69,12 +69,12 @@ RULES = {
         lambda n: optimizers.spring(0.1, decay=0.9, norm_constraint=0.1), share=0.2, searches=False, scales=False
     ),
     "nystrom_natural_gradient": Case(
-        lambda n: optimizers.nystrom_natural_gradient(rank=10, key=KEY, damping=1e-2, decay=0.5),
+        lambda n: optimizers.nystrom_natural_gradient(rank=10, damping=1e-2, decay=0.5),
         share=0.1,
         scales=False,
     ),
     "nystrom_natural_gradient rate": Case(
-        lambda n: optimizers.nystrom_natural_gradient(0.1, rank=10, key=KEY, damping=0.1),
+        lambda n: optimizers.nystrom_natural_gradient(0.1, rank=10, damping=0.1),
         share=0.1,
         searches=False,
         scales=False,

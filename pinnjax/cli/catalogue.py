@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import optax
 
@@ -94,10 +93,10 @@ def _unrated(optimizer: Callable[..., optax.GradientTransformation]) -> Callable
     return make
 
 
-def _nystrom(problem: Problem, rank: int | None = None, seed: int = 0, **options: Any) -> Any:
+def _nystrom(problem: Problem, rank: int | None = None, **options: Any) -> Any:
     rank = max(1, sum(problem.points.values()) // 10) if rank is None else rank  # the authors' tenth
     make = _unrated(optimizers.nystrom_natural_gradient)
-    return make(problem, rank=rank, key=jax.random.key(seed), **options)
+    return make(problem, rank=rank, **options)
 
 
 PROBLEM_LIST = [

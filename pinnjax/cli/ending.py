@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pinnjax.problems import Recipe
-
-STUCK = 100  # steps in a row that were not taken, after which `pinnjax.fit` ends
+from pinnjax.train.fit import STUCK
 
 
 def interrupted(

@@ -8,12 +8,10 @@ import jax
 
 from pinnjax import sampling
 from pinnjax.cli import catalogue, choosing
-from pinnjax.problems import Problem, Recipe, draws_anew, dtypes
+from pinnjax.problems import EVERY, WARM_UP, Problem, Recipe, draws_anew, dtypes
 from pinnjax.sampling import Sampler
 from pinnjax.term_weights import held
 
-WARM_UP = 1000  # steps of the recipe's own optimiser: far from a minimum second-order methods go to a poor one
-EVERY = 500  # steps that points stay: what a quasi-Newton method has learnt is of one loss
 STEPS = 2000  # of a second-order method, where nothing is said
 
 
@@ -21,7 +19,7 @@ def with_optimizer(problem: Problem, recipe: Recipe, text: str) -> Recipe:
     """The recipe with an optimiser, `NAME` or `NAME:option=value,...`, in its last phase.
 
     Before a second-order method a recipe of one phase warms up with its own optimiser; after that, points that were
-    drawn anew in every step are drawn every 500, term weights are held where they are, and all of it is in float64.
+    drawn anew in every step are drawn every 250, term weights are held where they are, and all of it is in float64.
 
     Raises:
         ValueError: when there is no such optimiser, or it does not take the options.
@@ -30,7 +28,7 @@ def with_optimizer(problem: Problem, recipe: Recipe, text: str) -> Recipe:
         >>> from pinnjax.problems import harmonic
         >>> recipe = with_optimizer(harmonic, harmonic.recipes["ntk"], "ssbroyden")
         >>> print(recipe.summary)
-        NTK weights; ssbroyden, new points every 500 steps, weights held
+        NTK weights; ssbroyden, new points every 250 steps, weights held
         >>> print([(phase.steps, phase.dtype) for phase in recipe.phases])
         [(1000, 'float64'), (2000, None)]
     """

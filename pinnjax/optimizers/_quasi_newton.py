@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from pinnjax import checks
 from pinnjax.optimizers import _line_search
+from pinnjax.optimizers._same_loss import same_loss
 
 PyTree = Any
 LARGEST = 2**31  # bytes of H
@@ -109,7 +110,7 @@ def quasi_newton(
         value = jnp.asarray(value, flat.dtype)
         loss = lambda x: jnp.asarray(value_fn(unravel(x)), flat.dtype)
 
-        same = _same(value, state.value)
+        same = same_loss(value, state.value)
         old_grad = state.grad
         if retake:
             anew = jnp.isfinite(state.value) & ~same
@@ -146,15 +147,6 @@ def quasi_newton(
 
     update.__module__ = coefficients.__module__  # the method's, so that errors can name it
     return optax.GradientTransformationExtraArgs(init, update)
-
-
-def _same(value: Array, before: Array) -> Bool[Array, ""]:
-    """Whether the loss is the function that the last search was on: it has the value that the search ended at.
-
-    New points or other weights change it by far more than rounding.
-    """
-    near = jnp.finfo(value.dtype).eps ** (1 / 3)
-    return jnp.abs(value - before) <= near * jnp.abs(before)
 
 
 def _learnt(

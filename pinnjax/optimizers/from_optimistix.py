@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from pinnjax import checks
+from pinnjax.optimizers._same_loss import same_loss
 
 PyTree = Any
 
@@ -113,7 +114,7 @@ def from_optimistix(
         here = loss(flat) if value is None else jnp.asarray(value, flat.dtype)
 
         fresh, rest = begun(fn, flat)
-        known = jnp.abs(here - state.value) <= jnp.finfo(flat.dtype).eps ** (1 / 3) * jnp.abs(state.value)
+        known = same_loss(here, state.value)
         where = lambda condition, new, old: jax.tree.map(lambda n, o: jnp.where(condition, n, o), new, old)
 
         def trial(carry: tuple) -> tuple:

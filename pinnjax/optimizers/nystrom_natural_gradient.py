@@ -41,9 +41,9 @@ def nystrom_natural_gradient(
     learning_rate: ScalarLike | None = None,
     *,
     rank: int,
-    key: Key[Array, ""],
     damping: ScalarLike = 1e-3,
     decay: ScalarLike = 0.0,
+    seed: int = 0,
 ) -> optax.GradientTransformationExtraArgs:
     """Natural gradient steps with a kernel of low rank, with momentum as in `spring`, and a search for their length.
 
@@ -60,23 +60,23 @@ def nystrom_natural_gradient(
         learning_rate: η, dimensionless; None searches: 1, ½, ¼, ... as long as halving lowers the loss, down to the
             paper's 2⁻³⁰. A search that lowers nothing takes no step and forgets φ.
         rank: columns of Ω, >= 1; N and more give the exact step. The paper takes a tenth of N.
-        key: random key of the columns.
         damping: λ, in the units of the loss, > 0.
         decay: β, the share of the last direction, dimensionless, in [0, 1]; 0 for no momentum.
+        seed: of the columns.
 
     Returns:
         A parameter-space transform whose update is the whole step. It needs `params` and `residual_fn`, with a search
         `value_fn`, and reads `value` and `jacobian_fn`, as `pinnjax.train_step` gives them.
 
     Raises:
-        TypeError, ValueError: when an argument is out of range, or the columns would take more than 2 GiB.
+        ValueError: when an argument is out of range, or the columns would take more than 2 GiB.
 
     Cost: one gradient a point, O(NP rank), and mostly two or three values of the loss in a search; J is held, N by P,
         and no matrix N by N or P by P.
 
     Example:
-        >>> import jax, jax.numpy as jnp
-        >>> optimizer = nystrom_natural_gradient(1.0, rank=1, key=jax.random.key(0), damping=1.0)
+        >>> import jax.numpy as jnp
+        >>> optimizer = nystrom_natural_gradient(1.0, rank=1, damping=1.0)
         >>> residual_fn = lambda a: 3.0 * a[None] - 4.0
         >>> params = jnp.float32(3.0)
         >>> updates, state = optimizer.update(params, optimizer.init(params), params, residual_fn=residual_fn)
@@ -84,7 +84,6 @@ def nystrom_natural_gradient(
         -1.5000
     """
     checks.count("nystrom_natural_gradient: rank", rank)
-    key = checks.key("nystrom_natural_gradient: key", key)
     checks.number("nystrom_natural_gradient: damping", damping, 1e-300)
     checks.number("nystrom_natural_gradient: decay", decay, 0.0, 1.0)
     if learning_rate is not None:
@@ -93,7 +92,7 @@ def nystrom_natural_gradient(
     def init(params: PyTree) -> NystromState:
         dtype = ravel_pytree(params)[0].dtype
         value = jnp.full((), jnp.nan, dtype) if learning_rate is None else None
-        return NystromState(jax.tree.map(jnp.zeros_like, params), key, value)
+        return NystromState(jax.tree.map(jnp.zeros_like, params), jax.random.key(seed), value)
 
     def update(
         grads: PyTree,

@@ -16,7 +16,7 @@ from pinnjax.problems._prepare import (
     step_options,
 )
 from pinnjax.problems._problem import COMPARED, Problem, Recipe
-from pinnjax.problems._second_order import second_order
+from pinnjax.problems._second_order import EVERY, WARM_UP, second_order
 from pinnjax.problems._solve import EVALUATIONS, Solution, solve
 from pinnjax.problems.advection import advection
 from pinnjax.problems.allen_cahn import allen_cahn
@@ -39,7 +39,9 @@ from pinnjax.problems.wave import wave
 __all__ = [
     "COMPARED",
     "EVALUATIONS",
+    "EVERY",
     "STEPS",
+    "WARM_UP",
     "Given",
     "Problem",
     "Recipe",

@@ -27,9 +27,9 @@ from pinnjax.term_weights import fixed
 
 PyTree = Any
 WIDTH, DEPTH = 20, 3  # some 1000 parameters, whose inverse Hessian is 8 MB
-WARM_UP = 1000  # steps of Adam
+WARM_UP = 1000  # steps of Adam: from a random start second-order methods go to a poor minimum
 STEPS = 4000
-EVERY = 250  # steps between two draws
+EVERY = 250  # steps between two draws: points that stay are learnt by heart, and of new ones no pair is known
 INSIDE, CONDITIONS = 2000, 200  # least numbers of points
 CANDIDATES = 25  # for each point that is chosen: a front of a thousandth of the domain is to have some
 

@@ -41,29 +41,7 @@ def point_grad_norms(
         >>> print(evaluate(jnp.array([2.0, 0.0]), {"data": jnp.array([[0.75], [-0.75]])})["data"])  # ‖(x, 1)‖
         [1.25 1.25]
     """
-    checks.terms(terms)
-    checks.chunk(chunk)
-
-    def evaluate(params: PyTree, batch: Mapping[str, PyTree]) -> dict[str, Array]:
-        checks.batch(terms, batch)
-        norms: dict[str, Array] = {}
-        for name, function in terms.items():
-            if isinstance(function, Batchwise):
-                # Its residuals have no points of their own: one row of J each.
-                residuals = evaluation.residuals({name: function}, definition, constants)
-                rows = jax.jacrev(lambda p, r=residuals, name=name: r(p, {name: batch[name]}))(params)
-                norms |= {key: _row_norms(row) for key, row in rows.items()}
-                continue
-            one = evaluation.at_point(name, function, definition)
-
-            def at(x: PyTree, one: Callable = one) -> dict[str, Array]:
-                values, pull = jax.vjp(lambda p: one(p, constants, x), params)
-                return {key: _norm(pull, values, key) for key in values}
-
-            norms |= jax.lax.map(at, batch[name], batch_size=CHUNK if chunk is None else chunk)
-        return norms
-
-    return evaluate
+    return _each(terms, definition, constants, chunk, _norm, lambda rows: jnp.linalg.norm(rows, axis=(1, 2)))
 
 
 def point_jacobians(
@@ -93,51 +71,65 @@ def point_jacobians(
         [[0.5 1. ]
          [3.  1. ]]
     """
+    return _each(terms, definition, constants, chunk, _rows, lambda rows: rows)
+
+
+def _each(
+    terms: Mapping[str, Any],
+    definition: Any,
+    constants: PyTree,
+    chunk: int | None,
+    measure: Callable[[Callable, dict[str, Array], str], Array],
+    of_rows: Callable[[Float[Array, "n m P"]], Array],
+) -> Callable[[PyTree, Mapping[str, PyTree]], dict[str, Array]]:
+    """What is measured on the gradients at a point, at every point of every term.
+
+    Args:
+        terms: as the public functions have them, like the next three.
+        definition: likewise.
+        constants: likewise.
+        chunk: likewise.
+        measure: `measure(pull, values, equation)` at one point.
+        of_rows: the same of all rows of J, for residuals without points of their own: one row each.
+    """
     checks.terms(terms)
     checks.chunk(chunk)
 
     def evaluate(params: PyTree, batch: Mapping[str, PyTree]) -> dict[str, Array]:
         checks.batch(terms, batch)
-        rows: dict[str, Array] = {}
+        found: dict[str, Array] = {}
         for name, function in terms.items():
             if isinstance(function, Batchwise):
                 residuals = evaluation.residuals({name: function}, definition, constants)
                 values, pull = jax.vjp(lambda p, r=residuals, name=name: r(p, {name: batch[name]}), params)
-                rows |= {key: _rows(pull, values, key).reshape(*_sizes(values[key]), -1) for key in values}
+                for key, r in values.items():
+                    found[key] = of_rows(_rows(pull, values, key).reshape(len(r), r.size // len(r), -1))
                 continue
             one = evaluation.at_point(name, function, definition)
 
             def at(x: PyTree, one: Callable = one) -> dict[str, Array]:
                 values, pull = jax.vjp(lambda p: one(p, constants, x), params)
-                return {key: _rows(pull, values, key) for key in values}
+                return {key: measure(pull, values, key) for key in values}
 
-            rows |= jax.lax.map(at, batch[name], batch_size=CHUNK if chunk is None else chunk)
-        return rows
+            found |= jax.lax.map(at, batch[name], batch_size=CHUNK if chunk is None else chunk)
+        return found
 
     return evaluate
 
 
-def _sizes(values: Array) -> tuple[int, int]:
-    return values.shape[0], values.size // values.shape[0]
+def _units(values: dict[str, Array], key: str) -> list[dict[str, Array]]:
+    """The cotangents of each component of an equation."""
+    zeros, size = jax.tree.map(jnp.zeros_like, values), values[key].size
+    units = jnp.eye(size, dtype=values[key].dtype).reshape(size, *values[key].shape)
+    return [zeros | {key: unit} for unit in units]
 
 
 def _rows(pull: Callable, values: dict[str, Array], key: str) -> Float[Array, "m P"]:
     """One pullback a component, each a row in the order of `ravel_pytree`."""
-    zeros = jax.tree.map(jnp.zeros_like, values)
-    size = values[key].size
-    units = jnp.eye(size, dtype=values[key].dtype).reshape(size, *values[key].shape)
-    return jnp.stack([ravel_pytree(pull(zeros | {key: unit})[0])[0] for unit in units])
+    return jnp.stack([ravel_pytree(pull(unit)[0])[0] for unit in _units(values, key)])
 
 
 def _norm(pull: Callable, values: dict[str, Array], key: str) -> Array:
-    """One pullback a component; `jax.jacrev` batches them, in a layout that costs a third more."""
-    zeros = jax.tree.map(jnp.zeros_like, values)
-    size = values[key].size
-    units = jnp.eye(size, dtype=values[key].dtype).reshape(size, *values[key].shape)
-    leaves = [leaf for unit in units for leaf in jax.tree.leaves(pull(zeros | {key: unit}))]
+    """The norm of these rows, which are not made; `jax.jacrev` batches them, in a layout that costs a third more."""
+    leaves = [leaf for unit in _units(values, key) for leaf in jax.tree.leaves(pull(unit))]
     return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in leaves))
-
-
-def _row_norms(row: PyTree) -> Array:
-    squares = [jnp.sum(jnp.square(leaf), axis=tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(row)]
-    return jnp.sqrt(sum(squares[1:], squares[0]))

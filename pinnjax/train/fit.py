@@ -12,6 +12,7 @@ from pinnjax import checks
 from pinnjax.train import _evaluation, _history, _interrupts, _plan, _progress, _resume, _run
 from pinnjax.train import checkpoint as checkpoint_
 from pinnjax.train._history import History
+from pinnjax.train._stuck import STUCK as STUCK
 from pinnjax.train.phases import Phase, batch_of
 from pinnjax.train.state import TrainState, TrainStep
 
