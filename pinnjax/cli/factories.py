@@ -117,6 +117,7 @@ def of_arguments(target: str, given: Mapping[str, Any]) -> Problem:
         name=target.partition(":")[2],
         network=_network(given["model"], batch if sampler is None else draw(jax.random.key(0))),
         recipes=recipes,
+        second_order=None,  # that recipe trains a network of its own: --optimizer ssbroyden trains the one given
         time=given.get("time"),
     )
 

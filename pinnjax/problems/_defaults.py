@@ -56,7 +56,7 @@ def found_out(given: Mapping[str, Any]) -> dict[str, Any]:
         network["out_features"] = _components(found["reference"]) if of_reference else _tried(terms, network, batch)
     recipes = dict(given["recipes"] or _recipes(terms, against, fixed=isinstance(draw, _points.Given)))
     default_methods = given["default_methods"] or tuple(recipes)
-    if "second_order" not in recipes:
+    if "second_order" not in recipes and given["second_order"] is not None:
         options = {"model": given["module"](nn.ModifiedMLP), **given["second_order"]}
         recipes["second_order"] = second_order(draw, terms, against, **options)
     title = given["title"]

@@ -50,7 +50,7 @@ class Problem:
         grid_shape: shape of the grid as an image; `(n,)` where it is none.
         recipes: `{method: recipe}`; "second_order" is added where it is not among them.
         second_order: in what that recipe differs from those of other problems: options of
-            `pinnjax.problems.second_order`.
+            `pinnjax.problems.second_order`; None adds no such recipe.
         default_methods: what is run when nobody asks for a method.
         time: index of the coordinate that is time, where there is one.
         quantity: from the model to the field that the reference is of, where they differ: the speed of a flow.
@@ -86,7 +86,7 @@ class Problem:
     grid: Float[np.ndarray, "n d"] = FOUND_OUT
     grid_shape: tuple[int, ...] = FOUND_OUT
     recipes: Mapping[str, Recipe] = FOUND_OUT
-    second_order: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    second_order: Mapping[str, Any] | None = dataclasses.field(default_factory=dict)
     default_methods: tuple[str, ...] = FOUND_OUT
     time: int | None = None
     quantity: Callable[[Field], Field] = _defaults.itself
