@@ -59,12 +59,18 @@ def x64():
     jax.config.update("jax_enable_x64", before)
 
 
-@pytest.fixture(scope="module")
-def quick_compilation():
-    """XLA without its optimisations, for modules of many small programs: they take their time to compile."""
-    jax.config.update("jax_disable_most_optimizations", True)
+@pytest.fixture(autouse=True)
+def _quick_compilation(request):
+    """XLA without its optimisations: small programs take their time to compile. Slow tests that train want them."""
+    long = request.node.get_closest_marker("slow") and "quick_compilation" not in request.fixturenames
+    jax.config.update("jax_disable_most_optimizations", not long)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def quick_compilation():
+    """Asked for by modules whose slow tests are many small programs as well."""
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -30,15 +30,15 @@ def run(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(
-    "chosen", [pytest.param(SOME, id="some"), pytest.param(MANY, id="many", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", [pytest.param(SOME, id="some"), pytest.param(MANY, id="many")])
 def test_the_library_takes_and_returns_what_its_annotations_say(chosen):
     found = run("-n0", "--tb=short", *chosen)
     assert found.returncode == 0, found.stdout[-4000:]
     assert " passed" in found.stdout
 
 
+@pytest.mark.slow
 def test_a_wrong_annotation_would_be_found(tmp_path):
     file = tmp_path / "test_wrong.py"
     file.write_text(

@@ -311,9 +311,9 @@ def full(*arguments, **options):
 @pytest.mark.parametrize(
     ("command", "module", "writer"),
     [
-        (["solve", "tanh", "--steps", "2", "--json"], writing, "write_json"),
-        (["solve", "tanh", "--steps", "2", "--out"], pictures, "draw"),
-        (["race", "tanh", "--steps", "2", "--seeds", "1", "--json"], writing, "write_json"),
+        (["solve", "tanh", "--method", "plain", "--steps", "2", "--json"], writing, "write_json"),
+        (["solve", "tanh", "--method", "plain", "--steps", "2", "--out"], pictures, "draw"),
+        (["race", "tanh", "--term-weights", "none", "--steps", "2", "--seeds", "1", "--json"], writing, "write_json"),
         (["diagnose", "tanh", "--steps", "2", "--json"], writing, "write_json"),
     ],
 )

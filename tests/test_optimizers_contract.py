@@ -36,7 +36,6 @@ class Case(NamedTuple):
         ordered: whether the order of the parameters counts: random numbers are drawn in it, or layers are told apart.
         settled: whether rounding is forgotten; not where it chooses among eigenbases.
         mixes: whether a parameter that no residual sees may move with others.
-        alike: whether only a formula, or a solver of the same system, sets it apart from another row.
     """
 
     make: Callable[[int], optax.GradientTransformation]
@@ -47,7 +46,6 @@ class Case(NamedTuple):
     ordered: bool = False
     settled: bool = True
     mixes: bool = False
-    alike: bool = False
 
 
 def optimistix(solver, residuals=None):
@@ -56,13 +54,13 @@ def optimistix(solver, residuals=None):
 
 
 RULES = {
-    "bfgs": Case(lambda n: optimizers.bfgs(), share=0.2, alike=True),
-    "ssbfgs": Case(lambda n: optimizers.ssbfgs(), share=1e-2, alike=True),
+    "bfgs": Case(lambda n: optimizers.bfgs(), share=0.2),
+    "ssbfgs": Case(lambda n: optimizers.ssbfgs(), share=1e-2),
     "ssbroyden": Case(lambda n: optimizers.ssbroyden(), share=1e-2),
     "ssbroyden retake": Case(lambda n: optimizers.ssbroyden(retake=True), share=1e-2),
     "gauss_newton primal": Case(lambda n: optimizers.gauss_newton(solver="primal"), share=1e-4),
-    "gauss_newton dual": Case(lambda n: optimizers.gauss_newton(solver="dual"), share=1e-4, alike=True),
-    "gauss_newton cg": Case(lambda n: optimizers.gauss_newton(solver="cg"), share=1e-4, ordered=True, alike=True),
+    "gauss_newton dual": Case(lambda n: optimizers.gauss_newton(solver="dual"), share=1e-4),
+    "gauss_newton cg": Case(lambda n: optimizers.gauss_newton(solver="cg"), share=1e-4, ordered=True),
     "gauss_newton sketch": Case(lambda n: optimizers.gauss_newton(sketch=8), share=1e-2, ordered=True, mixes=True),
     # The dampings of these three are in units of the loss.
     "spring": Case(
@@ -95,11 +93,6 @@ RULES = {
 def rule(*kept, where=lambda case: True):
     """A question to all optimisers where it has an answer, by default to those named; the others are slow tests."""
     return pytest.mark.parametrize("name", few([name for name, case in RULES.items() if where(case)], *kept))
-
-
-def measured(*kept):
-    """A question to those named alone: for the others nobody has measured yet what to expect."""
-    return pytest.mark.parametrize("name", kept)
 
 
 def pde(u, point):
@@ -168,7 +161,9 @@ def finite(tree):
 
 settled = functools.partial(rule, where=lambda case: case.settled)
 searching = functools.partial(rule, where=lambda case: case.searches)
-apart = functools.partial(rule, where=lambda case: not case.alike)  # for questions with many answers
+asking = functools.partial(rule, where=lambda case: case.asks)
+scaling = functools.partial(rule, where=lambda case: case.scales)
+of_the_vector = functools.partial(rule, where=lambda case: not case.ordered)
 
 
 # Programs
@@ -225,7 +220,7 @@ def test_resume_equals_the_uninterrupted_run_bit_for_bit(name, x64, tmp_path):
 # Numbers
 
 
-@measured("ssbroyden")
+@rule("ssbroyden")
 def test_it_descends_and_keeps_the_dtype(name, dtype):
     train, state, points = begun(name, dtype=dtype)
     after, history = run(train, state, points)
@@ -275,7 +270,7 @@ def test_a_trial_that_is_not_finite_is_survived(name, x64):
     assert history["loss"][-1] < history["loss"][0]
 
 
-@measured("gauss_newton primal")
+@rule("gauss_newton primal")
 def test_equal_terms_and_a_parameter_that_nothing_sees_are_no_trouble(name, x64):
     train = pj.train_step(TERMS | {"again": pde}, RULES[name].make(N + POINTS))
     apply, params = model()
@@ -325,7 +320,7 @@ SAMPLERS = {
 
 
 @pytest.mark.parametrize("sampler", ["every 5 steps"])
-@measured("ssbroyden")
+@rule("ssbroyden")
 def test_points_that_move_are_followed(name, sampler, x64):
     """Down on other points than those of the steps; and no step raises the loss that it was searched on."""
     train = pj.train_step(TERMS, RULES[name].make(N), sampler=SAMPLERS[sampler]())
@@ -363,7 +358,7 @@ WEIGHTS = {
 
 
 @pytest.mark.parametrize("weights", ["lr_annealing and residual_attention"])
-@measured("ssbroyden retake")
+@rule("ssbroyden retake")
 def test_weights_that_move_are_followed(name, weights, x64):
     train = pj.train_step(TERMS, RULES[name].make(N), **WEIGHTS[weights]())
     after, history = run(train, train.init(model(), batch()), batch())
@@ -374,7 +369,7 @@ def test_weights_that_move_are_followed(name, weights, x64):
 @pytest.mark.parametrize(
     "turning", few([pj.term_weights.multiadam, pj.term_weights.m_config], pj.term_weights.multiadam)
 )
-@measured("ssbroyden")
+@asking("ssbroyden")
 def test_gradients_that_are_turned_are_refused_by_name(name, turning, x64):
     train = pj.train_step(TERMS, RULES[name].make(N), term_weights=turning())
     with pytest.raises(ValueError, match=rf"has {turning.__name__}, .*optimizer \({name.split()[0]}\) asks"):
@@ -384,7 +379,7 @@ def test_gradients_that_are_turned_are_refused_by_name(name, turning, x64):
 # Invariances
 
 
-@measured("gauss_newton primal")
+@of_the_vector("gauss_newton primal")
 def test_the_order_of_the_parameters_does_not_count(name, x64):
     """One vector, in another order, of the parameters of a tree."""
     train, state, points = begun(name)
@@ -401,7 +396,7 @@ def test_the_order_of_the_parameters_does_not_count(name, x64):
 
 
 @pytest.mark.parametrize("factor", [1e6])
-@measured("ssbroyden")
+@scaling("ssbroyden")
 def test_a_loss_in_other_units_is_as_easy(name, factor, x64):
     _, plain = run(*begun(name))
     train = pj.train_step(TERMS, RULES[name].make(N), term_weights=pj.term_weights.fixed(dict.fromkeys(TERMS, factor)))
@@ -413,7 +408,7 @@ def test_a_loss_in_other_units_is_as_easy(name, factor, x64):
 # Runs
 
 
-@measured("gauss_newton primal")
+@rule("gauss_newton primal")
 def test_it_follows_adam_in_a_second_phase_in_double_precision(name, x64):
     adam = pj.train_step(TERMS, optax.adam(1e-2))
     phases = [pj.Phase(adam, 10), pj.Phase(step(name), 30, dtype=jnp.float64)]
@@ -424,7 +419,7 @@ def test_it_follows_adam_in_a_second_phase_in_double_precision(name, x64):
     assert history["loss"][-1] < RULES[name].share * history["loss"][10]
 
 
-@measured("ssbroyden", "gauss_newton primal", "from_optimistix bfgs")
+@rule("ssbroyden", "gauss_newton primal", "from_optimistix bfgs")
 def test_a_loop_of_ones_own_needs_optax_only(name, x64):
     """Straight lines through points: the minimum is that of numpy's least squares."""
     random = np.random.default_rng(0)

@@ -33,6 +33,7 @@ def test_a_race_is_the_single_runs_side_by_side(x64):
     assert outcomes["annealed"].steps[-1] == 90
 
 
+@pytest.mark.slow
 def test_points_that_weights_belong_to_are_drawn_once_a_seed():
     recipe = dataclasses.replace(RECIPE, point_weights=pj.point_weights.self_adaptive(1e-2))
     outcomes = race(harmonic, {"both": recipe}, seeds=range(2), steps=20, progress=False)
@@ -56,6 +57,7 @@ def test_the_command_line_races_rules_with_options(tmp_path, capsys):
     assert matplotlib.image.imread(tmp_path / "new" / "plots" / "race_harmonic.png").std() > 0.05
 
 
+@pytest.mark.slow
 def test_without_rules_the_methods_race(capsys):
     assert main(["race", "tanh", "--steps", "3", "--seeds", "2"]) == 0
     shown = capsys.readouterr().out

@@ -12,7 +12,7 @@ import pinnjax as pj
 from pinnjax.cli import clock, ending, main, optimizing
 from pinnjax.cli.diagnosing import examine
 from pinnjax.cli.race import race
-from pinnjax.problems import Recipe, dtypes, harmonic, phases, prepare, solve
+from pinnjax.problems import EVERY, Recipe, dtypes, harmonic, phases, prepare, solve
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -102,9 +102,9 @@ def test_a_second_order_method_warms_up_and_keeps_points_and_weights():
     sampler = last.sampler({"pde": 12}, jnp.float32)
     state = sampler.init(jax.random.key(0))
     moves = jax.jit(lambda s: sampler.update(s, residuals=None)[1])
-    for _ in range(500):
+    for _ in range(EVERY):
         state = moves(state)
-    assert jnp.array_equal(state.key, sampler.init(jax.random.key(0)).key)  # no draw in 500 steps
+    assert jnp.array_equal(state.key, sampler.init(jax.random.key(0)).key)  # no draw until then
     assert not jnp.array_equal(moves(state).key, state.key)
     # A first-order one is put in, and what has phases already keeps them.
     assert optimizing.with_optimizer(SMALL, FIRST, "soap").before is None

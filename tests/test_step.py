@@ -14,6 +14,7 @@ from pinnjax.problems import helmholtz
 from pinnjax.terms import bridge
 
 from . import poisson
+from .marks import few
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -349,7 +350,7 @@ DONATED = {
 }
 
 
-@pytest.mark.parametrize("name", DONATED)
+@pytest.mark.parametrize("name", few(DONATED, "a sampler"))
 def test_a_fresh_state_can_be_donated_and_the_model_stays(name, quick_compilation):
     options = {"optimizer": optax.adam(1e-3)} | DONATED[name]
     optimizer = options.pop("optimizer")

@@ -4,9 +4,10 @@ from flax.nnx import Module as Module  # for networks and coefficients of ones o
 from flax.nnx import Param as Param
 
 from pinnjax.nn.constrained import Constrained
+from pinnjax.nn.corrected import Corrected
 from pinnjax.nn.inputs import FourierFeatures, Periodic, Standardize
 from pinnjax.nn.mlp import MLP
 from pinnjax.nn.modified_mlp import ModifiedMLP
 from pinnjax.nn.rngs import Rngs
 
-__all__ = ["MLP", "Constrained", "FourierFeatures", "ModifiedMLP", "Periodic", "Rngs", "Standardize"]
+__all__ = ["MLP", "Constrained", "Corrected", "FourierFeatures", "ModifiedMLP", "Periodic", "Rngs", "Standardize"]
