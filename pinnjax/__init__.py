@@ -14,6 +14,7 @@ from pinnjax.metrics import relative_l2
 from pinnjax.terms import batchwise, point_grad_norms, pullback, residuals, value_and_grads
 from pinnjax.train import checkpoint
 from pinnjax.train.balanced import balanced
+from pinnjax.train.correction import correction
 from pinnjax.train.fit import fit
 from pinnjax.train.monitor import Monitor
 from pinnjax.train.phases import Phase
@@ -40,6 +41,7 @@ __all__ = [
     "batchwise",
     "checkpoint",
     "component",
+    "correction",
     "curl",
     "diagnose",
     "diagnostics",

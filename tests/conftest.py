@@ -59,18 +59,26 @@ def x64():
     jax.config.update("jax_enable_x64", before)
 
 
-@pytest.fixture(autouse=True)
-def _quick_compilation(request):
-    """XLA without its optimisations: small programs take their time to compile. Slow tests that train want them."""
-    long = request.node.get_closest_marker("slow") and "quick_compilation" not in request.fixturenames
-    jax.config.update("jax_disable_most_optimizations", not long)
+@pytest.fixture(scope="module", autouse=True)
+def _quick_by_default():
+    """XLA without its optimisations: small programs take their time to compile."""
+    jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
 
 
+@pytest.fixture(autouse=True)
+def _optimised_where_it_trains(request):
+    """Slow tests are run by what XLA makes at its best, but for modules of many small programs."""
+    if request.node.get_closest_marker("slow") and "quick_compilation" not in request.fixturenames:
+        jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 @pytest.fixture
 def quick_compilation():
-    """Asked for by modules whose slow tests are many small programs as well."""
+    """Asked for by modules whose slow tests are many small programs, too."""
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import nnx
 
 import pinnjax as pj
 from pinnjax.train import _history
@@ -137,25 +136,6 @@ def test_double_precision_has_to_be_switched_on():
         fit([pj.Phase(train, 5), pj.Phase(train, 5, dtype=jnp.float64)], start(train))
 
 
-class Frozen(nnx.Variable):
-    """What was a parameter."""
-
-
-class Corrected(nnx.Module):
-    """A frozen field, and a small network that is trained."""
-
-    def __init__(self, trained, key):
-        self.trained = nnx.clone(trained)
-        for _, module in nnx.iter_modules(self.trained):
-            for name, value in vars(module).items():
-                if isinstance(value, nnx.Param):
-                    setattr(module, name, Frozen(value[...]))
-        self.more = pj.nn.MLP(1, "scalar", width=2, depth=1, rngs=pj.nn.Rngs(key))
-
-    def __call__(self, x):
-        return self.trained(x) + self.more(x)
-
-
 def wider(trained, key):
     """Two more units that are zero at first: the same field."""
     apply, params = trained
@@ -176,16 +156,6 @@ def test_a_network_may_grow_and_a_correction_be_trained():
     np.testing.assert_allclose(error(train.model(begin)), error(train.model(seen[1][2])), rtol=1e-6)
     chex.assert_shape(state.params["kernel"], (5, 1))
     assert np.all(state.params["out"][3:] != 0)
-
-
-@pytest.mark.slow
-def test_a_correction_to_a_frozen_module_is_trained():
-    train = PLAIN
-    first = train.init(pj.nn.MLP(1, "scalar", width=3, depth=1, rngs=pj.nn.Rngs(0)), BATCH, key=KEY)
-    half, _ = pj.fit(train, first, BATCH, steps=5, steps_per_call=5)
-    state, _ = fit([pj.Phase(train, 5), pj.Phase(train, 5, model=Corrected)], first)
-    chex.assert_trees_all_equal(jax.tree.leaves(state.constants), jax.tree.leaves(half.params))
-    assert isinstance(train.model(state), Corrected) and len(jax.tree.leaves(state.params)) == 4
 
 
 HOLDING = step(optax.sgd(1e-2), sampler=RENEWED, term_weights=pj.term_weights.held(BALANCER))

@@ -20,7 +20,7 @@ class Corrected(nnx.Module):
     Args:
         known: u_0, a module; what was trained in it is a constant here.
         network: N, a field of the same shape.
-        scale: ε, in units of u. `pinnjax.train.correction` finds one.
+        scale: ε, in units of u. `pinnjax.correction` finds one.
         factor: φ, e.g. that of `Constrained`, where N is to vanish; dimensionless; 1 when None.
 
     Raises:

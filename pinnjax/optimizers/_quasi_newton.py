@@ -23,6 +23,7 @@ from pinnjax.optimizers._same_loss import same_loss
 
 PyTree = Any
 LARGEST = 2**31  # bytes of H
+ROUNDING = 4  # units in the last place of the loss within which two values are one
 
 
 class Pair(NamedTuple):
@@ -126,7 +127,9 @@ def quasi_newton(
         slope = g @ direction
         found, tried = _line_search.strong_wolfe(line, value, slope, (slope < 0) & (idle < 2), trials)
 
-        lowered = found.length > 0
+        # What is lost in rounding is no descent: without this, a converged run goes on for ever, a bit at a time.
+        rounding = ROUNDING * jnp.finfo(flat.dtype).eps * jnp.abs(value)
+        lowered = (found.length > 0) & (found.value < value - rounding)
         moved = jnp.where(lowered, found.length * direction, 0)
         restarted = fresh & (lowered | ~descends)
         started = jnp.isfinite(state.value)

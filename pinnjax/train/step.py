@@ -136,8 +136,9 @@ def train_step(
             nonfinite=dict.fromkeys(residuals, zero),
             key=None if key is None else jax.random.fold_in(key, LATER),
         )
-        # Every leaf a buffer of its own, none of them the model's: the state can be donated.
-        return jax.tree.map(jnp.copy, state)
+        # Every leaf a buffer of its own, none of them the model's: the state can be donated. And of a dtype of its own:
+        # some optimisers begin with a number of Python's, and the second step would compile again.
+        return jax.tree.map(lambda leaf: jnp.array(leaf, dtype=jnp.asarray(leaf).dtype), state)
 
     @jax.jit
     def update(state: TrainState, batch: Mapping[str, PyTree] | None = None) -> tuple[TrainState, Metrics]:
