@@ -22,6 +22,9 @@ THREE_COORDINATES = {
     "Constrained": lambda **dtype: pj.nn.Constrained(
         pj.nn.MLP(3, "scalar", **small, **dtype, rngs=rngs()), lift=lambda x: x[1], factor=lambda x: x[0]
     ),
+    "Corrected": lambda **dtype: pj.nn.Corrected(
+        THREE_COORDINATES["MLP"](**dtype), THREE_COORDINATES["MLP"](**dtype), 0.5
+    ),
     "MLP of Standardize": lambda **dtype: pj.nn.MLP(
         3, 2, inputs=pj.nn.Standardize([0.5] * 3, [0.3] * 3), **small, **dtype, rngs=rngs()
     ),
@@ -97,7 +100,7 @@ def test_without_a_word_networks_have_the_precision_that_is_switched_on(name, dt
 @pytest.mark.parametrize("name", sorted(THREE_COORDINATES))
 def test_a_float32_point_costs_a_float64_network_nothing(name, x64):
     u, x = THREE_COORDINATES[name](param_dtype=jnp.float64), jnp.array([0.1, 0.4, -7.3], jnp.float32)
-    promoted = name in ("MLP", "ModifiedMLP", "FourierFeatures", "MLP of FourierFeatures", "Constrained")
+    promoted = name in ("MLP", "ModifiedMLP", "FourierFeatures", "MLP of FourierFeatures", "Constrained", "Corrected")
     rounding = 1e-14 if promoted else 5e-6  # the others calculate with the point alone, in its own precision
     chex.assert_trees_all_close(np.float64(u(x)), u(x.astype(jnp.float64)), rtol=rounding, atol=rounding)
     mixed = THREE_COORDINATES[name](param_dtype=jnp.float32)(x.astype(jnp.float64))

@@ -49,7 +49,8 @@ class Corrected(nnx.Module):
         self.definition, state = nnx.split(known)
         leaves, self.structure = jax.tree.flatten(state)
         self.known = nnx.List([Known(leaf) for leaf in leaves])
-        self.scale = Known(jnp.asarray(scale, jnp.result_type(float)))
+        kinds = [leaf.dtype for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
+        self.scale = Known(jnp.asarray(scale, jnp.result_type(*kinds or [float])))
         self.network = network
         self.factor = factor
 
