@@ -197,7 +197,7 @@ def unbroken():
     return fit(three(), start(BALANCED), **EACH)
 
 
-@pytest.mark.parametrize("at", few([5, 10, 15, 20, 25, 30, 35], 10, 20, 30))
+@pytest.mark.parametrize("at", few([5, 10, 15, 20, 25, 30, 35], 20))
 def test_a_run_that_is_killed_in_any_phase_ends_as_if_it_were_not(at, unbroken, tmp_path, capsys):
     phases, options, (whole, history) = three(), EACH, unbroken
 

@@ -42,7 +42,7 @@ ADDING = {
 }
 
 
-@pytest.mark.parametrize("name", few(RULES, "self_adaptive", "brdr", "causal", "residual_attention"))
+@pytest.mark.parametrize("name", few(RULES, "self_adaptive", "causal"))
 def test_for_every_rule_places_not_in_use_are_as_if_they_were_not_there(x64, name):
     sampler = ADDING["rar_g" if len(name) % 2 else "rar_d"]()  # they share their machinery
     found = metrics_of(RULES[name].make("pde"), {"bc": BC}, sampler)

@@ -211,6 +211,12 @@ RULES = {name: case._replace(make=functools.cache(case.make)) for name, case in 
 rule = pytest.mark.parametrize(
     "case", [pytest.param(case, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, case in RULES.items()]
 )
+# For what the machinery does and not the formula: by default one rule of each kind of memory.
+KINDS = {"fixed", "lr_annealing released", "gradnorm", "ntk", "pcgrad", "augmented_lagrangian", "m_config"}
+machinery = pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=name, marks=[pytest.mark.slow] * (name not in KINDS)) for name, case in RULES.items()],
+)
 
 
 def gradients(seed=0, names=TERMS, dtype=jnp.float32):
@@ -288,7 +294,7 @@ def test_permuted_terms_permute_the_weights(case):
     )
 
 
-@rule
+@machinery
 def test_renamed_terms_rename_the_weights(case):
     """Leaf order follows the names, so a rule that counts positions swaps its weights here."""
     new = {"pde": "a/equation", "bc": "z/wall", "ic": "weights"}
@@ -389,7 +395,7 @@ def test_a_dead_or_broken_term_leaves_a_finite_state_and_recovers(case, broken, 
         assert all(weight > 0 for weight in optax.tree.get(state, "weights").values())
 
 
-@rule
+@machinery
 def test_a_run_with_broken_steps_is_the_run_without_them(case):
     """A step that is not finite is no step: not the first, whose losses would be L(0), nor a later one."""
     balancer = case.make()
@@ -497,7 +503,7 @@ def test_it_keeps_the_dtype(case, dtype):
     assert not any(leaf.weak_type for leaf in jax.tree.leaves((state, after)))
 
 
-@rule
+@machinery
 def test_resume_equals_the_uninterrupted_run_bit_for_bit(case, tmp_path):
     train = pj.train_step(poisson.SMALL, optax.adam(1e-2), term_weights=case.make())
     start = train.init(poisson.small(), poisson.batch())
