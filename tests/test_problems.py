@@ -13,7 +13,7 @@ import scipy.integrate
 from pinnjax import nn
 from pinnjax.cli import catalogue, main
 from pinnjax.derivatives import diff
-from pinnjax.problems import convection_diffusion, gray_scott, inverse_burgers, prepare, schroedinger, solve
+from pinnjax.problems import convection_diffusion, gray_scott, inverse_burgers, phases, prepare, schroedinger, solve
 from pinnjax.problems.advection import exact as advected
 from pinnjax.problems.convection_diffusion import exact as layer
 from pinnjax.problems.inverse_burgers import NOISE, VISCOSITY, measurements
@@ -22,6 +22,7 @@ from pinnjax.problems.references import etdrk4, load
 from pinnjax.problems.references import gray_scott as gray_scott_reference
 from pinnjax.problems.schroedinger import exact as breather
 from pinnjax.problems.wave import exact as standing
+from pinnjax.train.fit import fit
 
 # Fields in closed form; the numbers of points that a test draws are small.
 EXACT = {
@@ -44,8 +45,11 @@ RECIPES = [
         name, method, marks=[] if name in UNUSUAL and method == problem.default_methods[-1] else pytest.mark.slow
     )
     for name, problem in catalogue.PROBLEMS.items()
-    for method in problem.recipes
+    for method, recipe in problem.recipes.items()
+    if recipe.before is None
 ]
+# Of second order: with models, weights or points of their own.
+SECOND_ORDER = ["advection", "cavity", "gray_scott", "inverse_burgers", "kuramoto_sivashinsky", "schroedinger", "tanh"]
 
 
 def relative(found, expected):
@@ -245,9 +249,8 @@ def test_the_unknown_viscosity_is_trained_and_stays_positive(quick_compilation):
 @pytest.mark.slow
 def test_every_recipe_takes_three_steps(name, method, quick_compilation):
     problem = catalogue.PROBLEMS[name]
-    recipe = problem.recipes[method]
-    assert method in problem.recipes and set(problem.default_methods) <= set(problem.recipes)
-    train, start = prepare(small(problem), recipe, 3)
+    assert set(problem.default_methods) <= set(problem.recipes)
+    train, start = prepare(small(problem), problem.recipes[method], 3)
     state, batch = start(jax.random.key(0))
     for _ in range(3):
         state, metrics = train.update(state, batch)
@@ -257,6 +260,21 @@ def test_every_recipe_takes_three_steps(name, method, quick_compilation):
     assert int(state.skipped) == 0
     u = problem.quantity(train.model(state))
     chex.assert_shape(jax.eval_shape(u, jnp.asarray(problem.grid[0], jnp.float32)), problem.reference.shape[1:])
+
+
+@pytest.mark.parametrize("name", SECOND_ORDER)
+@pytest.mark.slow
+def test_it_takes_three_steps_of_second_order(name, x64, quick_compilation):
+    problem = small(catalogue.PROBLEMS[name])
+    recipe = problem.recipes["second_order"]
+    found, start = phases(problem, dataclasses.replace(recipe, before=dataclasses.replace(recipe.before, steps=2)), 3)
+    state, batch = start(jax.random.key(0))
+    state, history = fit(list(found), state, batch, steps_per_call=3, progress=False)
+    assert state.step == 5 and state.skipped == 0
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(state.params)} == {"float64"}
+    assert np.all(np.isfinite(history["loss"])) and history["loss"][-1] < history["loss"][2]  # on the same points
+    u = problem.quantity(found[-1].train.model(state))
+    chex.assert_shape(jax.eval_shape(u, jnp.asarray(problem.grid[0])), problem.reference.shape[1:])
 
 
 @pytest.mark.parametrize("name", ["advection", "allen_cahn", "kdv", "kuramoto_sivashinsky", "gray_scott"])

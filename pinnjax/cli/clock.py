@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pinnjax.cli import ending
 from pinnjax.problems import Problem, Recipe, phases
@@ -28,7 +28,7 @@ class Run:
     """
 
     seconds: Float[np.ndarray, " E"]
-    steps: Float[np.ndarray, " E"]
+    steps: Int[np.ndarray, " E"]
     errors: Float[np.ndarray, " E"]
     interrupted: bool = False
 
