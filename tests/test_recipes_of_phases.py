@@ -136,7 +136,7 @@ def test_solve_takes_an_optimizer_and_says_what_comes_with_it(mine, capsys, tmp_
     shown = " ".join(capsys.readouterr().out.split())
     for words in (
         "gauss_newton:damping=1e-2",
-        "new points every 500 steps",
+        f"new points every {EVERY} steps",
         "weights held",
         "5 steps of warm-up and 4",
     ):

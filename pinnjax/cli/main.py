@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         "--optimizer",
         metavar="NAME",
         help="NAME or NAME:option=value,...; see `pinnjax list optimizers`. Second-order methods come after 1000 steps "
-        "of the recipe's own optimiser, on points drawn anew every 500 steps, with term weights held, in float64",
+        "of the recipe's own optimiser, on points drawn anew every 250 steps, with term weights held, in float64",
     )
     solver.add_argument("--model", metavar="NAME", help="network; see `pinnjax list models`")
     solver.add_argument("--steps", type=int, metavar="N", help="number of steps, of the last phase; " + STEPS)
