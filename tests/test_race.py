@@ -216,3 +216,12 @@ def test_balancers_by_gradients_cure_the_oscillator_without_tuning():
     medians = {name: float(np.median(outcome.errors)) for name, outcome in outcomes.items()}
     assert max(medians.values()) <= 1e-2, medians
     assert min(medians.values()) <= 1.5e-4, medians  # 9e-5 over five seeds; three leave room for chance
+
+
+@pytest.mark.parametrize("make", [disk, robin])
+def test_second_order_takes_points_of_a_key_and_points_that_stay(make, x64):
+    problem = quick(make())
+    recipe = problem.recipes["second_order"]
+    short = dataclasses.replace(recipe, before=dataclasses.replace(recipe.before, steps=5))
+    found = solve(problem, short, steps=20, progress=False)
+    assert found.steps == 25 and found.history["loss"][-1] < found.history["loss"][4]

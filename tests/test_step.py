@@ -399,3 +399,13 @@ def test_an_error_in_a_residual_names_its_term_and_the_shape_of_the_point(residu
         train.init(model, {"heat": jnp.ones((3, 2))})
     notes = [note for note in caught.value.__notes__ if "the residual function of term 'heat'" in note]
     assert len(notes) == 1 and f"called as (u, x) with {said} of shape" in notes[0]
+
+
+def test_a_state_begins_with_the_types_that_a_step_returns(x64):
+    """Optax's begins with weak ones, and the second step would compile again."""
+    train = pj.train_step(poisson.SMALL, optax.lbfgs())
+    batch = poisson.batch(6, jnp.float64)
+    state = train.init(poisson.small(jnp.float64), batch)
+    after, _ = jax.eval_shape(train.update, state, batch)
+    described = lambda tree: [(leaf.shape, leaf.dtype, leaf.weak_type) for leaf in jax.tree.leaves(tree)]
+    assert described(state) == described(after)

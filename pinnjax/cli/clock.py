@@ -85,7 +85,7 @@ def race_by_clock(
         >>> from pinnjax.problems import tanh
         >>> runs = race_by_clock(tanh, {"plain": tanh.recipes["plain"]}, seconds=600.0, steps=200)
         >>> print(runs["plain"][0].steps[-1])
-        200.0
+        200
     """
     runs: dict[str, list[Run]] = {}
     for label, recipe in recipes.items():
@@ -127,4 +127,4 @@ def _run(problem: Problem, recipe: Recipe, seed: int, limit: float, steps: int |
     )
     stopped = ending.interrupted(history, recipe, length, time.perf_counter() - began, limit)
     taken, counted, errors = np.array(moments, float).T
-    return Run(taken, counted, errors, stopped)
+    return Run(taken, counted.astype(int), errors, stopped)

@@ -29,7 +29,7 @@ class Corrected(nnx.Module):
 
     References:
       Wang, Lai, `Multi-stage neural networks: Function approximator of machine precision
-      <https://arxiv.org/abs/2307.08934>`_, Journal of Computational Physics 504, 2024: Section 3.
+      <https://arxiv.org/abs/2307.08934>`_, Journal of Computational Physics 504, 2024.
 
     Example:
         >>> import jax.numpy as jnp

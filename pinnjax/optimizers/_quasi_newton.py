@@ -127,7 +127,7 @@ def quasi_newton(
         slope = g @ direction
         found, tried = _line_search.strong_wolfe(line, value, slope, (slope < 0) & (idle < 2), trials)
 
-        # What is lost in rounding is no descent: without this, a converged run goes on for ever, a bit at a time.
+        # A difference within rounding says nothing of which point is the lower one.
         rounding = ROUNDING * jnp.finfo(flat.dtype).eps * jnp.abs(value)
         lowered = (found.length > 0) & (found.value < value - rounding)
         moved = jnp.where(lowered, found.length * direction, 0)

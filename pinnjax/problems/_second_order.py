@@ -76,11 +76,14 @@ def second_order(
         more = _more(draw, numbers, against)
         if more is None:
             return None
+        anew = sampling.resample(lambda key: draw(key, more, dtype), every=every)
+        if isinstance(draw, OfKey):  # whose numbers are its own: there are no candidates to choose from
+            return anew
         others = lambda key: {term: points for term, points in draw(key, more, dtype).items() if term != against}
         generate = lambda key, n: draw(key, {**more, against: n}, dtype)[against]
         n = more[against]
         if _rows(jax.eval_shape(lambda key: generate(key, n + 1), jax.random.key(0))) != n + 1:
-            return sampling.resample(lambda key: draw(key, more, dtype), every=every)
+            return anew
         inside = sampling.rad(against, generate, n, candidates=CANDIDATES * n, every=every)
         return sampling.combine(inside, sampling.resample(others, every=every)) if conditions else inside
 

@@ -29,9 +29,8 @@ def correction(
     Args:
         terms: those of the step.
         points: `{term: points}`, or a function that draws them.
-        network: `network(key) -> N`, a module of the field's shape. Its inputs are to vary faster than those of the
-            first network, as the residuals do: e.g. `nn.MLP(..., inputs=nn.Standardize.box(low, high, ...))` of a
-            part of the domain's size.
+        network: `network(key) -> N`, a module of the field's shape. What is left may vary faster than the field did:
+            `inputs=nn.Standardize.box(low, high)` of a part of the domain makes N do so.
         factor: what the correction is multiplied by; see `nn.Corrected`.
 
     Returns:
@@ -39,8 +38,8 @@ def correction(
 
     References:
       Wang, Lai, `Multi-stage neural networks: Function approximator of machine precision
-      <https://arxiv.org/abs/2307.08934>`_, Journal of Computational Physics 504, 2024: equations 15, 22 (there with a
-      frequency in place of the derivative).
+      <https://arxiv.org/abs/2307.08934>`_, Journal of Computational Physics 504, 2024 (stages; ε from the derivative
+      along N is our own choice).
 
     Example:
         >>> import jax
