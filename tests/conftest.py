@@ -70,7 +70,8 @@ def _quick_by_default():
 @pytest.fixture(autouse=True)
 def _optimised_where_it_trains(request):
     """Slow tests are run by what XLA makes at its best, but for modules of many small programs."""
-    if request.node.get_closest_marker("slow") and "quick_compilation" not in request.fixturenames:
+    long = request.node.get_closest_marker("slow") or request.node.get_closest_marker("exhaustive")
+    if long and "quick_compilation" not in request.fixturenames:
         jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", True)

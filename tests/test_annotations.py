@@ -30,8 +30,13 @@ def run(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("chosen", [pytest.param(SOME, id="some"), pytest.param(MANY, id="many")])
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param(SOME, id="some", marks=pytest.mark.slow),
+        pytest.param(MANY, id="many", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_the_library_takes_and_returns_what_its_annotations_say(chosen):
     found = run("-n0", "--tb=short", *chosen)
     assert found.returncode == 0, found.stdout[-4000:]

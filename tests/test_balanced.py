@@ -78,6 +78,7 @@ def test_it_works_in_an_optax_chain():
     close(found, jax.tree.map(lambda u: 0.5 * u, expected))
 
 
+@pytest.mark.slow
 def test_lbfgs_behind_it_gets_its_value_function():
     params = poisson.plain_params()
     evaluate = pj.value_and_grads(poisson.TERMS, poisson.apply)

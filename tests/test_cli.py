@@ -126,6 +126,7 @@ def test_diagnose_names_the_pathology_and_the_change(tmp_path, capsys):
     assert any(check["found"] and check["value"] > check["threshold"] for check in record["checks"])
 
 
+@pytest.mark.slow
 def test_diagnose_takes_your_own_factory(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine_for_the_doctor.py").write_text(
         "import jax.numpy as jnp\n"
@@ -192,6 +193,7 @@ def mine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_race_takes_your_own_factory(mine, capsys):
     rules = ["--term-weights", "none,lr_annealing", "--point-weights", "residual_attention"]
     arguments = ["race", "mine_to_race:decay", "--steps", "4", "--seeds", "2", "--json", "race.json", "--out", "."]
@@ -204,6 +206,7 @@ def test_race_takes_your_own_factory(mine, capsys):
         assert matplotlib.image.imread(f"{name}.png").std() > 0.02, name
 
 
+@pytest.mark.slow
 def test_without_a_reference_losses_are_raced_and_nothing_is_called_an_error(mine, capsys):
     once = ["mine_to_race:unknown", "--method", "plain", "--steps", "3", "--out", "."]
     assert main(["race", *once, "--json", "race.json"]) == 0
@@ -219,6 +222,7 @@ def test_without_a_reference_losses_are_raced_and_nothing_is_called_an_error(min
     assert "relative_l2" not in record and np.isfinite(record["fresh_loss"])
 
 
+@pytest.mark.slow
 def test_points_that_are_always_the_same_show_the_doctor_no_gap(mine, capsys):
     assert main(["diagnose", "mine_to_race:decay", "--steps", "4"]) == 0
     assert "train/test gap: no fresh points were given" in " ".join(capsys.readouterr().out.split())

@@ -34,6 +34,7 @@ def test_it_adds_to_the_residuals_as_much_as_is_left(x64):
     np.testing.assert_allclose(jax.vmap(u)(x), u0 + expected * n, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_points_may_be_drawn_and_a_factor_keeps_what_holds(x64):
     factor = lambda x: x[0] * (1 - x[0])
     draw = lambda key: {"pde": pj.sampling.box(key, [0.0], [1.0], 9), "bc": jnp.array([[0.0], [1.0]])}
@@ -57,6 +58,7 @@ def phases(first, second):
     return [pj.Phase(first, 10), pj.Phase(second, 10, model=model)]
 
 
+@pytest.mark.slow
 def test_the_first_field_stays_and_a_killed_run_goes_on(tmp_path):
     """What a checkpoint keeps of the trained field is what was trained."""
     first, second = (pj.train_step(poisson.TERMS, optax.adam(rate)) for rate in (1e-2, 1e-3))

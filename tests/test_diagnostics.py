@@ -39,6 +39,7 @@ def gradients(problem):
     return pj.value_and_grads(TERMS, definition, constants)(params, batch)[1]
 
 
+@pytest.mark.slow
 def test_sizes_and_cosines_are_those_of_the_flat_gradients(problem):
     flat, residuals = dense(problem)
     expected = {
@@ -77,6 +78,7 @@ def test_a_vanishing_gradient_has_no_direction():
     assert np.isinf(d.imbalance({"a": jnp.ones(2), "b": jnp.zeros(2)}))
 
 
+@pytest.mark.slow
 def test_the_tangent_kernel_is_that_of_the_dense_jacobians(problem):
     definition, params, constants, batch = problem
     flat, residuals = dense(problem)

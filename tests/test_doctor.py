@@ -122,6 +122,7 @@ def as_ill_as_can_be(seen):
 ALL_RULES = (rules.nonfinite, *rules.RULES, rules.no_progress)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", few(NAMES, "dict"))
 def test_every_change_that_the_doctor_prints_is_code_that_runs(kind, quick_compilation):
     seen = evidence(kind)
@@ -154,6 +155,7 @@ def test_every_change_that_the_doctor_prints_is_code_that_runs(kind, quick_compi
         chex.assert_shape(metrics["loss"], ())
 
 
+@pytest.mark.slow
 def test_a_change_keeps_all_points(quick_compilation):
     """Rounded to three digits, the interval (1000.5, 1003.5) is empty."""
     seen = evidence("plain", points=(1000.5, 1003.5))
@@ -165,6 +167,7 @@ def test_a_change_keeps_all_points(quick_compilation):
     assert "pj.sampling.box(key, (1000.5,), (1003.5,), 20)" in found["too few points"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("anew", "changes"),
     [
@@ -229,6 +232,7 @@ def oscillator(seed):
     return pj.diagnose(terms, model, batch, steps=2500, time=0)
 
 
+@pytest.mark.slow
 def test_an_oscillator_that_is_learnt_is_left_alone(quick_compilation):
     found = oscillator(seed=1)
     x = jnp.linspace(0, 2, 101)[:, None]

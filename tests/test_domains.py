@@ -94,13 +94,10 @@ DOMAINS = {
         2e6 + 2e-6,
     ),
 }
-slow = pytest.mark.slow
+exhaustive = pytest.mark.exhaustive
 domain = pytest.mark.parametrize(
     ("domain", "volume", "surface"),
-    [
-        pytest.param(*case, id=name, marks=[pytest.mark.slow] * (i % 2))
-        for i, (name, case) in enumerate(DOMAINS.items())
-    ],
+    [pytest.param(*case, id=name, marks=[exhaustive] * (i % 2)) for i, (name, case) in enumerate(DOMAINS.items())],
 )
 
 
@@ -248,9 +245,10 @@ def uniform_over(found, expected, deviations=5.5):
     assert not found[expected == 0].any()
 
 
-FEW_OR_MANY = [(1, 2), (2, 3), *(pytest.param(d, 20, marks=slow) for d in (1, 2, 3))]
+FEW_OR_MANY = [(1, 2), (2, 3), *(pytest.param(d, 20, marks=exhaustive) for d in (1, 2, 3))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dimension", "examples"), FEW_OR_MANY)
 def test_trees_of_boxes_with_common_edges_are_uniform_inside_and_on_their_faces(dimension, examples):
     @hypothesis.settings(deadline=None, max_examples=examples, derandomize=True, database=None)
@@ -283,7 +281,8 @@ SHAPES = st.one_of(
 )
 
 
-@pytest.mark.parametrize("examples", [3, pytest.param(25, marks=slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("examples", [3, pytest.param(25, marks=exhaustive)])
 def test_trees_of_all_shapes_agree_with_rejection_in_numpy(examples):
     @hypothesis.settings(deadline=None, max_examples=examples, derandomize=True, database=None)
     @hypothesis.given(trees(SHAPES))
@@ -317,9 +316,10 @@ def moved(domain, scale, shift):
     return Box(at(domain.lower), at(domain.upper))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scale", "shift"),
-    [(1.0, 1e4), (1e-6, 0.0), pytest.param(1.0, -1e6, marks=slow), pytest.param(1e6, 1e4, marks=slow)],
+    [(1.0, 1e4), (1e-6, 0.0), pytest.param(1.0, -1e6, marks=exhaustive), pytest.param(1e6, 1e4, marks=exhaustive)],
 )
 def test_distance_from_the_origin_and_scale_do_not_matter(dtype, scale, shift):
     """The share of each line of edges is its length; a line is found by its rounded coordinate, whatever the scale.
@@ -351,6 +351,7 @@ def test_distance_from_the_origin_and_scale_do_not_matter(dtype, scale, shift):
     assert abs(x.mean(axis=0)[1] - (2 * 0.5 - 0.5 * 0.75 + 0.5) / 2.5) < 0.02
 
 
+@pytest.mark.slow
 def test_a_hole_a_hundred_thousand_times_smaller_than_its_box_has_its_share_of_the_boundary():
     """Two tiny disks that overlap, far from the middle of the box: their arcs are cut as if nothing else were there."""
     r = 1e-5
@@ -364,6 +365,7 @@ def test_a_hole_a_hundred_thousand_times_smaller_than_its_box_has_its_share_of_t
     assert abs(count - 200_000 * share) <= 5 * np.sqrt(200_000 * share) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "empty",
     [
@@ -395,6 +397,7 @@ def test_rejection_that_finds_too_little_ends_with_nan():
     assert int(jnp.sum(jnp.isnan(reject(jax.random.key(0), 60, few, 1.0)))) == 2 * (60 - 2 * 8)  # eight rounds of two
 
 
+@pytest.mark.slow
 def test_points_are_the_same_in_a_program_and_a_batch_of_keys_gives_each_its_own(dtype):
     domain, keys = DOMAINS["two holes that overlap"][0], jax.random.split(jax.random.key(0), 2)
     alone = [domain.boundary(key, 50) for key in keys]

@@ -36,6 +36,7 @@ SLOW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*BOUNDS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_it_runs(name):
     specification = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")

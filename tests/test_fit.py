@@ -339,6 +339,7 @@ def seeds(train, batch=BATCH):
     return jax.vmap(begin)(keys), [begin(key) for key in keys]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", few([train_step, sampled], train_step))
 def test_stacked_states_train_as_each_alone(make, tmp_path):
     train = make()

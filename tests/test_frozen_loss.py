@@ -102,6 +102,7 @@ def test_and_goes_with_one_that_does_not_ask(rule, quick_compilation):
     assert metrics["skipped"] == 0
 
 
+@pytest.mark.slow
 def test_the_weight_of_a_clipped_term_is_the_one_that_was_applied(x64, quick_compilation):
     """‖g‖ of all terms is clipped to 0.1, so λ = 0.1 / ‖g‖ for all; recomputed here from the metrics."""
     _, metrics = offered(optax.clip_by_global_norm(0.1), steps=1)
@@ -130,6 +131,7 @@ def test_point_weights_are_frozen_into_value_fn(point_weights, quick_compilation
     chex.assert_trees_all_close(seen["grad"], seen["slope"], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optimizer, precision",
     [
@@ -166,6 +168,7 @@ def test_a_step_that_raises_the_loss_it_was_searched_on_is_not_taken_and_the_sea
     chex.assert_trees_all_equal(after.params, state.params)
 
 
+@pytest.mark.slow
 def test_balanced_hands_what_only_rules_read_to_no_line_search():
     terms = poisson.TERMS
     params, batch = poisson.plain_params(), poisson.batch(6)

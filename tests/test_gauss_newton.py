@@ -47,6 +47,7 @@ def test_a_step_is_the_one_by_hand():
     np.testing.assert_allclose([model.scale, predicted], [(1 + 100) / 2, 104 - after], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "p"), [(7, 4), (4, 7), (5, 5)])
 @pytest.mark.parametrize("damping", [1e-6, 1e-2, 10.0])
 def test_primal_dual_and_conjugate_gradients_agree(n, p, damping):
@@ -74,6 +75,7 @@ def test_a_sketch_as_large_as_the_problem_is_the_problem():
     np.testing.assert_allclose(sketched[0], exact[0], rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_steps_of_a_sketch_go_downhill_and_reach_the_minimum():
     random = np.random.default_rng(2)
     matrix = jnp.asarray(random.normal(size=(200, 40)))
@@ -142,6 +144,7 @@ def test_bad_arguments_are_named():
         _linear.model("gauss_newton", huge, "primal", None, jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_the_train_step_offers_the_jacobian_of_its_weighted_residuals():
     seen = {}
 

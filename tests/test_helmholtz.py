@@ -1,4 +1,4 @@
-"""The published figures, run in full: `pytest -m slow`."""
+"""The published figures, run in full: `pytest -m exhaustive`; `pinnjax reproduce helmholtz --quick` is at the gate."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ def errors(method, seeds):
     return [solve(helmholtz, helmholtz.recipes[method], seed=seed).relative_l2 for seed in seeds]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_pathology_is_visible_and_cured():
     """Seed 0; `pinnjax reproduce helmholtz` runs three."""
     (balanced,), (plain,) = errors("M4", (0,)), errors("M1", (0,))
@@ -29,6 +29,6 @@ def test_the_pathology_is_visible_and_cured():
     assert plain >= 20 * balanced  # published 49 times
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_best_first_order_recipe():
     assert errors("best", (0,))[0] <= 1.5e-3

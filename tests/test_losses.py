@@ -87,6 +87,7 @@ def test_point_weights_are_held_fixed_in_the_gradient():
     np.testing.assert_allclose(grads["data"], (0.5 * 2 * 1 * 1 + 2 * 2 * 5 * 3) / 2)
 
 
+@pytest.mark.slow
 def test_a_chunk_bounds_memory_and_changes_nothing_beyond_rounding(x64):
     points = {"pde": 8192, "bc": 512}
     definition, params, constants, batch = setting(points)

@@ -44,6 +44,7 @@ def started(**options):
     return train, train.init(poisson.model(), BATCH)
 
 
+@pytest.mark.slow
 def test_every_monitor_measures_what_its_diagnostic_does():
     train, state = started(monitors=everything(1))
     _, metrics = train.update(state, BATCH)
@@ -84,6 +85,7 @@ def test_every_monitor_measures_what_its_diagnostic_does():
     close("error_by_mode", d.error_by_mode(jax.vmap(u)(GRID), REFERENCE)[0])
 
 
+@pytest.mark.slow
 def test_the_signal_is_that_of_the_weighted_gradient_over_parts_of_the_batch():
     train, state = started(monitors=[monitors.signal_to_noise(parts=4, every=1)])
     _, metrics = train.update(state, BATCH)
@@ -98,6 +100,7 @@ def test_the_signal_is_that_of_the_weighted_gradient_over_parts_of_the_batch():
     np.testing.assert_allclose(metrics["snr"], expected, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_monitors_measure_when_they_are_due_and_change_nothing_but_rounding():
     train, state = started(monitors=everything(4))
     after, history = pj.fit(train, state, BATCH, steps=12, steps_per_call=6, progress=False)
@@ -113,6 +116,7 @@ def test_monitors_measure_when_they_are_due_and_change_nothing_but_rounding():
     chex.assert_shape(recorded["ntk_eigenvalues/pde"], (3, 8))
 
 
+@pytest.mark.slow
 def test_a_monitor_of_ones_own_sees_the_field_and_its_points():
     mean = pj.Monitor(lambda seen: {"mean_u": jnp.mean(jax.vmap(seen.field())(seen.points["pde"]))}, every=2)
     train, state = started(monitors=[mean])

@@ -109,6 +109,7 @@ def test_every_sampler_takes_such_names(name):
     assert set(sampler.pool(state.sampler)) == {ODE, LEFT}
 
 
+@pytest.mark.slow
 def test_every_monitor_takes_such_names():
     monitors = [
         pj.monitors.gradients(),

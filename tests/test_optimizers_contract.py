@@ -95,9 +95,9 @@ RULES = {
 }
 
 
-def rule(*kept, where=lambda case: True):
-    """A question to all optimisers where it has an answer, by default to those named; the others are slow tests."""
-    return pytest.mark.parametrize("name", few([name for name, case in RULES.items() if where(case)], *kept))
+def rule(*kept, where=lambda case: True, rest="exhaustive"):
+    """A question to all optimisers where it has an answer, by default to those named; `rest` marks the others."""
+    return pytest.mark.parametrize("name", few([name for name, case in RULES.items() if where(case)], *kept, rest=rest))
 
 
 def pde(u, point):
@@ -174,7 +174,19 @@ of_the_vector = functools.partial(rule, where=lambda case: not case.ordered)
 # Programs
 
 
-@settled("spring")
+@rule(*RULES)
+def test_it_traces_in_scans_and_for_seeds_with_a_state_of_fixed_types(name, x64):
+    """By its types alone, so that every optimiser is asked in every run."""
+    train, state, points = begun(name)
+    types = lambda tree: jax.tree.map(jax.typeof, tree)
+    after, _ = jax.eval_shape(train.update, state, points)
+    assert types(after) == types(state)
+    seeds = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state)
+    together, _ = jax.eval_shape(jax.vmap(train.update, in_axes=(0, None)), seeds, points)
+    assert types(together) == types(seeds)
+
+
+@settled(rest="slow")
 def test_a_step_is_the_same_without_compilation(name, x64):
     """A curve through points, since every operation compiles by itself."""
     train, points = pj.train_step(poisson.SMALL, RULES[name].make(6)), poisson.batch(4, jnp.float64)
@@ -225,7 +237,7 @@ def test_resume_equals_the_uninterrupted_run_bit_for_bit(name, x64, tmp_path):
 # Numbers
 
 
-@rule("ssbroyden")
+@rule("ssbroyden", rest="slow")
 def test_it_descends_and_keeps_the_dtype(name, dtype):
     train, state, points = begun(name, dtype=dtype)
     after, history = run(train, state, points)
@@ -325,7 +337,7 @@ SAMPLERS = {
 
 
 @pytest.mark.parametrize("sampler", ["every 5 steps"])
-@rule("ssbroyden")
+@rule("ssbroyden", rest="slow")
 def test_points_that_move_are_followed(name, sampler, x64):
     """Down on other points than those of the steps; and no step raises the loss that it was searched on."""
     train = pj.train_step(TERMS, RULES[name].make(N), sampler=SAMPLERS[sampler]())
@@ -363,7 +375,7 @@ WEIGHTS = {
 
 
 @pytest.mark.parametrize("weights", ["lr_annealing and residual_attention"])
-@rule("ssbroyden retake")
+@rule("ssbroyden retake", rest="slow")
 def test_weights_that_move_are_followed(name, weights, x64):
     train = pj.train_step(TERMS, RULES[name].make(N), **WEIGHTS[weights]())
     after, history = run(train, train.init(model(), batch()), batch())

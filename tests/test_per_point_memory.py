@@ -152,6 +152,7 @@ SAMPLERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", few([n for n in SAMPLERS if not n.startswith("rar")], "minibatches", "rad"))
 def test_in_the_train_step_the_weights_follow_the_points_of_every_sampler(name):
     found, expected = follow(SAMPLERS[name])

@@ -166,6 +166,7 @@ def three(**options):
     return [pj.Phase(BALANCED, 10), pj.Phase(HOLDING, 15, **options), pj.Phase(SAMPLED, 10)]
 
 
+@pytest.mark.slow
 def test_seeds_go_through_phases_as_each_alone():
     phases = three(model=wider)[:2]
     keys = jax.random.split(KEY, 2)
@@ -236,6 +237,7 @@ def test_a_folder_of_other_phases_is_refused(tmp_path):
         fit(phases, start(train), checkpoint=tmp_path / "other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [1, 2])
 def test_ctrl_c_ends_the_whole_run(ctrl_c, monkeypatch, tmp_path, call):  # noqa: F811
     """In the first call of two, and in the last of its phase."""
@@ -305,6 +307,7 @@ def test_points_go_on_with_the_same_sampler_and_their_memory_with_them():
     assert not np.any(smaller["bc"])  # other shapes: all of it starts anew
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", few(["rad", "rar_d", "r3"], "r3"))
 def test_adaptive_samplers_go_on_or_start_anew(sampler):
     uniform = lambda key, n: jax.random.uniform(key, (n, 1))

@@ -39,6 +39,7 @@ def dense(params, definition, constants):
     return {name: jnp.sqrt(jnp.sum(row**2, axis=tuple(range(1, row.ndim)))) for name, row in rows.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", few([None, 1, 4], 4))
 def test_norms_at_points_are_those_of_the_rows_of_the_jacobian(chunk, x64):
     definition, params, constants = bridge.split(poisson.model(dtype=jnp.float64))
@@ -47,6 +48,7 @@ def test_norms_at_points_are_those_of_the_rows_of_the_jacobian(chunk, x64):
     chex.assert_trees_all_close(found, dense(params, definition, constants), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_step_offers_them_to_ntk():
     train = pj.train_step(poisson.TERMS, optax.sgd(1e-9), term_weights=pj.term_weights.ntk(every=2))
     state = train.init(poisson.model(), poisson.batch())

@@ -37,12 +37,11 @@ EXACT = {
     "wave": lambda x: standing(x[0], x[1]),
 }
 PERIODIC = ["allen_cahn", "kdv", "kuramoto_sivashinsky", "gray_scott"]
-# Every recipe is a program to compile: by default those with a network or points of their own kind, else slow.
 LOWER = {"burgers": -1.0, "wave": 0.0}  # the left end, where the right one is 1
-UNUSUAL = ["allen_cahn", "cavity", "gray_scott", "inverse_burgers", "convection_diffusion"]
+# Every recipe is a program to compile: at the gate the one of each problem that its table ends with.
 RECIPES = [
     pytest.param(
-        name, method, marks=[] if name in UNUSUAL and method == problem.default_methods[-1] else pytest.mark.slow
+        name, method, marks=pytest.mark.slow if method == problem.default_methods[-1] else pytest.mark.exhaustive
     )
     for name, problem in catalogue.PROBLEMS.items()
     for method, recipe in problem.recipes.items()
@@ -246,7 +245,6 @@ def test_the_unknown_viscosity_is_trained_and_stays_positive(quick_compilation):
 
 
 @pytest.mark.parametrize(("name", "method"), RECIPES)
-@pytest.mark.slow
 def test_every_recipe_takes_three_steps(name, method, quick_compilation):
     problem = catalogue.PROBLEMS[name]
     assert set(problem.default_methods) <= set(problem.recipes)
@@ -316,7 +314,7 @@ def test_fields_of_two_components_and_three_coordinates_have_pictures(name, tmp_
     assert matplotlib.image.imread(tmp_path / "comparison.png").std() > 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_viscosity_is_found_to_one_percent():
     """Seeds 0, 1 and 2 gave 0.3 %, 0.2 % and 0.4 %; here 0."""
     solution = solve(inverse_burgers, inverse_burgers.recipes["weighted"], progress=False)

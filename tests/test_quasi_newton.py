@@ -106,6 +106,7 @@ def test_the_minimum_is_that_of_scipy_in_fewer_evaluations(name):
     assert values[theirs.nfev] < 1e-9 if theirs.nfev < 150 else values[-1] < 1e-20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_a_pytree_is_what_its_flat_vector_is(name):
     loss = lambda p: rosenbrock(jnp.concatenate([p["a"].ravel(), p["b"]]))
@@ -196,6 +197,7 @@ def test_what_is_learnt_survives_new_points():
             np.testing.assert_allclose(params, target, atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", few(METHODS, "ssbroyden"))
 def test_numbers_that_are_not_finite_leave_no_trace(name):
     optimizer = METHODS[name]()

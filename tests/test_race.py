@@ -189,7 +189,7 @@ def test_a_problem_that_nobody_tuned_is_solved():
     assert all(outcome.errors.max() < 1e-2 for outcome in outcomes.values())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_sweep_shows_failure_the_goldilocks_zone_and_failure_again():
     recipes = {
         f"{weight:g}": dataclasses.replace(harmonic.recipes["plain"], term_weights=term_weights.fixed({"ic": weight}))
@@ -201,7 +201,7 @@ def test_the_sweep_shows_failure_the_goldilocks_zone_and_failure_again():
     assert outcomes["100000"].errors.min() > 0.2
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_balancers_by_gradients_cure_the_oscillator_without_tuning():
     rules = {
         "ntk": term_weights.ntk(),
@@ -218,6 +218,7 @@ def test_balancers_by_gradients_cure_the_oscillator_without_tuning():
     assert min(medians.values()) <= 1.5e-4, medians  # 9e-5 over five seeds; three leave room for chance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [disk, robin])
 def test_second_order_takes_points_of_a_key_and_points_that_stay(make, x64):
     problem = quick(make())

@@ -60,6 +60,7 @@ def arguments(change, names):
     return argument, eval(code, dict(names))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("symptom, measure, change", CHOOSER, ids=[row[0] for row in CHOOSER])
 def test_what_it_measures_is_measured_and_each_change_of_a_line_trains(symptom, measure, change, names):
     """The step is traced, not compiled: a wrong name, argument or shape fails."""
@@ -87,6 +88,7 @@ def test_what_it_measures_is_measured_and_each_change_of_a_line_trains(symptom, 
         assert {name for name in measured if not name.startswith("pj.")} <= set(metrics), symptom
 
 
+@pytest.mark.slow
 def test_the_doctor_takes_what_the_readme_gives_it(names):
     (code,) = re.findall(r"`print\((pj\.diagnose\(.*?\))\)`", README)
     found = eval(code.removesuffix(")") + ", steps=20)", dict(names))

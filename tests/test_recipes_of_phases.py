@@ -177,6 +177,7 @@ def test_optimizers_race_by_the_clock(mine, capsys, tmp_path):
     assert (tmp_path / "clock_small.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_time_ends_a_run_and_a_race_goes_on():
     runs = clock.race_by_clock(
         SMALL, {"one": FIRST, "two": FIRST}, seconds=1e-3, steps=1000, after=lambda runs, label, seed: None

@@ -82,7 +82,7 @@ def test_self_adaptive_weights_halve_the_front_of_the_tanh_race():
     assert ratio["plain"] > 2 * ratio["residual_attention"], ratio
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_rad_beats_uniform_points_on_burgers():
     recipes = {name: burgers.recipes[name] for name in ("uniform", "rad")}
     outcomes = race(burgers, recipes, seeds=range(3), progress=False)

@@ -60,6 +60,7 @@ def test_a_changed_run_is_made_anew(tmp_path):
     assert report.results["b"].steps[-1] == 60
 
 
+@pytest.mark.slow
 def test_the_record_has_figures_ratios_and_claims(tmp_path):
     reproduce.run(study(claims=lambda results: {"no": False}), tmp_path, about={"device": "x"}, progress=False)
     record = json.loads((tmp_path / "small.json").read_text())
@@ -99,6 +100,7 @@ def test_the_order_of_methods_can_fail():
     assert not gradient_pathologies.in_order(results, "M1", "M3", "M4")
 
 
+@pytest.mark.slow
 def test_poisson_gradients_are_within_their_bounds_and_grow_as_they_do():
     frequencies, found = poisson_growth._analysis()
     for one in found:
@@ -112,6 +114,7 @@ def test_the_exponent_is_the_slope_on_logarithmic_scales():
     assert poisson_growth.exponent(x, [3 * v**2.5 for v in x]) == pytest.approx(2.5)
 
 
+@pytest.mark.slow
 def test_gradients_by_layer_are_those_of_the_matrices():
     model = pj.nn.ModifiedMLP(2, "scalar", width=4, depth=2, rngs=pj.nn.Rngs(0))
     terms = {"pde": lambda u, x: pj.laplacian(u)(x), "bc": lambda u, x: u(x)}

@@ -159,6 +159,7 @@ print(_fingerprint.whole(_fingerprint.of(train.update, state, t.BATCH)))
 """
 
 
+@pytest.mark.slow
 def test_a_fingerprint_is_the_same_in_every_process():
     program = [sys.executable, "-c", PRINTED]
     made = {subprocess.run([*program, n], capture_output=True, text=True, check=True).stdout.strip() for n in "13"}

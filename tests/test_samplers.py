@@ -111,6 +111,7 @@ def test_equations_that_share_their_points_are_scored_together():
     np.testing.assert_allclose(one, two)
 
 
+@pytest.mark.slow
 def test_refined_points_train_and_places_not_in_use_have_no_pull():
     """With the capacity half empty, the gradient is that of the points in use."""
     sampler = sampling.combine(

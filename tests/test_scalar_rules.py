@@ -30,6 +30,7 @@ def run(balancer, *sequence, grads=GRADS):
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_grad_norm_ratio_moves_a_tenth_of_the_way_every_1000_steps():
     found = run(term_weights.grad_norm_ratio(), *[(1.0, 1.0)] * 1002)
     first = 0.9 + 0.1 * np.array([3 / (5 + 3e-5), 3 / (1 + 3e-5)])
@@ -276,6 +277,7 @@ def test_dwa_compares_the_means_of_two_epochs():
     np.testing.assert_allclose(found[4], 2 * np.exp(rates) / np.exp(rates).sum(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_random_weights_are_the_softmax_of_normal_numbers():
     """E λ = 1/2, and log(λ_1 / λ_2) = z_1 - z_2 is normal with variance 2: four deviations of 2000 draws."""
     found = run(term_weights.random(seed=3), *[(1.0, 1.0)] * 2000)

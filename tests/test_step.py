@@ -167,6 +167,7 @@ def test_a_scan_equals_the_python_loop_to_rounding(x64):
     np.testing.assert_allclose(history["loss"][-1], metrics["loss"], **ROUNDING)
 
 
+@pytest.mark.slow
 def test_vmap_over_8_seeds_gives_the_8_separate_results(x64):
     train = with_sampler()
 
@@ -182,6 +183,7 @@ def test_vmap_over_8_seeds_gives_the_8_separate_results(x64):
     assert np.ptp(together.term_weights.weights["bc"]) > 0.1
 
 
+@pytest.mark.slow
 def test_points_sharded_over_devices_give_the_same_step():
     mesh = jax.make_mesh((4,), ("points",), axis_types=(jax.sharding.AxisType.Auto,))
     spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("points"))
@@ -350,6 +352,7 @@ DONATED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", few(DONATED, "a sampler"))
 def test_a_fresh_state_can_be_donated_and_the_model_stays(name, quick_compilation):
     options = {"optimizer": optax.adam(1e-3)} | DONATED[name]

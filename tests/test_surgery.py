@@ -87,6 +87,7 @@ def test_it_agrees_with_the_peer(rule, peer, sets, x64):
     compare(rule(), peer, sets)
 
 
+@pytest.mark.slow
 def test_mgda_is_no_longer_than_what_frank_wolfe_finds(x64):
     rule = term_weights.mgda()
     for name in SETS:
@@ -110,6 +111,7 @@ def outcomes(gradients):
     return np.array([sum(choice) for choice in itertools.product(*results)])
 
 
+@pytest.mark.slow
 def test_pcgrad_is_one_of_its_possible_outcomes_as_is_the_peers(x64):
     """The order is random, so for up to four terms all orders are tried, and with two terms there is only one."""
     seen, pcgrad = 0, term_weights.pcgrad(seed=5)
@@ -125,6 +127,7 @@ def test_pcgrad_is_one_of_its_possible_outcomes_as_is_the_peers(x64):
     assert seen >= 40
 
 
+@pytest.mark.slow
 def test_pcgrad_draws_a_new_order_in_every_step():
     gradients = jnp.asarray(
         FROZEN[next(s for s in SETS if s.endswith("/conflicting") and int(s.split("/")[0]) > 20) + "/gradients"],
@@ -139,6 +142,7 @@ def test_pcgrad_draws_a_new_order_in_every_step():
     assert len(np.unique(np.round(totals, 3), axis=0)) > 1
 
 
+@pytest.mark.slow
 def test_imtl_g_projects_equally_on_every_gradient(x64):
     rule = term_weights.imtl_g()
     for name in FULL_RANK[:20]:
@@ -170,6 +174,7 @@ def test_opposite_gradients_stop_config_and_too_many_terms_are_named():
         term_weights.mgda().update(many, term_weights.mgda().init(many))
 
 
+@pytest.mark.slow
 def test_m_config_follows_the_authors_operator(x64):
     """Five steps, gradients that change, every momentum renewed in each; the authors add 1e-8 to √s as we do.
 

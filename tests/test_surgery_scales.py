@@ -253,7 +253,7 @@ def check(name, total, gradients, dtype):
 
 
 @surgery
-@pytest.mark.parametrize("most", [2, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", [2, pytest.param(5, marks=pytest.mark.exhaustive)])
 def test_it_is_the_papers_formula_at_every_scale_and_angle(name, dtype, most):
     """The bound is rounding times the condition number of the directions, and does not know the lengths."""
     total, rng = programs(name), np.random.default_rng(0)
@@ -345,6 +345,7 @@ BY_HAND = [
 ]
 
 
+@pytest.mark.slow
 @surgery
 def test_opposite_zero_and_dependent_gradients_by_hand(name, dtype):
     total, asked = programs(name), 0
@@ -404,6 +405,7 @@ EPSILONS = {"multiadam", "m_config", "gradnorm", "lr_annealing paper"}  # have a
 LARGE = {"gradnorm": 2.0**50}  # its weights have an Adam of their own, and hold, counted, when that overflows
 
 
+@pytest.mark.slow
 @contract.rule
 def test_gradients_all_longer_or_shorter_by_1e20_are_balanced_as_before(case, request):
     """Whatever is scaled, its direction stays; a rule that squares a gradient fails here in single precision."""
@@ -498,6 +500,7 @@ def test_lengths_whose_ratio_is_the_weight_hold_at_every_scale():
             assert sum(state.held.values()) == 0
 
 
+@pytest.mark.slow
 def test_gradients_sharded_over_devices_are_balanced_as_whole_ones():
     mesh = jax.make_mesh((4,), ("parameters",), axis_types=(jax.sharding.AxisType.Auto,))
     rng = np.random.default_rng(1)

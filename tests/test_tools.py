@@ -142,6 +142,7 @@ def test_exploding_steps_are_left_out_and_counted():
     chex.assert_trees_all_equal(after.params, state.params)
 
 
+@pytest.mark.slow
 def test_a_balancer_runs_in_nnx_optimizer():
     model = poisson.model()
     definition, params, constants = nnx.split(model, nnx.Param, ...)
@@ -172,6 +173,7 @@ def test_lbfgs_goes_down_while_the_weights_are_held():
     assert losses[-1, -1] < 1e-3 * losses[0, 0]
 
 
+@pytest.mark.slow
 def test_the_weights_that_were_reached_can_be_fixed_for_a_second_phase():
     first = pj.train_step(poisson.TERMS, optax.adam(1e-2), term_weights=pj.term_weights.lr_annealing("pde"))
     state = first.init(poisson.model(), poisson.batch())
