@@ -11,6 +11,7 @@ from pinnjax import diagnostics, monitors, nn, optimizers, point_weights, sampli
 from pinnjax.derivatives import component, curl, diff, directional, divergence, grad, hessian, laplacian
 from pinnjax.doctor import Diagnosis, diagnose
 from pinnjax.metrics import relative_l2
+from pinnjax.solver import Solution, solve
 from pinnjax.terms import batchwise, point_grad_norms, pullback, residuals, value_and_grads
 from pinnjax.train import checkpoint
 from pinnjax.train.balanced import balanced
@@ -35,6 +36,7 @@ __all__ = [
     "Diagnosis",
     "Monitor",
     "Phase",
+    "Solution",
     "TrainState",
     "TrainStep",
     "balanced",
@@ -61,6 +63,7 @@ __all__ = [
     "relative_l2",
     "residuals",
     "sampling",
+    "solve",
     "term_weights",
     "train_step",
     "value_and_grads",

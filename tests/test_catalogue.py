@@ -152,7 +152,7 @@ def test_the_command_line_makes_the_optimizer_that_it_names():
         (TERM_RULES, pj.term_weights, ["scalar_rules", "lr_annealing", "surgery", "tools"]),
         (POINT_RULES, pj.point_weights, ["point_rules", "self_adaptive", "pecann"]),
         (OPTIMIZERS, pj.optimizers, ["quasi_newton", "gauss_newton", "spring", "nystrom", "soap"]),
-        (set(pj.diagnostics.__all__) - {"Phases", "Size", "Spectrum"}, pj.diagnostics, ["diagnostics"]),
+        (set(pj.diagnostics.__all__) - {"Phases", "Scales", "Size", "Spectrum"}, pj.diagnostics, ["diagnostics"]),
     ],
     ids=["term rules", "point rules", "optimisers", "diagnostics"],
 )

@@ -140,7 +140,7 @@ def test_diagnose_takes_your_own_factory(tmp_path, monkeypatch, capsys):
     )
     monkeypatch.chdir(tmp_path)
     assert main(["diagnose", "mine_for_the_doctor:sound", "--steps", "300", "--strict"]) == 0
-    assert "No pathology found." in capsys.readouterr().out
+    assert "No pathology in 300 steps" in capsys.readouterr().out
     for target, message in [
         ("mine_for_the_doctor:wrong", "returned a int; expected a pinnjax.problems.Problem or the arguments"),
         ("mine_for_the_doctor:missing", "expected module:factory"),

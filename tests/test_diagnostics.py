@@ -323,3 +323,28 @@ def test_the_error_by_mode_is_where_it_was_put(x64):
     np.testing.assert_allclose(along_first, error, rtol=1e-10)
     with pytest.raises(ValueError, match=r"shape \(3,\); expected the reference's, \(4,\)"):
         d.error_by_mode(jnp.ones(3), jnp.ones(4))
+
+
+def test_scales_are_those_computed_by_hand():
+    """On v = 1 + x / rms(x) = 2 at x = 1: 2s = 300, and what it does to three times its slope is 3s."""
+    terms = {"data": lambda u, x: u(x) - 300.0, "slope": lambda u, x: 3 * pj.diff(u, 0)(x)}
+    found = d.scales(terms, lambda x: x[0], {name: jnp.ones((2, 1)) for name in terms})
+    assert isinstance(found, d.Scales)
+    np.testing.assert_allclose(found.field, 150.0, rtol=1e-4)
+    np.testing.assert_allclose([found.residuals["data"], found.residuals["slope"]], [300.0, 450.0], rtol=1e-4)
+    np.testing.assert_allclose([found.zero["data"], found.zero["slope"]], [300.0, 0.0])
+
+
+def test_a_field_may_be_asked_for_by_a_nonlinear_residual():
+    """|u'|² = 4 asks for a slope of 2, of which the slope of v is one."""
+    terms = {"eikonal": lambda u, x: pj.diff(u, 0)(x) ** 2 - 4.0}
+    found = d.scales(terms, lambda x: x[0], {"eikonal": jnp.ones((3, 1))})
+    np.testing.assert_allclose(found.field, 2.0, rtol=1e-4)
+
+
+def test_a_component_gets_the_size_at_which_it_matters():
+    """u_0 = 5 is asked for, and 10 u_1 stands beside u_0."""
+    terms = {"data": lambda u, x: u(x)[0] - 5.0, "sum": lambda u, x: u(x)[0] + 10 * u(x)[1]}
+    field = lambda x: jnp.stack([x[0], x[0]])
+    found = d.scales(terms, field, {name: jnp.ones((2, 1)) for name in terms}, components=2)
+    np.testing.assert_allclose(found.field, [2.5, 0.25], rtol=1e-4)

@@ -49,12 +49,25 @@ def diagnosis(trial, seed=0):
     return pj.diagnose(terms, trial.network(pj.nn.Rngs(seed)), batch, **settings)
 
 
+def reached(trial, found):
+    """The true error of the run that was diagnosed."""
+    state = found.evidence.state
+    return error(bridge.field(state.definition, state.params, state.constants), trial.problem[1], trial.corners)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1])  # the thresholds were chosen with seed 0 in view
+@pytest.mark.parametrize("seed", few([0, 1], 1, rest="exhaustive"))  # the thresholds were chosen with seed 0 in view
 def test_the_doctor_names_planted_pathologies_and_leaves_healthy_runs_alone(seed):
-    named = {name: diagnosis(trial, seed).pathology for name, trial in TRIALS.items()}
-    wrong = {name: found for name, found in named.items() if found != TRIALS[name].planted}
     assert len(TRIALS) >= 12
+    wrong = {}
+    for name, trial in TRIALS.items():
+        found = diagnosis(trial, seed)
+        error_of_it = reached(trial, found)
+        # No run with an error above 10 % gets a clean bill; a healthy one may only be called unfinished where it is.
+        assert found.pathology or error_of_it < 0.1, (name, error_of_it)
+        unfinished = found.pathology == "not solved" and error_of_it > 0.04
+        if found.pathology != trial.planted and not (trial.planted is None and unfinished):
+            wrong[name] = found.pathology
     assert not {name for name in wrong if TRIALS[name].planted is None}, wrong
     assert len(wrong) <= len(TRIALS) // 12, wrong
 
@@ -107,19 +120,30 @@ def as_ill_as_can_be(seen):
         time_losses=now,
     )
     oscillating = dataclasses.replace(end, homogeneity=every(0.9))
-    ill = dataclasses.replace(seen, history=history, start=start, end=end, reference=every((1.0, 1.0)), steps=8)
+    ill = dataclasses.replace(
+        seen,
+        history=history,
+        start=start,
+        end=end,
+        reference=every((1.0, 1.0)),
+        steps=doctor.SHORT,
+        relative=every(1.0),
+        length=1e-3,
+        step_size=0.1,
+    )
     without = ill.history | {f"grad_norm/{t}": np.zeros(8) for t in names}
     skipped = ill.history | {"skipped": np.full(8, 3)} | {f"nonfinite/{t}": np.full(8, 3) for t in names}
     return [
         ill,
         dataclasses.replace(ill, end=oscillating),
-        dataclasses.replace(ill, history=without),
+        dataclasses.replace(ill, history=without, start=dataclasses.replace(start, rates=every(0.0))),
         dataclasses.replace(ill, history=skipped),
+        dataclasses.replace(ill, length=1e4, error=1.0),
         dataclasses.replace(ill, broken=dict.fromkeys(names, np.zeros(1))),
     ]
 
 
-ALL_RULES = (rules.nonfinite, *rules.RULES, rules.no_progress)
+ALL_RULES = (rules.nonfinite, *rules.RULES, rules.no_progress, rules.unsolved)
 
 
 @pytest.mark.slow
@@ -132,6 +156,8 @@ def test_every_change_that_the_doctor_prints_is_code_that_runs(kind, quick_compi
         "wrong condition",
         "no gradient",
         "saturated network",
+        "learning rate too large",
+        "learning rate too small",
         "loss-balance crisis",
         "too few points",
         "causality violation",
@@ -139,9 +165,13 @@ def test_every_change_that_the_doctor_prints_is_code_that_runs(kind, quick_compi
         "drowned points",
         "conflicting terms",
         "no progress",
+        "not solved",
     }
     batch = dict(zip(NAMES[kind], (LINE, LINE[:1]), strict=True))
     for change in dict.fromkeys(check.remedy for check in checks):
+        if change.startswith("solution = "):  # no option of a step: a call, which `tests/test_solve.py` makes
+            assert callable(eval(change.split("(")[0].removeprefix("solution = "), {"pj": pj}))
+            continue
         options = eval(f"dict(\n{change}\n)", {"pj": pj, "optax": optax, "jnp": jnp})
         network = {name: options.pop(name) for name in ("inputs", "activation") if name in options}
         features = getattr(network.get("inputs"), "features", 1)

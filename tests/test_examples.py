@@ -5,6 +5,8 @@ import pathlib
 
 import pytest
 
+from .marks import few
+
 FOLDER = pathlib.Path(__file__).parent.parent / "examples"
 # Steps, and some 1.5 times the error that they reach, which is less than the untrained network's and that of u = 0 or
 # of a solution that stays at its start.
@@ -12,7 +14,7 @@ BOUNDS = {
     "logged": (1000, 0.1),
     "own_loop": (600, 0.1),
 }
-# The same for those that take longer.
+# The same for those that take longer; the first three at the gate, the others each week.
 SLOW = {
     "tanh": (1000, 0.09),
     "own_transforms": (1000, 0.1),
@@ -36,8 +38,11 @@ SLOW = {
 }
 
 
+AT_THE_GATE = [*BOUNDS, *list(SLOW)[:3]]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*BOUNDS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.parametrize("name", few([*BOUNDS, *SLOW], *AT_THE_GATE, rest="exhaustive"))
 def test_it_runs(name):
     specification = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     example = importlib.util.module_from_spec(specification)

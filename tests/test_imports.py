@@ -20,7 +20,7 @@ LAYERS = [
     ["diagnostics"],
     ["monitors"],
     ["doctor"],
-    ["problems", "plot"],
+    ["problems", "plot", "solver"],
     ["cli"],
 ]
 RANK = {name: i for i, layer in enumerate(LAYERS) for name in layer}

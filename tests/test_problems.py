@@ -24,6 +24,8 @@ from pinnjax.problems.schroedinger import exact as breather
 from pinnjax.problems.wave import exact as standing
 from pinnjax.train.fit import fit
 
+from . import marks
+
 # Fields in closed form; the numbers of points that a test draws are small.
 EXACT = {
     "advection": lambda x: advected(x[0], x[1]),
@@ -260,8 +262,8 @@ def test_every_recipe_takes_three_steps(name, method, quick_compilation):
     chex.assert_shape(jax.eval_shape(u, jnp.asarray(problem.grid[0], jnp.float32)), problem.reference.shape[1:])
 
 
-@pytest.mark.parametrize("name", SECOND_ORDER)
 @pytest.mark.slow
+@pytest.mark.parametrize("name", marks.few(SECOND_ORDER, "cavity", "inverse_burgers", rest="exhaustive"))
 def test_it_takes_three_steps_of_second_order(name, x64, quick_compilation):
     problem = small(catalogue.PROBLEMS[name])
     recipe = problem.recipes["second_order"]

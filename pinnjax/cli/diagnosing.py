@@ -24,6 +24,10 @@ def run(options: argparse.Namespace) -> int:
         console.print(f"[bold]{problem.title}[/bold], {name}: {recipe.phases[0].summary}")
         diagnosis = examine(problem, recipe, steps=options.steps, seed=options.seed)
     else:
+        if "model" not in target:
+            raise ValueError(
+                f"{options.problem!r} returned no model; expected the arguments of pinnjax.diagnose, or `pinnjax solve`"
+            )
         console.print(f"[bold]{options.problem}[/bold]")
         if options.method is not None:
             raise ValueError(f"--method is {options.method!r}, but {options.problem} has no methods; leave it out")

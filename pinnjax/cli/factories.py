@@ -15,11 +15,13 @@ from pinnjax.cli import catalogue, choosing
 from pinnjax.doctor import diagnose
 from pinnjax.problems import STEPS, Given, Problem, Recipe
 from pinnjax.sampling import Sampler
+from pinnjax.solver import solve
 from pinnjax.term_weights import lr_annealing
 from pinnjax.terms import bridge, names
 from pinnjax.train.step import train_step
 
 TAKEN = {*inspect.signature(diagnose).parameters, *inspect.signature(train_step).parameters} - {"options", "monitors"}
+SOLVED = {*inspect.signature(solve).parameters} - {"progress", "checkpoint"}
 UNNAMED = Problem.__dataclass_fields__["name"].default
 
 
@@ -47,12 +49,27 @@ def problem(text: str) -> Problem:
     """
     if ":" not in text:
         return choosing.look_up("problem", text, catalogue.PROBLEMS)
-    found = made(text)
-    return found if isinstance(found, Problem) else of_arguments(text, found)
+    return as_problem(text, made(text))
+
+
+def as_problem(text: str, found: Problem | Mapping[str, Any]) -> Problem:
+    """What a factory returned as a problem with recipes.
+
+    Raises:
+        ValueError: when it returned the arguments of `pinnjax.solve`, which needs no recipe.
+    """
+    if isinstance(found, Problem):
+        return found
+    if "points" in found:
+        raise ValueError(
+            f"{text!r} returned the arguments of pinnjax.solve, which `pinnjax solve` takes; expected a "
+            "pinnjax.problems.Problem or the arguments of pinnjax.diagnose"
+        )
+    return of_arguments(text, found)
 
 
 def made(target: str) -> Problem | Mapping[str, Any]:
-    """What `module:factory` returns: a problem, or the arguments of `pinnjax.diagnose`.
+    """What `module:factory` returns: a problem, or the arguments of `pinnjax.diagnose` or of `pinnjax.solve`.
 
     Raises:
         ValueError: when it cannot be called, or returns something else.
@@ -76,10 +93,13 @@ def made(target: str) -> Problem | Mapping[str, Any]:
             f"{target!r} returned a {type(found).__name__}; expected a pinnjax.problems.Problem or the arguments of "
             "pinnjax.diagnose as a dict"
         )
+    if {"terms", "points"} <= set(found) <= SOLVED:
+        return found
     if not {"terms", "model"} <= set(found) <= TAKEN:
         raise ValueError(
             f"{target!r} returned a dict of {sorted(map(str, found))}; expected the arguments of pinnjax.diagnose: "
-            f"terms, model, and some of {', '.join(sorted(TAKEN - {'terms', 'model'}))}"
+            f"terms, model, and some of {', '.join(sorted(TAKEN - {'terms', 'model'}))}; or of pinnjax.solve: terms, "
+            f"points, and some of {', '.join(sorted(SOLVED - {'terms', 'points'}))}"
         )
     return found
 

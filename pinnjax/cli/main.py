@@ -9,7 +9,8 @@ import pinnjax
 
 PROBLEM = (
     "see `pinnjax list problems`; or module:factory, a function without arguments that returns your own: a "
-    "pinnjax.problems.Problem of terms, points and (or None) the exact solution, or the arguments of pinnjax.diagnose"
+    "pinnjax.problems.Problem of terms, points and (or None) the exact solution, or the arguments of pinnjax.diagnose; "
+    "`pinnjax solve` also takes those of pinnjax.solve, which needs no recipe (see `pinnjax new`)"
 )
 STEPS = "the others have their own (default: the recipe's)"
 DTYPE = "float32 or float64 (default: the recipe's, or float32; float64 for second-order optimisers)"
@@ -72,6 +73,10 @@ def parser() -> argparse.ArgumentParser:
     solver.add_argument("--out", metavar="DIR", help="write plots of field, error, losses and weights")
     solver.add_argument("--report", metavar="FILE", help="write one HTML page with tables, figures and a diagnosis")
     solver.add_argument("--checkpoint", metavar="DIR", help="save to and resume from this folder")
+
+    maker = commands.add_parser("new", help="write a file to start from, an equation of your own for `pinnjax solve`")
+    maker.set_defaults(module="making")
+    maker.add_argument("name", metavar="NAME", help="of the module: NAME.py is written here; solve it as NAME:equation")
 
     racer = commands.add_parser("race", help="train with several rules side by side, over several seeds each")
     racer.set_defaults(module="racing")

@@ -8,7 +8,18 @@ from typing import Any
 import rich.console
 import rich.table
 
-from pinnjax.cli import catalogue, choosing, ending, environment, factories, optimizing, pictures, reporting, writing
+from pinnjax.cli import (
+    catalogue,
+    choosing,
+    ending,
+    environment,
+    factories,
+    optimizing,
+    pictures,
+    reporting,
+    without_recipe,
+    writing,
+)
 from pinnjax.problems import COMPARED, Problem, Recipe, Solution, solve
 
 
@@ -16,7 +27,13 @@ def run(options: argparse.Namespace) -> int:
     """Train with each method asked for; print the table; write JSON and plots."""
     choosing.common(options)
     optimizing.double_for(options, [options.optimizer or ""])
-    problem = factories.problem(options.problem)
+    if ":" in options.problem:
+        found = factories.made(options.problem)
+        if not isinstance(found, Problem) and "points" in found:
+            return without_recipe.run(found, options)
+        problem = factories.as_problem(options.problem, found)
+    else:
+        problem = factories.problem(options.problem)
     recipes = _recipes(problem, options)
     choosing.double(recipes.values(), options.dtype)
     for recipe in recipes.values():

@@ -7,9 +7,11 @@ from pinnjax.diagnostics.modes import error_by_mode
 from pinnjax.diagnostics.noise import Phases, phases, signal_to_noise
 from pinnjax.diagnostics.residuals import causality_violation, homogeneity, test_train_ratio, time_losses
 from pinnjax.diagnostics.saturation import activations, dead, saturation
+from pinnjax.diagnostics.scales import Scales, scales
 
 __all__ = [
     "Phases",
+    "Scales",
     "Size",
     "Spectrum",
     "activations",
@@ -25,6 +27,7 @@ __all__ = [
     "phases",
     "products",
     "saturation",
+    "scales",
     "signal_to_noise",
     "sizes",
     "spectra",

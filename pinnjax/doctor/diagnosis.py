@@ -4,12 +4,15 @@ import dataclasses
 import io
 from typing import TYPE_CHECKING, NamedTuple
 
-from pinnjax.doctor.evidence import Evidence
+from pinnjax.doctor.evidence import SHORT, Evidence
 
 if TYPE_CHECKING:  # `import pinnjax` does without rich: who reads a report imports it
     import rich.console
     import rich.table
     import rich.text
+
+
+NOT_SOLVED = "not solved"
 
 
 class Check(NamedTuple):
@@ -48,7 +51,7 @@ class Check(NamedTuple):
         return self.crossed and bool(self.harm)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Diagnosis:
     """The doctor's findings.
 
@@ -72,14 +75,31 @@ class Diagnosis:
         """Name of the first finding; None when there is none."""
         return self.findings[0].pathology if self.findings else None
 
+    @property
+    def verdict(self) -> str:
+        """One of three: a pathology; solved to about so much, and how that is known; not solved, without a reason."""
+        if self.pathology == NOT_SOLVED:
+            return f"Not solved, and I do not know why: {self.findings[0].message}."
+        if self.findings:
+            name = self.findings[0].pathology
+            return f"{name[:1].upper()}{name[1:]}: {self.findings[0].message}."
+        if self.evidence.error is not None:
+            return f"Solved to {self.evidence.error:.1g}, by the exact solution."
+        if self.evidence.steps < SHORT:
+            return f"No pathology in {self.evidence.steps} steps, which are too few to say whether it is being solved."
+        if self.evidence.relative:
+            left = max(self.evidence.relative.values())
+            return f"Solved to about {left:.0g}, which is what the residuals leave of those of an error of 100 %."
+        return "No pathology; whether it is solved is not known, since the size of the field is not."
+
     def print(self, console: "rich.console.Console | None" = None) -> None:
         """Print the report."""
         import rich.console
 
         console = rich.console.Console() if console is None else console
-        console.print(self.table())
         for line in self.lines():
             console.print(line, soft_wrap=True)
+        console.print(self.table())
 
     def table(self) -> "rich.table.Table":
         """Measured values beside their thresholds."""
@@ -102,9 +122,7 @@ class Diagnosis:
         """The findings in words, each with its change; then what was not measured."""
         import rich.text
 
-        lines = []
-        if not self.findings:
-            lines.append(rich.text.Text("No pathology found.", "bold green"))
+        lines = [rich.text.Text(self.verdict, "bold red" if self.findings else "bold green")]
         for i, check in enumerate(self.findings):
             lines.append(rich.text.Text(f"{i + 1}. {check.pathology}: ", "bold red").append(check.message, "default"))
             lines.append(rich.text.Text("   change: ").append(check.remedy, "bold"))
@@ -122,11 +140,16 @@ class Diagnosis:
         self.print(rich.console.Console(file=text, width=140, force_jupyter=False))
         return text.getvalue()
 
+    def __repr__(self) -> str:
+        """The verdict; the evidence is long."""
+        return f"<Diagnosis after {self.evidence.steps} steps: {self.verdict}>"
+
     def as_dict(self) -> dict:
         """The report as numbers and strings, for JSON."""
         return {
             "steps": self.evidence.steps,
             "pathology": self.pathology,
+            "verdict": self.verdict,
             "checks": [check._asdict() | {"found": check.found} for check in self.checks],
             "unmeasured": self.unmeasured,
         }

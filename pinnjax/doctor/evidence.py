@@ -8,6 +8,8 @@ from jaxtyping import Float
 
 from pinnjax.train.state import TrainState
 
+SHORT = 500  # steps below which a probe cannot say what does not fall
+
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
@@ -56,6 +58,11 @@ class Evidence:
         count: `{term: number of its points}`.
         sampled: whether a sampler draws points; else all came with the batch.
         short_lived: terms whose points a sampler draws anew in every step, so that no weight can belong to them.
+        relative: of each term, the root mean square residual at the end, at fresh points where there are some, over
+            that of an error as large as the field (`pinnjax.diagnostics.scales`); None where that is not known.
+        error: relative L2 error of the field at the end, at the points; None without an exact solution.
+        length: of the last step, by what factor it would have lowered the loss most; None where that is not known.
+        step_size: root mean square of the last step of the parameters; NaN without one.
     """
 
     steps: int
@@ -73,6 +80,10 @@ class Evidence:
     count: dict[str, int]
     sampled: bool
     short_lived: frozenset[str]
+    relative: dict[str, float] | None = None
+    error: float | None = None
+    length: float | None = None
+    step_size: float = float("nan")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from pinnjax.doctor.diagnosis import Diagnosis
 from pinnjax.doctor.probe import probe
-from pinnjax.doctor.rules import RULES, no_progress, nonfinite
+from pinnjax.doctor.rules import RULES, no_progress, nonfinite, unsolved
 
 PyTree = Any
 
@@ -33,17 +33,18 @@ def diagnose(
         model: as in `train.init`; it is left as it is.
         batch: as in `train.init`.
         optimizer: as in `pinnjax.train_step`; Adam with a learning rate of 1e-3 when None.
-        steps: of training. Pathologies show early; a thousand steps are usually enough.
+        steps: of training. Pathologies show early; a thousand steps are usually enough, and below 500 what does not
+            fall is not asked.
         fresh: `{term: points}` that training does not see, for the gap between them and the training points.
-        exact: the exact solution, a field, where there is one: is each condition the one that it satisfies? Where the
-            terms read coefficients from the model (`u.nu`), a module that has them.
+        exact: the exact solution, a field, where there is one: is each condition the one that it satisfies, and has
+            training come near it? Where the terms read coefficients from the model (`u.nu`), a module that has them.
         time: index of the coordinate that is time, where there is one: are early times learnt first?
         key: for a sampler.
         **options: of `pinnjax.train_step`: `term_weights`, `point_weights`, `sampler`, `chunk`.
 
     Returns:
-        The diagnosis: print it, or read its `findings`, root causes first. What could not be measured is in
-        `unmeasured`.
+        The diagnosis: print it, or read its `verdict` and its `findings`, root causes first. A run without a finding
+        is one that came near a solution. What could not be measured is in `unmeasured`.
 
     Raises:
         TypeError, ValueError: as `pinnjax.train_step` does.
@@ -77,6 +78,7 @@ def diagnose(
     checks = tuple(nonfinite(evidence))
     if not any(check.found for check in checks):  # else the other measurements mean nothing
         checks += tuple(check for rule in RULES for check in rule(evidence))
-    if not any(check.found for check in checks):
-        checks += tuple(no_progress(evidence))
+        for last in (no_progress, unsolved):  # no reason but the fact
+            if not any(check.found for check in checks):
+                checks += tuple(last(evidence))
     return Diagnosis(checks, evidence.unmeasured, evidence)

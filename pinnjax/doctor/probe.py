@@ -12,7 +12,8 @@ import optax
 from jaxtyping import Array, Float
 
 from pinnjax import checks, diagnostics, monitors
-from pinnjax.doctor.evidence import Evidence, Snapshot
+from pinnjax.doctor import _outcome
+from pinnjax.doctor.evidence import SHORT, Evidence, Snapshot
 from pinnjax.term_weights import current_weights
 from pinnjax.terms import bridge, evaluation, losses, names, point_gradients
 from pinnjax.train.fit import fit
@@ -47,6 +48,7 @@ def probe(
     sampler = options.get("sampler")
     train = train_step(terms, optimizer, monitors=seen, **options)
     state = train.init(model, batch, key=key)
+    first = train.model(state)
     points = dict(batch or {}) | (dict(sampler.pool(state.sampler)) if sampler is not None else {})
     pointwise = {t: p for t, p in points.items() if not isinstance(terms[t], evaluation.Batchwise)}
     arrays = {t: jnp.asarray(p) for t, p in pointwise.items() if not isinstance(p, Mapping | tuple) and np.ndim(p) == 2}
@@ -62,16 +64,18 @@ def probe(
         unmeasured["causality"] = f"no term has points over an interval of coordinate {time}"
     if fresh is None and sampler is None:
         unmeasured["train/test gap"] = "no fresh points were given: fresh={term: points}"
+    if steps < SHORT:
+        unmeasured["what does not fall"] = f"{steps} steps are too few to say: steps={SHORT} or more"
     if exact is None:
         unmeasured["wrong conditions"] = "no exact solution was given: exact=u, a field"
 
     measure = _measurement(terms, state, points, arrays, box, fresh or {}, in_time, time)
     start = measure(state)
     # What is not finite is looked for only where there is something.
-    broken = {} if np.isfinite(list(start.losses.values())).all() else _broken(terms, state, points)
+    broken = {} if np.isfinite(list(start.losses.values())).all() else _outcome.broken(terms, state, points)
     reference = None
     if exact is not None:
-        exactly = _exactly(terms, exact, points)
+        exactly = _outcome.exactly(terms, exact, points)
         reference = {t: (exactly[t], float(np.sqrt(start.losses[t]))) for t in exactly}
     history: dict[str, np.ndarray] = {}
     if steps and not broken:
@@ -87,11 +91,13 @@ def probe(
                 progress=False,
             )
     done = int(state.step)
+    end = measure(state) if done else start
+    length, step_size = (None, float("nan")) if not done else _outcome.line(train, terms, state, batch, points)
     return Evidence(
         steps=done,
         history=history,
         start=start,
-        end=measure(state) if done else start,
+        end=end,
         box=box,
         reference=reference,
         broken=broken,
@@ -103,6 +109,10 @@ def probe(
         count={t: len(p) for t, p in arrays.items()},
         sampled=sampler is not None,
         short_lived=frozenset() if sampler is None else frozenset(sampler.short_lived(state.sampler)),
+        relative=None if broken else _outcome.relative(terms, first, train.model(state), points, end, unmeasured),
+        error=None if exact is None else _outcome.error(train.model(state), exact, arrays),
+        length=length,
+        step_size=step_size,
     )
 
 
@@ -187,25 +197,3 @@ def _in_time(arrays: Mapping[str, Array], time: int) -> str | None:
         )
     spread = {t: p for t, p in arrays.items() if time < p.shape[1] and float(np.ptp(np.asarray(p)[:, time])) > 0}
     return max(spread, key=lambda t: len(spread[t]), default=None)
-
-
-def _broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, PyTree]) -> dict[str, Any]:
-    """The first point of each term at which its residual is not finite."""
-    evaluate = jax.jit(evaluation.residuals(terms, state.definition, state.constants))
-    found: dict[str, Any] = {}
-    for name, r in evaluate(state.params, points).items():
-        bad = ~np.isfinite(np.asarray(r).reshape(len(r), -1)).all(axis=1)
-        if bad.any():
-            owner, first = names.term_of(name, terms), int(np.argmax(bad))
-            all_points = isinstance(terms[owner], evaluation.Batchwise)
-            found[name] = None if all_points else jax.tree.map(lambda leaf, i=first: np.asarray(leaf)[i], points[owner])
-    return found
-
-
-def _exactly(
-    terms: Mapping[str, Any], exact: Callable[[Array], Array], points: Mapping[str, PyTree]
-) -> dict[str, float]:
-    """Root mean square residuals of the exact solution; a module where the terms read coefficients from it."""
-    definition, params, constants = bridge.of_field(exact)
-    residuals = jax.jit(evaluation.residuals(terms, definition, constants))(params, points)
-    return {t: float(jnp.sqrt(losses.loss(r))) for t, r in residuals.items()}

@@ -13,6 +13,7 @@ from pinnjax.doctor.diagnosis import Check
 from pinnjax.doctor.evidence import Evidence
 from pinnjax.doctor.rules.between_terms import conflicting_terms, loss_balance_crisis
 from pinnjax.doctor.rules.ill_posed import no_gradient, nonfinite, saturated_network, wrong_condition
+from pinnjax.doctor.rules.outcome import learning_rate, unsolved
 from pinnjax.doctor.rules.within_terms import (
     causality_violation,
     drowned_points,
@@ -26,6 +27,7 @@ __all__ = [
     "causality_violation",
     "conflicting_terms",
     "drowned_points",
+    "learning_rate",
     "loss_balance_crisis",
     "no_gradient",
     "no_progress",
@@ -33,6 +35,7 @@ __all__ = [
     "saturated_network",
     "spectral_bias",
     "too_few_points",
+    "unsolved",
     "wrong_condition",
 ]
 
@@ -40,6 +43,7 @@ RULES: Sequence[Callable[[Evidence], list[Check]]] = (
     wrong_condition,
     no_gradient,
     saturated_network,
+    learning_rate,
     loss_balance_crisis,
     too_few_points,
     causality_violation,

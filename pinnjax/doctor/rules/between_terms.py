@@ -6,7 +6,7 @@ import numpy as np
 
 from pinnjax.doctor import wording
 from pinnjax.doctor.diagnosis import Check
-from pinnjax.doctor.evidence import Evidence
+from pinnjax.doctor.evidence import SHORT, Evidence
 from pinnjax.doctor.rules.thresholds import CREEPING, LEARNT, STILL, TINY, UNFINISHED
 
 
@@ -61,7 +61,7 @@ def conflicting_terms(evidence: Evidence) -> list[Check]:
 
     Gradients that oppose each other are no harm in themselves: terms that fall together have them most of the time.
     """
-    if not evidence.steps:
+    if evidence.steps < SHORT:
         return []
     found = []
     for s, t in itertools.combinations(sorted(evidence.names), 2):

@@ -48,12 +48,13 @@ def no_gradient(evidence: Evidence) -> list[Check]:
     found = []
     for term in evidence.names if evidence.steps else ():
         norm = float(np.max(evidence.history[f"grad_norm/{term}"]))
+        never = evidence.start.rates[term] == 0  # or it was lost on the way, in steps that were too long
         loss = evidence.start.losses[term]
         if norm < TINY:
             message = f"the gradient of `{term}` is zero, though its loss is {loss:.2g}: it does not see the parameters"
             remedy = "activation=jnp.tanh  # derivatives of a piecewise linear network vanish"
             about = f"|gradient of `{term}`|, largest"
-            found.append(Check("no gradient", about, norm, TINY, OURS, loss > 0, message, remedy, below=True))
+            found.append(Check("no gradient", about, norm, TINY, OURS, loss > 0 and never, message, remedy, below=True))
     return found
 
 

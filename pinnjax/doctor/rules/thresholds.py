@@ -10,3 +10,4 @@ UNLEARNT = 0.3  # a term of which more is left has not been learnt at all
 STILL = 0.97  # a loss that keeps more than this share over the second half of the probe has stopped falling
 CREEPING = 0.9  # the same of one term, whose loss may creep while another's rises
 EVEN = 0.4  # share of the points that carry a loss; below it a few points own it
+SOLVED = 0.05  # a residual, in units of what an error of 100 % leaves, or an error, below which there is a solution

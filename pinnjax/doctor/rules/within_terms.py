@@ -6,7 +6,7 @@ import numpy as np
 from pinnjax import diagnostics
 from pinnjax.doctor import wording
 from pinnjax.doctor.diagnosis import Check
-from pinnjax.doctor.evidence import Evidence
+from pinnjax.doctor.evidence import SHORT, Evidence
 from pinnjax.doctor.rules.thresholds import CREEPING, EVEN, LEARNT, OURS, STILL, UNLEARNT
 
 
@@ -109,7 +109,7 @@ def drowned_points(evidence: Evidence) -> list[Check]:
 def no_progress(evidence: Evidence) -> list[Check]:
     """A term that has not fallen and does not."""
     found = []
-    for term in evidence.names if evidence.steps else ():
+    for term in evidence.names if evidence.steps >= SHORT else ():
         left = evidence.left(term)
         message = (
             f"of the loss of `{term}` {wording.share(left)} is left after {evidence.steps} steps, it falls no more, "

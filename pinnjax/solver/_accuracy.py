@@ -1,0 +1,97 @@
+"""What a solution is worth, from what can be known without the exact one.
+
+A residual is not an error. What lies between them, e = C q with q the size of the residuals at fresh points, is the
+stability of the equation, and two measurements give it: along the run, where the field of an earlier step differs from
+the last one by its own error; and from a second network, trained for a short while from another start on other points,
+whose difference from the first is its error. The second also sees what no residual does: an equation that several
+fields satisfy.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+PyTree = Any
+Field = Float[np.ndarray, "n *m"]
+
+UNSOLVED = 0.1  # residuals, in units of what an error of 100 % does to them, above which nothing is solved
+APART = 0.1  # two fields that differ by more are not the same solution
+NEAR, FAR = 3.0, 1e3  # residuals of the snapshots that tell of the end, in units of the last ones
+
+
+class Snapshot(NamedTuple):
+    """A model along the way.
+
+    Attributes:
+        step: when.
+        validation: weighted loss at fresh points, dimensionless.
+        model: parameters and constants.
+    """
+
+    step: int
+    validation: float
+    model: PyTree
+
+
+class Accuracy(NamedTuple):
+    """What the relative L2 error is believed to be.
+
+    Attributes:
+        value: dimensionless; infinite where the run failed.
+        residual: q, residuals at fresh points, in units of what an error of 100 % does to them.
+        growth: C, error over residual.
+        disagreement: relative L2 difference of the second network; NaN where there was no time for it.
+        failure: why there is no solution; empty where there is one.
+    """
+
+    value: float
+    residual: float
+    growth: float
+    disagreement: float
+    failure: str
+
+    def __str__(self) -> str:
+        """The verdict in a sentence."""
+        if self.failure:
+            return f"Failed: {self.failure}."
+        return (
+            f"Solved to about {self.value:.0e}: the residuals at fresh points are {self.residual:.0e} of those of an "
+            f"error of 100 %, and errors are {self.growth:.2g} times as large as that."
+        )
+
+
+def estimate(along: Sequence[tuple[float, Field]], other: tuple[float, Field] | None) -> Accuracy:
+    """The error of the last of the fields.
+
+    Args:
+        along: `(validation, values)` of snapshots, values at the same points; the last one is the solution.
+        other: the same of the second network.
+
+    Example:
+        >>> x = np.linspace(0, 1, 50)
+        >>> along = [(4.0 * e**2, np.sin(x) * (1 + e)) for e in (1e-1, 1e-2, 1e-3, 1e-4)]
+        >>> print(f"{estimate(along, None).value:.0e}")
+        1e-04
+    """
+    last, end = along[-1]
+    size = max(float(np.linalg.norm(end)), np.finfo(float).tiny)
+    q = float(np.sqrt(last))
+    apart = lambda values: float(np.linalg.norm(values - end)) / size
+    growths = [apart(values) / np.sqrt(v) for v, values in along[:-1] if NEAR * q < np.sqrt(v) < FAR * q]
+    disagreement = float("nan")
+    if other is not None:
+        disagreement = apart(other[1])
+        growths.append(disagreement / max(float(np.sqrt(other[0])), q))
+    growth = float(max(growths, default=np.nan))
+    failure = ""
+    if not np.isfinite(q) or q > UNSOLVED:
+        failure = f"the residuals at fresh points are {q:.1g} of those of an error of 100 %"
+    elif other is not None and disagreement > APART and np.sqrt(other[0]) < UNSOLVED / 10:
+        failure = (
+            f"two networks satisfy the equations to {max(q, float(np.sqrt(other[0]))):.0e} and differ by "
+            f"{disagreement:.0%}: the terms do not say which is the solution, a condition is missing or has no effect"
+        )
+    value = q * growth if np.isfinite(growth) else q
+    return Accuracy(float("inf") if failure else value, q, growth, disagreement, failure)

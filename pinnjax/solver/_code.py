@@ -1,0 +1,96 @@
+"""The run as code: what `pinnjax.solve` did, with nothing hidden."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from pinnjax.solver import _plan
+from pinnjax.solver._plan import Plan
+
+HEAD = """import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pinnjax as pj
+
+jax.config.update("jax_enable_x64", True)
+
+# terms and points are those given to pj.solve{model}
+network_key, training_key = {keys}
+{network}
+{points}
+weights = pj.term_weights.fixed({weights})"""
+
+PHASES = """
+adam = optax.adam(optax.cosine_decay_schedule(5e-3, {warm_up}, 0.1))
+first = pj.train_step(terms, adam, term_weights=weights{every_step})
+second = pj.train_step(terms, pj.optimizers.ssbroyden(), term_weights=weights{now_and_then})
+state = first.init(model, batch, key=training_key)
+phases = [pj.Phase(first, {steps[0]}), pj.Phase(second, {steps[1]})]
+state, history = pj.fit({run}, state, batch, steps_per_call={steps_per_call})
+u = {train}.model(state)
+"""
+
+
+def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int]) -> str:
+    """Python that makes the same field, where `terms` and `points` (and `model`) are what was solved for.
+
+    Args:
+        plan: of the run.
+        keys: of the network and of training.
+        steps: of each phase, up to the field that was kept.
+    """
+    moving = {t: source for t, source in plan.sources.items() if source.generate is not None}
+    adaptive = [t for t in plan.equations if t in moving and moving[t].counts]
+    rest = [t for t in moving if t not in adaptive]
+    staying = [t for t in plan.sources if t not in moving]
+    batch = "{" + ", ".join(f"{t!r}: {_staying(plan, t)}" for t in staying) + "}" if staying else "None"
+    lines = [f"batch = {batch}"]
+    if moving:
+        lines.append("moving = {")
+        lines += [f"    {t!r}: ({source.code}, {plan.number(t)})," for t, source in moving.items()]
+        lines += ["}", "", "", "def draw(key, names):", "    keys = jax.random.split(key, len(names))"]
+        lines += ["    return {t: moving[t][0](k, moving[t][1]) for k, t in zip(keys, names)}", "", ""]
+    samplers = [
+        f"pj.sampling.rad({t!r}, moving[{t!r}][0], {plan.number(t)}, candidates={_plan.CANDIDATES * plan.number(t)}, "
+        f"every={_plan.EVERY})"
+        for t in adaptive
+    ]
+    samplers += [f"pj.sampling.resample(lambda key: draw(key, {rest}), every={_plan.EVERY})"] if rest else []
+    second = f", sampler=pj.sampling.combine(\n    {(',' + chr(10) + '    ').join(samplers)},\n)"
+    second = second if len(samplers) > 1 else f", sampler={samplers[0]}" if samplers else ""
+    head = HEAD.format(
+        model="" if plan.made.scale is not None else ", and so is model",
+        keys=", ".join(map(_key, keys)),
+        network=plan.made.code,
+        points="\n".join(lines),
+        weights=_numbers(dict(plan.weights)),
+    )
+    return head + PHASES.format(
+        warm_up=_plan.WARM_UP,
+        every_step=f", sampler=pj.sampling.resample(lambda key: draw(key, {list(moving)}))" if moving else "",
+        now_and_then=second,
+        steps=steps,
+        steps_per_call=_plan.STEPS_PER_CALL,
+        run="phases" if steps[1] else "phases[:1]",
+        train="second" if steps[1] else "first",
+    )
+
+
+def _staying(plan: Plan, term: str) -> str:
+    if not plan.held_out(term):
+        return f"points[{term!r}]"
+    n = _plan.rows(plan.sources[term].points)
+    chosen = f"np.random.default_rng(0).permutation({n})[{n // _plan.HELD_OUT}:]"
+    return f"jax.tree.map(lambda x: x[{chosen}], points[{term!r}])"
+
+
+def _key(key: Array) -> str:
+    data = np.asarray(jax.random.key_data(key)).tolist()
+    return f"jax.random.wrap_key_data(jnp.array({data}, jnp.uint32))"
+
+
+def _numbers(weights: dict[str, float]) -> str:
+    return "{" + ", ".join(f"{t!r}: {float(w)!r}" for t, w in weights.items()) + "}"

@@ -1,0 +1,62 @@
+"""What a field is judged by: residuals at points that training does not see, and, to be told, a reference."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from pinnjax.metrics import relative_l2
+from pinnjax.solver._accuracy import Snapshot
+from pinnjax.solver._plan import Plan
+from pinnjax.terms import bridge, evaluation, losses, names
+
+PyTree = Any
+
+
+def judge(plan: Plan, fresh: Mapping[str, PyTree]) -> Callable[[Any], dict[str, Array]]:
+    """The weighted loss at points that training does not see."""
+
+    def evaluate(u: Any) -> dict[str, Array]:
+        definition, params, constants = bridge.of_field(u)
+        residuals = evaluation.residuals(plan.terms, definition, constants)(params, fresh)
+        return {"validation": jnp.stack([plan.weights[name] * losses.loss(r) for name, r in residuals.items()]).sum()}
+
+    return evaluate
+
+
+def check_finite(plan: Plan, key: Array, fresh: Mapping[str, PyTree]) -> None:
+    """Before anything is trained: residuals are finite, or the first point where one is not is named."""
+    definition, params, constants = bridge.split(plan.made.network(key))
+    for name, r in jax.jit(evaluation.residuals(plan.terms, definition, constants))(params, fresh).items():
+        bad = ~np.isfinite(np.asarray(r).reshape(len(r), -1)).all(axis=1)
+        if bad.any():
+            places = names.places(fresh[names.term_of(name, plan.terms)])
+            at = "" if places is None or len(places) != len(bad) else f", first {np.asarray(places)[bad][0].tolist()}"
+            raise ValueError(
+                f"solve: before training the residual {name!r} is not finite at {bad.sum()} of {len(bad)} points{at}; "
+                "expected a number: is there a division by zero, a root or a logarithm of something negative?"
+            )
+
+
+def values(plan: Plan, definition: Any, fresh: Mapping[str, PyTree]) -> Callable[[Snapshot], np.ndarray]:
+    """The field of a snapshot at fresh points of the equations."""
+    x = _places(plan, fresh)
+    found = jax.jit(lambda params, constants: jax.vmap(bridge.field(definition, params, constants))(x))
+    return lambda one: np.asarray(found(*one.model))
+
+
+def _places(plan: Plan, fresh: Mapping[str, PyTree]) -> Array:
+    found = [names.places(fresh[t]) for t in plan.equations or fresh]
+    return jnp.concatenate([x for x in found if x is not None])
+
+
+def error(u: Any, reference: Any, fresh: Mapping[str, PyTree], plan: Plan) -> Array:
+    """Relative L2 error against `u(x)`, or `(grid, values)`."""
+    if callable(reference):
+        x = _places(plan, fresh)
+        return relative_l2(u, x, jax.vmap(reference)(x))
+    grid, values = reference
+    return relative_l2(u, grid, values)

@@ -1,0 +1,68 @@
+"""The network of a run: made for the points, in units of the field that the residuals ask for."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from pinnjax import diagnostics, nn
+from pinnjax.terms import bridge, evaluation, losses
+
+PyTree = Any
+WIDTH, DEPTH = 20, 3  # some 1000 parameters, whose inverse Hessian is 8 MB
+
+
+class Made(NamedTuple):
+    """A network and its scales.
+
+    Attributes:
+        network: `network(key) -> model`.
+        scale: of the field, `()` or `(m,)`; None for a model of the user's.
+        sizes: of each residual.
+        code: of the network.
+    """
+
+    network: Callable[[Array], Any]
+    scale: Any
+    sizes: Mapping[str, float]
+    code: str
+
+
+def made(terms: Mapping[str, Any], places: Mapping[str, np.ndarray], batch: Any, outputs: Any, key: Array) -> Made:
+    """A network made for these points, in units of the field."""
+    low = np.min([x.min(axis=0) for x in places.values()], axis=0)
+    high = np.max([x.max(axis=0) for x in places.values()], axis=0)
+    if not (low < high).all():
+        raise ValueError(
+            f"solve: all points share the coordinates {np.flatnonzero(low >= high).tolist()}, at {low.tolist()}; "
+            "expected points that span the domain, or a model"
+        )
+    d, components = len(low), None if outputs == "scalar" else int(outputs)
+    inputs = nn.Standardize.box(low, high)
+    plain = lambda key: nn.ModifiedMLP(d, outputs, width=WIDTH, depth=DEPTH, inputs=inputs, rngs=nn.Rngs(key))
+    scales = diagnostics.scales(terms, plain(key), batch, components)
+    factor = float(scales.field) if components is None else tuple(map(float, scales.field))
+    multiply = lambda x: jnp.asarray(factor, x.dtype)  # one function, so that two networks share their programs
+    network = lambda key: nn.Constrained(plain(key), lift=_zero, factor=multiply)
+    code = (
+        f"network = pj.nn.ModifiedMLP(\n    {d}, {outputs!r}, width={WIDTH}, depth={DEPTH}, "
+        f"rngs=pj.nn.Rngs(network_key),\n    inputs=pj.nn.Standardize.box({low.tolist()}, {high.tolist()}),\n)\n"
+        f"scale = lambda x: jnp.asarray({factor}, x.dtype)\n"
+        "model = pj.nn.Constrained(network, lift=lambda x: jnp.zeros((), x.dtype), factor=scale)"
+    )
+    return Made(network, scales.field, scales.residuals, code)
+
+
+def sizes(terms: Mapping[str, Any], model: Any, batch: Mapping[str, PyTree]) -> dict[str, float]:
+    """Of the residuals before training, for a model of the user's, which may be more than a field."""
+    definition, params, constants = bridge.split(model)
+    found = jax.jit(evaluation.residuals(terms, definition, constants))(params, batch)
+    sizes = {name: float(np.sqrt(losses.loss(r))) for name, r in found.items()}
+    return {name: size if size > 0 and np.isfinite(size) else 1.0 for name, size in sizes.items()}
+
+
+def _zero(x: Array) -> Array:
+    return jnp.zeros((), x.dtype)

@@ -1,0 +1,209 @@
+"""The plan of a run: a model, weights, points and phases; as objects, and as the code that makes them."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array
+
+from pinnjax import sampling
+from pinnjax.optimizers import ssbroyden
+from pinnjax.solver import _network, _points
+from pinnjax.solver._network import Made
+from pinnjax.solver._points import Source
+from pinnjax.term_weights import fixed
+from pinnjax.terms import bridge, evaluation, names
+from pinnjax.train.phases import Phase
+from pinnjax.train.step import train_step
+
+PyTree = Any
+WARM_UP = 1000  # steps of Adam
+EVERY = 250  # steps between two draws
+STEPS_PER_CALL = 50
+INSIDE, CONDITIONS = 2000, 200  # points of an equation, of a condition
+CANDIDATES = 25  # for each point of an equation
+WEIGHT = 10.0  # of conditions, in units of what the network does to their residuals
+SAME = 0.35  # two sets of points whose dimensions differ by less have the same
+DIFFERENTIAL = 3  # points at which it is asked whether a residual has derivatives
+LOOKED_AT = 200  # points of a term that sizes are taken at
+HELD_OUT = 5  # one in so many points of an equation that cannot be drawn anew is kept out of training
+LEAST = 20  # where there are as many
+MOST = 10**6  # steps, where the clock ends the run
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """All that a run is made of.
+
+    Attributes:
+        terms: the residual functions.
+        sources: the points of each term.
+        equations: the terms that fill space.
+        weights: of each residual.
+        made: the network.
+        notes: what the user is to know of the points.
+    """
+
+    terms: Mapping[str, Any]
+    sources: Mapping[str, Source]
+    equations: tuple[str, ...]
+    weights: Mapping[str, float]
+    made: Made
+    notes: tuple[str, ...]
+
+    @property
+    def batch(self) -> dict[str, PyTree] | None:
+        """The points that stay; of an equation, four fifths."""
+        return {t: self._part(t, slice(HELD_OUT, None)) for t, s in self.sources.items() if s.generate is None} or None
+
+    def number(self, term: str) -> int:
+        """Points of a term in a step."""
+        return INSIDE if term in self.equations else CONDITIONS
+
+    def phases(self, steps: tuple[int, int]) -> list[Phase]:
+        """Adam on new points in every step, then self-scaled Broyden."""
+        weights = fixed(dict(self.weights))
+        adam = optax.adam(optax.cosine_decay_schedule(5e-3, WARM_UP, 0.1))
+        return [
+            Phase(
+                train_step(self.terms, adam, term_weights=weights, sampler=self.every_step()), steps[0], summary="Adam"
+            ),
+            Phase(
+                train_step(self.terms, ssbroyden(), term_weights=weights, sampler=self.now_and_then()),
+                steps[1],
+                summary="SSBroyden",
+            ),
+        ]
+
+    def every_step(self) -> sampling.Sampler | None:
+        """Uniform points, new in every step."""
+        moving = self._moving()
+        return sampling.resample(_draw(moving)) if moving else None
+
+    def now_and_then(self) -> sampling.Sampler | None:
+        """New points every so many steps, more of them where an equation's residual is large."""
+        moving = self._moving()
+        if not moving:
+            return None
+        adaptive = {t: moving[t] for t in self.equations if t in moving and self.sources[t].counts}
+        rest = {t: draw for t, draw in moving.items() if t not in adaptive}
+        samplers = [
+            sampling.rad(t, generate, n, candidates=CANDIDATES * n, every=EVERY)
+            for t, (generate, n) in adaptive.items()
+        ]
+        samplers += [sampling.resample(_draw(rest), every=EVERY)] if rest else []
+        return sampling.combine(*samplers) if len(samplers) > 1 else samplers[0]
+
+    def fresh(self, key: Array) -> dict[str, PyTree]:
+        """Points that training does not see, where there are such; those that stay."""
+        keys = jax.random.split(key, len(self.sources))
+        return {
+            t: self._part(t, slice(None, HELD_OUT)) if source.generate is None else source.generate(k, self.number(t))
+            for k, (t, source) in zip(keys, self.sources.items(), strict=True)
+        }
+
+    def held_out(self, term: str) -> bool:
+        """Whether some points of a term stay out of training: those of an equation that cannot be drawn anew."""
+        source = self.sources[term]
+        return source.generate is None and term in self.equations and rows(source.points) >= LEAST
+
+    def _part(self, term: str, part: slice) -> PyTree:
+        """Of points in a random order, a part, where some are held out; else all."""
+        points = self.sources[term].points
+        if not self.held_out(term):
+            return points
+        order = np.random.default_rng(0).permutation(rows(points))
+        ends = slice(*(None if end is None else len(order) // end for end in (part.start, part.stop)))
+        return jax.tree.map(lambda leaf: leaf[order[ends]], points)
+
+    def _moving(self) -> dict[str, tuple[_points.Generate, int]]:
+        return {t: (s.generate, self.number(t)) for t, s in self.sources.items() if s.generate is not None}
+
+
+def planned(terms: Mapping[str, Any], points: Mapping[str, Any], model: Any, outputs: int | str, key: Array) -> Plan:
+    """Look at the points and the residuals, and choose."""
+    for_points, for_network = jax.random.split(key)
+    sources = _points.sources(terms, points, for_points)
+    found = {t: names.places(source.points) for t, source in sources.items()}
+    places = {t: np.asarray(x, float) for t, x in found.items() if x is not None and len(x)}
+    if not places:
+        raise ValueError("solve: no term has points (n, d); expected coordinates for at least one of them")
+    d = {x.shape[1] for x in places.values()}
+    if model is None and len(d) > 1:
+        raise ValueError(f"solve: points have {sorted(d)} coordinates; expected one number of them, or a model")
+    batch = evaluation.some_of_each(terms, {t: source.points for t, source in sources.items()}, LOOKED_AT)
+    if model is None:
+        made = _network.made(terms, places, batch, outputs, for_network)
+    else:
+        made = Made(lambda key: model, None, _network.sizes(terms, model, batch), "")
+    field = bridge.field(*bridge.split(made.network(for_network)))
+    fills = _equations(terms, sources, places, field)
+    weight = lambda name: 1.0 if names.term_of(name, terms) in fills else WEIGHT
+    weights = {name: weight(name) / size**2 for name, size in made.sizes.items()}
+    return Plan(terms, sources, fills, weights, made, tuple(_notes(sources, fills)))
+
+
+def _equations(
+    terms: Mapping[str, Any], sources: Mapping[str, Source], places: Mapping[str, np.ndarray], field: Any
+) -> tuple[str, ...]:
+    """The terms with derivatives of the field at points of the most dimensions; the others are conditions and data."""
+    dimensions = {t: _points.dimension(x) for t, x in places.items() if not isinstance(terms[t], evaluation.Batchwise)}
+    most = lambda some: tuple(t for t in some if dimensions[t] > max(map(dimensions.__getitem__, some)) - SAME)
+    widest = most(tuple(dimensions))
+    differential = lambda some: tuple(t for t in some if _differential(terms[t], sources[t].points, field))
+    return differential(widest) or most(differential(dimensions)) or widest
+
+
+def rows(points: PyTree) -> int:
+    """Number of points."""
+    return int(jax.tree.leaves(points)[0].shape[0])
+
+
+def _differential(residual: Any, points: PyTree, field: Callable[[Array], Array]) -> bool:
+    """Whether a residual sees more of the field than its value at the point: a condition on values does not."""
+
+    @jax.jit
+    def both(point: PyTree) -> tuple[PyTree, PyTree]:
+        place = next(leaf for leaf in jax.tree.leaves(point) if leaf.ndim == 1)
+        return residual(field, point), residual(_Bent(field, place), point)
+
+    for i in range(DIFFERENTIAL):
+        if not all(map(np.array_equal, *map(jax.tree.leaves, both(jax.tree.map(lambda leaf: leaf[i], points))))):  # noqa: B023
+            return True
+    return False
+
+
+class _Bent:
+    """A field with the same value at a place, and other derivatives of all orders."""
+
+    def __init__(self, field: Any, place: Array):
+        self.field, self.place = field, place
+
+    def __call__(self, x: Array) -> Array:
+        return self.field(x) + jnp.expm1(jnp.sum(x - self.place))
+
+    def __getattr__(self, name: str) -> Any:  # coefficients that a model carries
+        return getattr(self.field, name)
+
+
+def _draw(moving: Mapping[str, tuple[_points.Generate, int]]) -> Callable[[Array], dict[str, PyTree]]:
+    def draw(key: Array) -> dict[str, PyTree]:
+        keys = jax.random.split(key, len(moving))
+        return {t: generate(k, n) for k, (t, (generate, n)) in zip(keys, moving.items(), strict=True)}
+
+    return draw
+
+
+def _notes(sources: Mapping[str, Source], equations: tuple[str, ...]) -> Any:
+    for term, source in sources.items():
+        if source.generate is None and term in equations:
+            yield (
+                f"The points of {term!r} stay, and may be learnt by heart: of points[{term!r}] = draw(key, n) new ones "
+                "would be drawn."
+            )
+        elif source.drawn_for:
+            yield f"The points of {term!r} fill a box, and new ones were drawn in it."

@@ -1,0 +1,222 @@
+"""`pinnjax.solve`: your equation, no recipe."""
+
+import dataclasses
+import pathlib
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pinnjax import checks
+from pinnjax.solver import _accuracy, _code, _judging, _plan
+from pinnjax.solver._accuracy import Accuracy, Snapshot
+from pinnjax.solver._plan import Plan
+from pinnjax.terms import bridge
+from pinnjax.train.fit import fit
+from pinnjax.train.phases import Phase
+from pinnjax.train.state import TrainState
+
+PyTree = Any
+Points = Mapping[str, Any]
+EVALUATE_EVERY = 100
+FIRST = 0.2  # of the time, at most, for Adam
+CHECK = 0.15  # of the time, for a second network that says what the first is worth
+CHECK_STEPS = (300, 200)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Solution:
+    """What `pinnjax.solve` found.
+
+    Attributes:
+        u: the field, one point `(d,)` to `()` or `(m,)`; computed in double precision, whatever the caller's is.
+        model: the module, or the pair `(apply, params)`, that the field is.
+        accuracy: what its relative L2 error is believed to be, and from what.
+        relative_l2: the error against the reference, by which nothing was chosen; None without one.
+        history: of training, as `pinnjax.fit` returns it, with the loss at fresh points, `evaluation/validation`.
+        recipe: Python that makes the same field from the same `terms` and `points`.
+        notes: what there is to say of the points.
+        seconds: wall time, compilation included.
+    """
+
+    u: Callable[[Array], Array]
+    model: Any
+    accuracy: Accuracy
+    relative_l2: float | None
+    history: dict[str, np.ndarray]
+    recipe: str
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def solved(self) -> bool:
+        """Whether there is a solution; `accuracy.failure` says why not."""
+        return not self.accuracy.failure
+
+    def __str__(self) -> str:
+        """The verdict, and what there is to say of the points."""
+        error = "" if self.relative_l2 is None else f"The error against the reference is {self.relative_l2:.1e}."
+        return "\n".join(filter(None, [str(self.accuracy), error, *self.notes]))
+
+    def __repr__(self) -> str:
+        """The verdict."""
+        return f"<Solution after {self.seconds:.0f} s: {self.accuracy}>"
+
+
+def solve(
+    terms: Mapping[str, Any],
+    points: Points,
+    model: Any = None,
+    outputs: int | str = "scalar",
+    *,
+    seconds: float = 120.0,
+    steps: int | None = None,
+    key: Array | None = None,
+    reference: Any = None,
+    progress: bool | None = None,
+    checkpoint: str | pathlib.Path | None = None,
+) -> Solution:
+    """Solve an equation without a recipe, and say what the solution is worth.
+
+    A network made for the points is trained in double precision: a thousand steps of Adam, then self-scaled Broyden,
+    on points drawn anew, more of them where the residual is large. The field is scaled by what the residuals ask of it,
+    and each residual by what the field does to it, so that units do not matter; conditions then weigh ten times an
+    equation. The model of the least loss at points that training does not see is kept. At the end a second network is
+    trained for a short while, and its difference from the first says what a residual is worth as an error.
+
+    All that is done is `train_step`, `fit`, samplers and networks, and `print(solution.recipe)` shows it as code.
+
+    Args:
+        terms: `{name: residual function}`, as in `pinnjax.train_step`.
+        points: `{name: points}` for every term: `draw(key, n) -> points`, pure, which is best, since new ones are then
+            drawn; or an array `(n, d)`, or a pytree of arrays. An array that fills a box, or a face of one, stands for
+            that box. Other arrays stay, and a fifth of an equation's is kept out of training.
+        model: an `nnx.Module` or a pair `(apply, params)`, in double precision, used as it is; None for a network made
+            for these points.
+        outputs: `"scalar"`, or the number of components of the field, when `model` is None.
+        seconds: wall time for everything, compilation included; the end comes after the call in which it is over.
+        steps: number of steps after those of Adam, whatever time they take; None for what `seconds` allow.
+        key: random key of the networks and the points; `jax.random.key(0)` when None.
+        reference: the exact solution `u(x)`, or `(grid, values)`; it is reported, and nothing is chosen by it.
+        progress: as in `pinnjax.fit`.
+        checkpoint: folder to save to and resume from, as in `pinnjax.fit`.
+
+    Returns:
+        The solution: print it.
+
+    Raises:
+        ValueError, TypeError: when terms or points are not as above, or a residual is not finite before training.
+
+    Example:
+        >>> import jax.numpy as jnp, pinnjax as pj
+        >>> terms = {"ode": lambda u, t: pj.diff(u, 0)(t) + u(t), "start": lambda u, t: u(t) - 300.0}
+        >>> points = {"ode": jnp.linspace(0, 2, 60)[:, None], "start": jnp.zeros((1, 1))}
+        >>> solution = pj.solve(terms, points, steps=50)
+        >>> print(solution.solved, f"{solution.u(jnp.array([1.0])) / (300 * jnp.exp(-1.0)):.3f}")
+        True 1.000
+    """
+    began = time.perf_counter()
+    checks.terms(terms)
+    checks.number("solve: seconds", seconds, 1.0)
+    if steps is not None:
+        checks.count("solve: steps", steps)
+    if outputs != "scalar":
+        checks.count("solve: outputs", outputs, 'or "scalar"')
+    left = lambda: None if steps is not None else max(1.0, seconds - (time.perf_counter() - began))
+    with jax.enable_x64(True):
+        key = jax.random.key(0) if key is None else checks.key("solve: key", key)
+        network_key, training_key, points_key, fresh_key = jax.random.split(key, 4)
+        plan = _plan.planned(terms, points, model, outputs, points_key)
+        fresh = plan.fresh(fresh_key)
+        _judging.check_finite(plan, network_key, fresh)
+        judge = _judging.judge(plan, fresh)
+        phases = plan.phases((_plan.WARM_UP, _plan.MOST if steps is None else steps))
+        if steps is None:
+            phases[0] = dataclasses.replace(phases[0], seconds=FIRST * seconds)
+        rest = left()
+        state, history, snapshots = _run(
+            plan,
+            phases,
+            judge,
+            (network_key, training_key),
+            seconds=None if rest is None else max(1.0, rest - CHECK * seconds),
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        best = min(snapshots, key=lambda one: one.validation)
+        values = _judging.values(plan, state.definition, fresh)
+        other = _other(plan, phases, judge, training_key, left())
+        accuracy = _accuracy.estimate(
+            [(s.validation, values(s)) for s in snapshots if s.step <= best.step],
+            None if other is None else (other.validation, values(other)),
+        )
+        field = bridge.field(state.definition, *jax.tree.map(jnp.asarray, best.model))
+        error = None if reference is None else float(_judging.error(field, reference, fresh, plan))
+    taken = tuple(int(np.sum((history["phase"] == i) & (history["step"] <= best.step))) for i in (0, 1))
+    return Solution(
+        u=_precise(field),
+        model=field if bridge.is_module(field) else (state.definition, best.model[0]),
+        accuracy=accuracy,
+        relative_l2=error,
+        history=history,
+        recipe=_code.code(plan, (network_key, training_key), taken),
+        notes=plan.notes,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _run(
+    plan: Plan, phases: list[Phase], judge: Any, keys: tuple[Array, Array], **options: Any
+) -> tuple[TrainState, dict[str, np.ndarray], list[Snapshot]]:
+    """Train, and keep the models at which the loss at fresh points was taken."""
+    network_key, training_key = keys
+    snapshots: list[Snapshot] = []
+
+    def keep(step: int, metrics: Mapping[str, Any], state: TrainState) -> None:
+        value = float(metrics.get("evaluation/validation", np.nan))
+        if np.isfinite(value):
+            snapshots.append(Snapshot(int(step), value, jax.tree.map(np.asarray, (state.params, state.constants))))
+
+    state = phases[0].train.init(plan.made.network(network_key), plan.batch, key=training_key)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an end at rounding is what is hoped for; others are judged
+        state, history = fit(
+            phases,
+            state,
+            plan.batch,
+            evaluate=judge,
+            evaluate_every=EVALUATE_EVERY,
+            callback=keep,
+            steps_per_call=_plan.STEPS_PER_CALL,
+            **options,
+        )
+    if not snapshots:  # a run that was resumed at its end, or one whose loss is not finite
+        value = float(history["evaluation/validation"][-1])
+        snapshots.append(Snapshot(int(state.step), value, jax.tree.map(np.asarray, (state.params, state.constants))))
+    return state, history, snapshots
+
+
+def _other(plan: Plan, phases: list[Phase], judge: Any, key: Array, seconds: float | None) -> Snapshot | None:
+    """A second network, trained for a short while on other points; None for a model of the user's, which has one."""
+    if plan.made.scale is None:
+        return None
+    keys = jax.random.split(jax.random.fold_in(key, 1))
+    short = [dataclasses.replace(phase, steps=n) for phase, n in zip(phases, CHECK_STEPS, strict=True)]
+    _, _, snapshots = _run(plan, short, judge, (keys[0], keys[1]), seconds=seconds, progress=False)
+    return min(snapshots, key=lambda one: one.validation)
+
+
+def _precise(u: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """The field, computed in double precision and given in JAX's default one, that of the caller."""
+
+    def field(x: Float[Array, " d"]) -> Float[Array, "*m"]:
+        dtype = jnp.result_type(float)
+        with jax.enable_x64(True):
+            return u(jnp.asarray(x, jnp.float64)).astype(dtype)
+
+    return field

@@ -1,0 +1,251 @@
+"""`pinnjax.solve`: no recipe, and a field that is worth what it says."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pinnjax as pj
+from pinnjax.cli import main
+from pinnjax.solver import _accuracy, _plan, _points
+
+KEY = jax.random.key(0)
+ODE = {"ode": lambda u, t: pj.diff(u, 0)(t) + u(t), "start": lambda u, t: u(t) - 300.0}
+LINE = {"ode": jnp.linspace(0, 2, 60)[:, None], "start": jnp.zeros((1, 1))}
+
+
+def square(key, n):
+    return pj.sampling.box(key, [0.0, 0.0], [1.0, 1.0], n)
+
+
+def sides(key, n):
+    return pj.sampling.box_faces(key, [0.0, 0.0], [1.0, 1.0], n // 4)
+
+
+def plan(terms, points, outputs="scalar", model=None):
+    return _plan.planned(terms, points, model, outputs, KEY)
+
+
+# Points
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_a_set_has_the_dimension_that_it_has(d):
+    rng = np.random.default_rng(0)
+    inside = rng.uniform(size=(500, d))
+    face = inside.copy()
+    face[:, 0] = 0.3
+    assert abs(_points.dimension(inside) - d) < 0.1
+    assert abs(_points.dimension(face) - (d - 1)) < 0.2
+    assert _points.dimension(inside[:1]) == 0
+    grid = np.stack(np.meshgrid(*[np.linspace(0, 7, round(500 ** (1 / d)))] * d, indexing="ij"), axis=-1).reshape(-1, d)
+    assert abs(_points.dimension(grid) - d) < 0.25
+
+
+def test_arrays_that_fill_a_box_or_a_face_are_drawn_anew_and_others_stay():
+    rng = np.random.default_rng(0)
+    inside = jnp.asarray(rng.uniform([0, 1], [2, 5], size=(400, 2)))
+    bent = inside[(inside[:, 0] < 1) | (inside[:, 1] < 3)]  # an L
+    face = inside.at[:, 1].set(5.0)
+    found = _points.sources(
+        dict.fromkeys(("box", "bent", "face", "few")),
+        {"box": inside, "bent": bent, "face": face, "few": inside[:3]},
+        KEY,
+    )
+    assert {t: source.generate is not None for t, source in found.items()} == {
+        "box": True,
+        "bent": False,
+        "face": True,
+        "few": False,
+    }
+    drawn = found["face"].generate(KEY, 50)
+    assert drawn.shape == (50, 2) and np.all(drawn[:, 1] == 5.0) and 0 < np.ptp(drawn[:, 0]) <= 2
+
+
+def test_numbers_that_belong_to_places_stay_with_them():
+    x = jnp.linspace(0, 1, 40)[:, None]
+    found = _points.sources({"data": None}, {"data": (x, jnp.sin(x[:, 0]))}, KEY)
+    assert found["data"].generate is None
+
+
+def test_a_fifth_of_the_points_of_an_equation_that_stay_is_held_out(x64):
+    disk = np.random.default_rng(0).uniform(-1, 1, size=(300, 2))
+    disk = jnp.asarray(disk[np.hypot(*disk.T) < 1])
+    terms = {"pde": lambda u, x: pj.laplacian(u)(x) - 1.0, "bc": lambda u, x: u(x)}
+    angle = jnp.linspace(0, 2 * jnp.pi, 40)
+    ring = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
+    found = plan(terms, {"pde": disk, "bc": ring})
+    assert found.equations == ("pde",)
+    training, held = found.batch["pde"], found.fresh(KEY)["pde"]
+    together = np.concatenate([training, held])
+    assert len(held) == len(disk) // 5 and len(np.unique(together, axis=0)) == len(disk)
+    assert any("learnt by heart" in note for note in found.notes)
+    assert found.batch["bc"] is ring
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("units", [1e-6, 1.0, 1e9])
+def test_units_of_the_field_and_of_the_residuals_do_not_matter(units, x64):
+    """The field in other units, and each residual in its own: the same weighted residuals."""
+    terms = {"pde": lambda u, x: pj.laplacian(u)(x) + 1.0, "bc": lambda u, x: u(x)}
+    other = {
+        "pde": lambda u, x: 7e5 * (pj.laplacian(lambda y: u(y) / units)(x) + 1.0),
+        "bc": lambda u, x: 1e-3 * u(x) / units,
+    }
+    points = {"pde": square, "bc": sides}
+    one, two = plan(terms, points), plan(other, points)
+    np.testing.assert_allclose(two.made.scale, units * one.made.scale, rtol=1e-6)
+    np.testing.assert_allclose(two.weights["pde"], one.weights["pde"] / 7e5**2, rtol=1e-6)
+    np.testing.assert_allclose(two.weights["bc"], one.weights["bc"] / 1e-3**2, rtol=1e-6)
+
+
+def test_a_component_that_no_term_asks_for_has_the_size_at_which_it_matters(x64):
+    """Stokes: a velocity of 2 at the lid, and a pressure in the units of a viscosity of 1000."""
+    mu = 1e3
+    component = lambda u, i: lambda x: u(x)[i]
+
+    def flow(u, x):
+        return {
+            "x": mu * pj.laplacian(component(u, 0))(x) - pj.diff(u, 0)(x)[2],
+            "y": mu * pj.laplacian(component(u, 1))(x) - pj.diff(u, 1)(x)[2],
+            "mass": pj.diff(u, 0)(x)[0] + pj.diff(u, 1)(x)[1],
+        }
+
+    lid = lambda key, n: square(key, n).at[:, 1].set(1.0)
+    terms = {"flow": flow, "lid": lambda u, x: jnp.stack([u(x)[0] - 2.0, u(x)[1]])}
+    u, v, p = plan(terms, {"flow": square, "lid": lid}, outputs=3).made.scale
+    assert 0.5 < u < 4 and 0.5 * mu < p < 100 * mu
+    assert v > 0
+
+
+def test_a_term_of_values_inside_is_a_condition(x64):
+    terms = {"pde": lambda u, x: pj.laplacian(u)(x), "data": lambda u, x: u(x) - x[0]}
+    found = plan(terms, {"pde": square, "data": square})
+    assert found.equations == ("pde",)
+    assert found.weights["data"] > found.weights["pde"]
+
+
+def test_the_equation_of_a_thin_ring_is_one_and_a_flux_on_its_edge_is_not(x64):
+    angle = jnp.linspace(0, 2 * jnp.pi, 200)
+    radii = 0.9 + 0.1 * jax.random.uniform(KEY, (200,))
+    at = lambda r: jnp.stack([r * jnp.cos(angle), r * jnp.sin(angle)], axis=1)
+    terms = {
+        "outer": lambda u, x: u(x),
+        "flux": lambda u, x: pj.diff(u, 0)(x),
+        "pde": lambda u, x: pj.laplacian(u)(x) + 1,
+    }
+    disk = jnp.asarray(np.random.default_rng(0).normal(size=(400, 2)))
+    assert plan(terms, {"outer": at(1.0), "flux": at(0.9)[:5], "pde": at(radii)}).equations == ("pde",)
+    assert plan(terms, {"outer": at(1.0), "flux": at(0.9), "pde": disk}).equations == ("pde",)
+
+
+# What a solution is worth
+
+
+def test_two_fields_that_satisfy_the_same_terms_are_no_solution():
+    x = np.linspace(0, 1, 50)
+    along = [(1e-6, np.sin(x) + 0.1), (1e-12, np.sin(x))]
+    found = _accuracy.estimate(along, (1e-9, np.sin(x) + 1.0))
+    assert "do not say which" in found.failure and found.value == np.inf
+    assert not _accuracy.estimate(along, (1e-9, np.sin(x) + 1e-4)).failure
+
+
+def test_residuals_that_are_left_are_no_solution():
+    x = np.linspace(0, 1, 50)
+    assert _accuracy.estimate([(1.0, x), (0.04, x)], None).failure
+
+
+# Runs
+
+
+@pytest.mark.slow
+def test_the_recipe_makes_the_field_bit_for_bit():
+    solution = pj.solve(ODE, LINE, steps=150, progress=False, reference=lambda t: 300 * jnp.exp(-t[0]))
+    assert solution.solved and solution.relative_l2 < 1e-5
+    assert 0.1 < solution.accuracy.value / solution.relative_l2 < 30
+    names = {"terms": ODE, "points": LINE}
+    with jax.enable_x64(True):
+        exec(solution.recipe, names)
+        x = jnp.linspace(0, 2, 21)[:, None]
+        np.testing.assert_array_equal(jax.vmap(names["u"])(x), jax.vmap(solution.model)(x))
+    jax.config.update("jax_enable_x64", False)
+    assert solution.u(jnp.array([1.0])).dtype == jnp.float32  # the caller's
+
+
+@pytest.mark.slow
+def test_a_small_solution_is_found():
+    """-Δu = 1 on the square: u is 0.0737 at the centre (the series), which plain training misses by a quarter."""
+    terms = {"pde": lambda u, x: pj.laplacian(u)(x) + 1.0, "bc": lambda u, x: u(x)}
+    solution = pj.solve(terms, {"pde": square, "bc": sides}, steps=300, progress=False)
+    assert solution.solved
+    assert abs(float(solution.u(jnp.array([0.5, 0.5]))) / 0.0736713532 - 1) < 3e-3
+
+
+@pytest.mark.slow
+def test_a_missing_condition_is_no_silent_wrong_answer():
+    terms = {"ode": lambda u, t: pj.diff(u, 0, 0)(t) + u(t), "start": lambda u, t: u(t) - 1.0}
+    points = {"ode": jnp.linspace(0, 3, 60)[:, None], "start": jnp.zeros((1, 1))}
+    solution = pj.solve(terms, points, steps=200, progress=False)
+    assert not solution.solved and "do not say which" in str(solution)
+
+
+@pytest.mark.slow
+def test_contradictory_conditions_are_no_silent_wrong_answer():
+    terms = {"ode": lambda u, t: pj.diff(u, 0)(t), "start": lambda u, t: u(t) - 1.0, "end": lambda u, t: u(t) + 1.0}
+    points = {"ode": jnp.linspace(0, 1, 60)[:, None], "start": jnp.zeros((1, 1)), "end": jnp.ones((1, 1))}
+    solution = pj.solve(terms, points, steps=200, progress=False)
+    assert not solution.solved
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("terms", "points", "options", "message"),
+    [
+        (ODE, {"ode": LINE["ode"]}, {}, "points of 'start' are missing"),
+        (ODE, LINE | {"begin": LINE["start"]}, {}, "solve: points names unknown"),
+        (ODE, LINE | {"ode": jnp.full((30, 1), jnp.nan)}, {}, "not finite"),
+        (ODE, LINE, {"seconds": 0.5}, "solve: seconds"),
+        (ODE, LINE, {"steps": 0}, "solve: steps"),
+        (ODE, LINE, {"outputs": "vector"}, "solve: outputs"),
+        (ODE, {"ode": jnp.zeros((30, 1)), "start": jnp.zeros((1, 1))}, {}, "share the coordinates"),
+        (
+            {"ode": lambda u, t: jnp.sqrt(t[0] - 0.5) * u(t), "start": ODE["start"]},
+            LINE,
+            {},
+            "'ode' is not finite at .* points",
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence(terms, points, options, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        pj.solve(terms, points, progress=False, **options)
+
+
+# The command line
+
+
+def test_a_new_file_is_written_and_none_is_overwritten(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "my_heat"]) == 0 and "pinnjax solve my_heat:equation" in capsys.readouterr().out
+    assert main(["new", "my_heat"]) == 2 and "is there already" in capsys.readouterr().err
+    assert main(["new", "my heat"]) == 2 and "expected a name" in capsys.readouterr().err
+    assert main(["solve", "my_heat:equation", "--method", "plain"]) == 2
+    assert "leave out --method" in capsys.readouterr().err
+    assert main(["race", "my_heat:equation"]) == 2 and "arguments of pinnjax.solve" in capsys.readouterr().err
+    assert main(["diagnose", "my_heat:equation"]) == 2 and "returned no model" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_new_file_runs_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "my_second_heat"]) == 0
+    assert main(["solve", "my_second_heat:equation", "--steps", "100", "--json", "a.json"]) == 0
+    assert "Solved to about" in capsys.readouterr().out
+    record = json.loads((tmp_path / "a.json").read_text())
+    assert record["solved"] and record["relative_l2"] < 1e-2 and "pj.fit" in record["recipe"]
