@@ -17,7 +17,7 @@ from pinnjax.solver._network import Made
 from pinnjax.solver._points import Source
 from pinnjax.term_weights import fixed
 from pinnjax.terms import bridge, evaluation, names
-from pinnjax.train.phases import Phase
+from pinnjax.train.phases import Phase, cast
 from pinnjax.train.step import train_step
 
 PyTree = Any
@@ -139,6 +139,9 @@ def planned(terms: Mapping[str, Any], points: Mapping[str, Any], model: Any, out
     if model is None:
         made = _network.made(terms, places, batch, outputs, for_network)
     else:
+        definition, params, constants = bridge.split(model)
+        params, constants = cast(params, jnp.float64), cast(constants, jnp.float64)
+        model = bridge.field(definition, params, constants) if bridge.is_module(model) else (definition, params)
         made = Made(lambda key: model, None, _network.sizes(terms, model, batch), "")
     field = bridge.field(*bridge.split(made.network(for_network)))
     fills = _equations(terms, sources, places, field)

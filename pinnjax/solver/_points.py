@@ -14,8 +14,10 @@ from pinnjax.terms import names
 PyTree = Any
 Generate = Callable[[Array, int], PyTree]
 
+STAYS: dict[str, Any] = {"generate": None, "code": "", "counts": False, "drawn_for": False}
 SPREAD = 16  # points that say where a term lives
-CELLS = 4  # points a cell, on average, where it is asked whether points fill a box
+CENTRES = 4096  # places in a box at which it is asked how far the nearest point is
+CHANCE = 0.01  # with which random points of a box are taken for those of another domain
 SOME = 1024  # points of a term that are looked at
 
 
@@ -43,8 +45,12 @@ def sources(terms: Mapping[str, Any], points: Mapping[str, Any], key: Array) -> 
     Raises:
         TypeError, ValueError: when points are neither arrays nor a function, or do not suit the terms.
     """
+    if isinstance(points, sampling.Sampler) or not isinstance(points, Mapping):
+        raise TypeError(
+            f"solve: points is {checks.described(points)}; expected {{term: draw(key, n)}} or {{term: array (n, d)}}"
+        )
     checks.known_names("solve: points", terms, points)
-    found = {}
+    found: dict[str, Source] = {}
     for term in terms:
         if term not in points:
             raise ValueError(
@@ -54,7 +60,7 @@ def sources(terms: Mapping[str, Any], points: Mapping[str, Any], key: Array) -> 
         found[term] = _drawn(term, given, key) if callable(given) else _given(term, given)
     checks.batch(terms, {term: source.points for term, source in found.items()})
     checks.finite_points({term: source.points for term, source in found.items()})
-    return found
+    return {t: source._replace(**STAYS) if _has_a_wall_inside(t, found) else source for t, source in found.items()}
 
 
 def dimension(places: Float[np.ndarray, "n d"]) -> float:
@@ -122,14 +128,39 @@ def _given(term: str, points: PyTree) -> Source:
 
 
 def _fills(places: Float[np.ndarray, "n d"], low: np.ndarray, high: np.ndarray) -> bool:
-    """Whether no part of the box is without points, as far as so many points can say."""
+    """Whether points may be uniform in the box: no ball inside it is empty that would be by a small chance only.
+
+    Of n random points none is in a ball with the share a of the volume with the probability exp(-a n), and there are
+    some n such balls.
+    """
+    import scipy.spatial  # slow to import, and only this function needs it
+    import scipy.special
+
     moving = high > low
-    if not moving.any():
-        return False
-    side = int((len(places) / CELLS) ** (1 / moving.sum()))
-    if side < 2:
+    d, n = int(moving.sum()), len(places)
+    if d == 0:
         return False
     unit = (places[:, moving] - low[moving]) / (high - low)[moving]
-    cells = np.minimum((unit * side).astype(int), side - 1)
-    occupied = len(np.unique(cells, axis=0)) / side ** moving.sum()
-    return bool(occupied > 1 - 3 * np.exp(-CELLS))
+    centres = np.random.default_rng(0).uniform(size=(CENTRES, d))
+    radius, _ = scipy.spatial.cKDTree(unit).query(centres)
+    inside = radius <= np.minimum(centres, 1 - centres).min(axis=1)
+    share = scipy.special.gamma(d / 2 + 1) ** -1 * np.pi ** (d / 2) * np.max(radius[inside], initial=0.0) ** d
+    return bool(share <= np.log(n / CHANCE) / n)
+
+
+def _has_a_wall_inside(term: str, found: Mapping[str, Source]) -> bool:
+    """Whether a box that was filled has the edge of a hole in it, where another term has its points."""
+    if not found[term].drawn_for:
+        return False
+    own = np.asarray(found[term].points, float)
+    low, high = own.min(axis=0), own.max(axis=0)
+    margin = 1e-6 * (high - low)
+    for other, source in found.items():
+        places = names.places(source.points)
+        if other == term or places is None or places.shape[1] != own.shape[1]:
+            continue
+        x = np.asarray(places, float)
+        x = x[((x > low + margin) & (x < high - margin)).all(axis=1)]
+        if len(x) >= SPREAD and dimension(x) < dimension(own) - 0.5:
+            return True
+    return False

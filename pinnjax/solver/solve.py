@@ -96,8 +96,8 @@ def solve(
         points: `{name: points}` for every term: `draw(key, n) -> points`, pure, which is best, since new ones are then
             drawn; or an array `(n, d)`, or a pytree of arrays. An array that fills a box, or a face of one, stands for
             that box. Other arrays stay, and a fifth of an equation's is kept out of training.
-        model: an `nnx.Module` or a pair `(apply, params)`, in double precision, used as it is; None for a network made
-            for these points.
+        model: an `nnx.Module` or a pair `(apply, params)`, which is trained as it is, in double precision; None for a
+            network made for these points.
         outputs: `"scalar"`, or the number of components of the field, when `model` is None.
         seconds: wall time for everything, compilation included; the end comes after the call in which it is over.
         steps: number of steps after those of Adam, whatever time they take; None for what `seconds` allow.
