@@ -149,6 +149,7 @@ def test_measures_are_exact_or_good_to_a_thousandth_of_the_largest_shape(domain,
     assert abs(domain.surface - surface) <= 2e-3 * max(leaf.surface for leaf in leaves)
 
 
+@pytest.mark.slow
 @domain
 def test_points_inside_are_inside_and_uniform(domain, volume, surface):
     """Counts in 5^d cells are those of rejection in numpy from a bounding box."""

@@ -252,6 +252,7 @@ def check(name, total, gradients, dtype):
     assert error <= bound, f"{name} {len(gradients)} terms: {float(error):.1e}, bound {bound:.1e}\n{gradients!r}"
 
 
+@pytest.mark.slow
 @surgery
 @pytest.mark.parametrize("most", [2, pytest.param(5, marks=pytest.mark.exhaustive)])
 def test_it_is_the_papers_formula_at_every_scale_and_angle(name, dtype, most):

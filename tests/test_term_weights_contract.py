@@ -19,6 +19,7 @@ from pinnjax.terms import bridge
 from pinnjax.train import frozen, spaces
 
 from . import poisson
+from .marks import few
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -372,8 +373,8 @@ def test_the_documented_sum_and_the_reference_hold(case):
 
 
 @rule
-@pytest.mark.parametrize("broken", [0.0, jnp.nan, jnp.inf])
-@pytest.mark.parametrize("term", ["bc", "pde"])
+@pytest.mark.parametrize("broken", few([0.0, jnp.nan, jnp.inf], 0.0, jnp.nan))
+@pytest.mark.parametrize("term", few(["bc", "pde"], "bc"))
 def test_a_dead_or_broken_term_leaves_a_finite_state_and_recovers(case, broken, term):
     balancer = case.make()
     good = gradients()

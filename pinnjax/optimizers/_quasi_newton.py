@@ -5,7 +5,9 @@ Broyden's self-scaled class is
 
   H ← (H - Hy yᵀH / yᵀHy + φ yᵀHy v vᵀ) / τ + ρ s sᵀ,  v = ρ s - Hy / yᵀHy,
 
-and a method says what φ and τ are.
+and a method says what φ and τ are. Two choices are our own: H starts from the scale of the first pair (Nocedal, Wright,
+equation 6.20), and it is kept when points are drawn anew without a test of its Cholesky factor, since a direction that
+does not descend restarts it in any case.
 """
 
 from collections.abc import Callable

@@ -65,7 +65,7 @@ def gauss_newton(
 
     Args:
         damping: first μ, over the mean of the diagonal of JᵀJ; dimensionless.
-        accept: actual over predicted decrease that a step needs, in (0, 1).
+        accept: actual over predicted decrease that a step needs, in (0, 1); the same all along (DSGNAR ends at 0.5).
         solver: "primal" factorises JᵀJ + μI, "dual" JJᵀ + μI, the same step to rounding; "cg" uses conjugate gradients
             on products with J, which is never stored. "auto" takes the smaller matrix, and "cg" where both are large.
         sketch: the step is sought among so many random directions, on four times as many random sums of residuals;
