@@ -22,7 +22,11 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_configure(config):
-    """What one worker has compiled the others read: most of the time of a run is that of compilation."""
+    """Quick compilation, which most of the time of a run is, of doctests too.
+
+    XLA leaves out its optimisations, and what one worker has compiled the others read.
+    """
+    jax.config.update("jax_disable_most_optimizations", True)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # a worker, a test's own process, or the user's wish
         return
     folder = tempfile.mkdtemp(prefix="pinnjax-programs-")
@@ -57,14 +61,6 @@ def x64():
     jax.config.update("jax_enable_x64", True)
     yield
     jax.config.update("jax_enable_x64", before)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_by_default():
-    """XLA without its optimisations: small programs take their time to compile."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(autouse=True)

@@ -427,6 +427,7 @@ def test_the_relative_error_of_a_vector_is_over_all_components():
     assert pj.relative_l2(lambda x: x[0], grid, np.zeros(2)) == jnp.inf
 
 
+@pytest.mark.slow
 def test_a_good_batch_passes_every_check():
     state = start(batch=jax.tree.map(np.asarray, poisson.batch()))
     assert int(state.step) == 0

@@ -68,6 +68,7 @@ def test_it_works_in_nnx_optimizer():
     close(nnx.state(model, nnx.Param), trained_by_train_step(10).params)
 
 
+@pytest.mark.slow
 def test_it_works_in_an_optax_chain():
     params = poisson.plain_params()
     evaluate = pj.value_and_grads(poisson.TERMS, poisson.apply)

@@ -122,6 +122,7 @@ def test_momentum_and_mass_are_conserved_inside(fine):
     assert norms[2] < 3e-5  # the pressure gradient is of size one
 
 
+@pytest.mark.slow
 def test_the_walls_are_at_rest_and_the_lid_moves(fine):
     t = np.linspace(0, 1, 33)
     for x, y in ((0 * t[:-1], t[:-1]), (0 * t[:-1] + 1, t[:-1]), (t, 0 * t)):
@@ -146,6 +147,7 @@ def test_the_corners_are_those_of_the_paint_scraper(fine, corner):
     assert 8 < differences[0] / differences[1] < 12
 
 
+@pytest.mark.slow
 def test_the_corner_flow_of_the_networks_is_slow_flow_and_holds_the_lid_and_the_walls(x64, quick_compilation):
     """Δu / Re = ∇p and continuity, by automatic differentiation; u = 1 on the lid from either corner."""
     lift = lambda x: _corner_flow.uvp(x, 100.0)

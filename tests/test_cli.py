@@ -115,6 +115,7 @@ def test_a_network_can_be_chosen_where_a_coefficient_is_unknown(tmp_path):
     assert np.isfinite(json.loads(file.read_text())["relative_l2"])
 
 
+@pytest.mark.slow
 def test_diagnose_names_the_pathology_and_the_change(tmp_path, capsys):
     json_file = tmp_path / "new" / "found.json"
     assert main(["diagnose", "harmonic", "--steps", "500", "--strict", "--json", str(json_file)]) == 1
@@ -315,10 +316,15 @@ def full(*arguments, **options):
 @pytest.mark.parametrize(
     ("command", "module", "writer"),
     [
-        (["solve", "tanh", "--method", "plain", "--steps", "2", "--json"], writing, "write_json"),
+        pytest.param(
+            ["solve", "tanh", "--method", "plain", "--steps", "2", "--json"],
+            writing,
+            "write_json",
+            marks=pytest.mark.slow,
+        ),
         (["solve", "tanh", "--method", "plain", "--steps", "2", "--out"], pictures, "draw"),
         (["race", "tanh", "--term-weights", "none", "--steps", "2", "--seeds", "1", "--json"], writing, "write_json"),
-        (["diagnose", "tanh", "--steps", "2", "--json"], writing, "write_json"),
+        pytest.param(["diagnose", "tanh", "--steps", "2", "--json"], writing, "write_json", marks=pytest.mark.slow),
     ],
 )
 def test_a_disk_that_fills_up_in_a_run_loses_no_result(command, module, writer, tmp_path, capsys, monkeypatch):

@@ -59,6 +59,7 @@ def test_sizes_and_cosines_are_those_of_the_flat_gradients(problem):
     np.testing.assert_allclose(d.alignment(found), 2 * np.linalg.norm(units.sum(0) / 3) ** 2 - 1, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_gradients_by_layer_are_those_of_the_matrices(problem):
     found = gradients(problem)
     layers = d.by_layer(found)

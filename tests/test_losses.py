@@ -40,6 +40,7 @@ def test_term_gradients_cost_the_flops_of_the_gradient_of_the_sum():
     assert separate <= 1.01 * together
 
 
+@pytest.mark.slow
 def test_repeated_forward_passes_are_merged_inside_loops_too():
     """The gradient of the sum, written by hand, repeats the network below each derivative; a term evaluates it once."""
     definition, params, constants, batch = setting(POINTS)
@@ -54,6 +55,7 @@ def test_repeated_forward_passes_are_merged_inside_loops_too():
     assert merged < 0.75 * in_a_loop(lambda p: by_hand(p, batch)[1])
 
 
+@pytest.mark.slow
 def test_equations_on_shared_points_share_their_forward_pass():
     """Two equations of one term cost two pullbacks but one forward pass, less than two terms with their own points."""
     definition, params, constants, batch = setting(POINTS)

@@ -40,6 +40,7 @@ def test_released_takes_kernels_only_the_mean_of_layer_means_and_the_weighted_gr
     assert weights_after(20) == pytest.approx(second)
 
 
+@pytest.mark.slow
 def test_released_settles_at_the_square_root_of_the_plain_ratio():
     assert weights_after(400, every=1) == pytest.approx(np.sqrt(8 / 2), rel=1e-4)
 

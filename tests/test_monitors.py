@@ -140,6 +140,7 @@ def test_what_is_no_monitor_is_refused():
         started(monitors=[monitors.gradients(every=0)])
 
 
+@pytest.mark.slow
 def test_monitors_run_over_seeds():
     train, state = started(monitors=[monitors.gradients(every=2)])
     many = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state)

@@ -101,7 +101,7 @@ SAMPLERS = {
 }
 
 
-@pytest.mark.parametrize("name", few(SAMPLERS, "importance", "rar_g", "resample"))
+@pytest.mark.parametrize("name", few(SAMPLERS, "importance"))
 def test_every_sampler_takes_such_names(name):
     rule = None if name == "resample" else pj.point_weights.residual_attention()
     sampler = sampling.combine(SAMPLERS[name](ODE), SAMPLERS[name](LEFT))

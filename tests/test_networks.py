@@ -25,6 +25,7 @@ THREE_COORDINATES = {
     "Corrected": lambda **dtype: pj.nn.Corrected(
         THREE_COORDINATES["MLP"](**dtype), THREE_COORDINATES["MLP"](**dtype), 0.5
     ),
+    "WithCoefficients": lambda **dtype: pj.nn.WithCoefficients(THREE_COORDINATES["MLP"](**dtype), {"nu": 0.1}, **dtype),
     "MLP of Standardize": lambda **dtype: pj.nn.MLP(
         3, 2, inputs=pj.nn.Standardize([0.5] * 3, [0.3] * 3), **small, **dtype, rngs=rngs()
     ),
@@ -100,11 +101,37 @@ def test_without_a_word_networks_have_the_precision_that_is_switched_on(name, dt
 @pytest.mark.parametrize("name", sorted(THREE_COORDINATES))
 def test_a_float32_point_costs_a_float64_network_nothing(name, x64):
     u, x = THREE_COORDINATES[name](param_dtype=jnp.float64), jnp.array([0.1, 0.4, -7.3], jnp.float32)
-    promoted = name in ("MLP", "ModifiedMLP", "FourierFeatures", "MLP of FourierFeatures", "Constrained", "Corrected")
+    wrapped = ("Constrained", "Corrected", "WithCoefficients")
+    promoted = name in ("MLP", "ModifiedMLP", "FourierFeatures", "MLP of FourierFeatures", *wrapped)
     rounding = 1e-14 if promoted else 5e-6  # the others calculate with the point alone, in its own precision
     chex.assert_trees_all_close(np.float64(u(x)), u(x.astype(jnp.float64)), rtol=rounding, atol=rounding)
     mixed = THREE_COORDINATES[name](param_dtype=jnp.float32)(x.astype(jnp.float64))
     assert mixed.dtype == jnp.float64  # a float64 point is not rounded
+
+
+def test_coefficients_are_trained_with_the_field_and_keep_their_signs():
+    """u' = k with u = 3x: k moves from 1 to 3, and a negative one from -10 to -3."""
+    for guess, slope in [(1.0, 3.0), (-10.0, -3.0)]:
+        terms = {"ode": lambda u, x: pj.diff(u, 0)(x) - u.k, "data": lambda u, x, a=slope: u(x) - a * x[0]}
+        batch = dict.fromkeys(terms, jnp.linspace(0, 1, 20)[:, None])
+        model = pj.nn.WithCoefficients(pj.nn.MLP(1, "scalar", width=8, depth=1, rngs=rngs()), {"k": guess})
+        train = pj.train_step(terms, optax.adam(3e-2))
+        state, _ = pj.fit(train, train.init(model, batch), batch, steps=600, progress=False)
+        np.testing.assert_allclose(train.model(state).k, slope, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("guesses", "said"),
+    [
+        ({"nu": 0.0}, "first guess of nu is 0"),
+        ({"nu": float("nan")}, "first guess of nu is nan"),
+        ({"two words": 1.0}, "'two words' is no name"),
+        ({"hidden": 1.0}, "'hidden' is no name for a coefficient"),
+    ],
+)
+def test_a_coefficient_without_a_name_or_a_size_is_refused(guesses, said):
+    with pytest.raises(ValueError, match=said):
+        pj.nn.WithCoefficients(pj.nn.MLP(1, "scalar", **small, rngs=rngs()), guesses)
 
 
 def test_a_lift_or_a_factor_of_another_shape_is_refused():

@@ -159,6 +159,7 @@ def test_in_the_train_step_the_weights_follow_the_points_of_every_sampler(name):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_skipped_step_moves_the_memory_with_the_points():
     """The sampler goes on when a step is not taken; so must the places of the weights."""
     fail = lambda u, x: jnp.where(x[0] > 2, jnp.nan, u(x))
@@ -217,6 +218,7 @@ def test_resampled_points_go_beside_remembered_points_of_the_batch():
     assert metrics["skipped"] == 0 and float(jnp.min(state.point_weights.rule.self_adaptation["bc"])) > 0
 
 
+@pytest.mark.slow
 def test_a_point_drawn_twice_ascends_twice(x64):
     """γ_j ← γ_j + η m'(γ_j) Σ_i μ_i r_i² / n over the rows i that hold point j; with p = 1/2 each, μ = 1."""
     pool = jnp.array([[1.0], [3.0]])

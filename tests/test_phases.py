@@ -90,6 +90,7 @@ def test_held_weights_are_those_that_the_rule_ended_at(optimizer):
         start(step(term_weights=pj.term_weights.held(optax.clip(1.0))))
 
 
+@pytest.mark.slow
 def test_a_rule_with_a_memory_of_another_kind_starts_anew():
     """The states of these two look alike, losses and gradients' moments."""
     first, second = step(term_weights=pj.term_weights.softadapt()), BALANCED
@@ -222,6 +223,7 @@ def test_a_run_that_is_killed_in_any_phase_ends_as_if_it_were_not(at, unbroken, 
     assert found == pytest.approx(history["evaluation/error"].min(), rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_folder_of_other_phases_is_refused(tmp_path):
     phases = three()
     train = phases[0].train
@@ -282,6 +284,7 @@ def test_a_kept_key_changes_no_run_of_one_phase():
     assert not np.array_equal(jax.random.key_data(state.key), jax.random.key_data(KEY))
 
 
+@pytest.mark.slow
 def test_points_go_on_with_the_same_sampler_and_their_memory_with_them():
     pool = {"pde": jnp.arange(1.0, 9.0)[:, None] / 8, "bc": BATCH["bc"]}
     other = {"pde": pool["pde"].at[3].add(0.01), "bc": BATCH["bc"]}

@@ -166,6 +166,7 @@ def test_a_large_or_broken_later_slice_does_not_touch_the_weights_of_earlier_one
     np.testing.assert_allclose(found[0][:2], [1.0, np.exp(-0.01)], rtol=1e-6)
 
 
+@pytest.mark.slow
 @hypothesis.settings(deadline=None, max_examples=25)
 @hypothesis.given(st.lists(st.floats(-12, 8), min_size=2, max_size=40), st.sampled_from([2, 7, None]))
 def test_causal_weights_are_those_of_float64_sums_whatever_the_magnitudes(exponents, slices):

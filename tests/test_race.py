@@ -104,7 +104,7 @@ def quick(problem):
     ("make", "features", "compared", "test_points"),
     [
         pytest.param(robin, (1, "scalar"), "relative_l2", (201, 1), marks=pytest.mark.slow),
-        (rotation, (1, 2), "train_loss", (201, 1)),
+        pytest.param(rotation, (1, 2), "train_loss", (201, 1), marks=pytest.mark.slow),
         pytest.param(disk, (2, "scalar"), "relative_l2", (30, 2), marks=pytest.mark.slow),
     ],
 )

@@ -50,6 +50,7 @@ def test_allen_cahn_converges_and_the_stored_file_is_what_it_converges_to():
     np.testing.assert_allclose(stored["u"], stored["u"][:, ::-1], atol=1e-9)  # even in x
 
 
+@pytest.mark.slow
 def test_the_wave_satisfies_its_equations(x64):
     u = lambda x: exact(x[0], x[1])
     batch = wave.draw(jax.random.key(0), {"pde": 50, "ic": 20, "bc": 20}, jnp.float64)

@@ -198,6 +198,7 @@ def test_an_interrupted_call_finishes_its_steps(tmp_path, given):
     assert int(more.step) == 24
 
 
+@pytest.mark.slow
 def test_a_monitor_may_join_or_leave_and_every_metric_stays_beside_its_step(tmp_path):
     rank = pj.Monitor(lambda seen: {"third/t": jnp.stack([seen.step, seen.step * 3])}, every=1)
     whole, plain = run(None, steps=9)

@@ -169,6 +169,7 @@ def test_relobralo_three_steps_in_numpy():
         np.testing.assert_allclose(found.sum(axis=1), 2.0, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_relobralo_looks_back_as_often_as_it_is_told():
     """With α = 1 a step either keeps the weights or looks back to the first losses; count the latter."""
     sequence = [(1.0, 1.0)] + [(1.0 + 0.01 * k, 1.0) for k in range(1, 401)]
@@ -238,6 +239,7 @@ def test_uncertainty_two_steps_by_hand():
     np.testing.assert_allclose(found[1], 0.5 * np.exp(-s), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_uncertainty_settles_where_each_weighted_loss_is_one_half():
     balancer = term_weights.uncertainty(optax.sgd(0.5))
     found = run(balancer, *[(0.2, 3.0)] * 200)

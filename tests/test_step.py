@@ -157,6 +157,7 @@ def test_the_step_lowers_for(platform, make):
 ROUNDING = {"rtol": 1e-9, "atol": 1e-11}
 
 
+@pytest.mark.slow
 def test_a_scan_equals_the_python_loop_to_rounding(x64):
     train, batch = everything_on(), poisson.batch(dtype=jnp.float64)
     start = loop = train.init(poisson.model(dtype=jnp.float64), batch)
@@ -268,6 +269,7 @@ def test_lbfgs_minimises_the_weighted_loss_of_the_step():
     chex.assert_trees_all_close(first.params, optax.apply_updates(params, updates), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_optimiser_is_offered_the_weighted_residual_vector():
     """Gauss-Newton's view: the squared norm of residual_fn is the loss, and Jᵀr is half its gradient."""
     seen = {}

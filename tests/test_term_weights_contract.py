@@ -214,7 +214,12 @@ RULES = {name: case._replace(make=functools.cache(case.make)) for name, case in 
 rule = pytest.mark.parametrize(
     "case", [pytest.param(case, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, case in RULES.items()]
 )
-KINDS = {"gradnorm": [], "m_config": [], "lr_annealing released": [pytest.mark.slow], "pcgrad": [pytest.mark.slow]}
+KINDS = {
+    "gradnorm": [],
+    "m_config": [pytest.mark.slow],
+    "lr_annealing released": [pytest.mark.slow],
+    "pcgrad": [pytest.mark.slow],
+}
 machinery = pytest.mark.parametrize(
     "case",
     [pytest.param(case, id=name, marks=KINDS.get(name, [pytest.mark.exhaustive])) for name, case in RULES.items()],

@@ -117,6 +117,17 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("--strict", action="store_true", help="exit with code 1 when a pathology is found")
     doctor.add_argument("--json", metavar="FILE", help="write the checks")
 
+    scorer = commands.add_parser("scoreboard", help="pinnjax.solve on every problem, beside what a user would pick")
+    scorer.set_defaults(module="scoring")
+    scorer.add_argument("--problems", metavar="NAMES", help="comma-separated (default: all, new ones included)")
+    scorer.add_argument(
+        "--contestants", metavar="NAMES", help="solve, adam, adam_lbfgs, comma-separated (default: all)"
+    )
+    scorer.add_argument("--seconds", type=float, metavar="S", help="for each run, with compilation (default: 120)")
+    scorer.add_argument("--seeds", type=int, metavar="K", help="number of seeds, 0 to K-1 (default: 1)")
+    scorer.add_argument("--json", metavar="FILE", help="write the results after each run; goes on with what is there")
+    scorer.add_argument("--out", metavar="DIR", help="write the picture scoreboard.png")
+
     bencher = commands.add_parser("bench", help="measure costs as ratios in one run")
     bencher.set_defaults(module="benching")
     bencher.add_argument("what", metavar="WHAT", help="step, balancers, points, monitors, optimizers or compile")

@@ -69,8 +69,8 @@ def scales(
     @jax.jit
     def evaluate(scale: Array) -> dict[str, Array]:
         size = scale[0] if components is None else scale
-        scaled = bridge.of_field(lambda x: size.astype(x.dtype) * unit(x))
-        return evaluation.residuals(terms, scaled[0])(scaled[1], batch)
+        definition, params, _ = bridge.of_field(bridge.Derived(lambda x: size.astype(x.dtype) * unit(x), u))
+        return evaluation.residuals(terms, definition)(params, batch)
 
     def needed(component: int, known: np.ndarray) -> list[float]:
         """For each residual that is not zero with what is known, the size of this component that changes it as much."""

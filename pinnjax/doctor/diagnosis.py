@@ -2,7 +2,11 @@
 
 import dataclasses
 import io
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
 
 from pinnjax.doctor.evidence import SHORT, Evidence
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:  # `import pinnjax` does without rich: who reads a report impo
 
 
 NOT_SOLVED = "not solved"
+OPTIONS = {"optimizer", "term_weights", "point_weights", "sampler"}
 
 
 class Check(NamedTuple):
@@ -91,6 +96,40 @@ class Diagnosis:
             left = max(self.evidence.relative.values())
             return f"Solved to about {left:.0g}, which is what the residuals leave of those of an error of 100 %."
         return "No pathology; whether it is solved is not known, since the size of the field is not."
+
+    def treated(self) -> dict[str, Any]:
+        """The change of the first finding as options: of `pinnjax.train_step`, or of this function for a second look.
+
+        Returns:
+            `{argument: value}`, e.g. `{"term_weights": ...}`; empty where nothing was found.
+
+        Raises:
+            ValueError: when no argument alone cures it: a condition that is wrong, points that are missing, a network
+                that has to be made anew, or a problem for `pinnjax.solve`.
+
+        Example:
+            >>> import jax, jax.numpy as jnp, pinnjax as pj
+            >>> terms = {"pde": lambda u, x: 1e3 * (pj.diff(u, 0)(x) - 1), "bc": lambda u, x: u(x)}
+            >>> batch = {"pde": jnp.linspace(0, 1, 32)[:, None], "bc": jnp.zeros((1, 1))}
+            >>> model = pj.nn.MLP(1, "scalar", width=8, depth=1, rngs=pj.nn.Rngs(0))
+            >>> found = pj.diagnose(terms, model, batch, optimizer=optax.adam(10.0), steps=100)
+            >>> train = pj.train_step(terms, **{"optimizer": optax.adam(10.0)} | found.treated())
+            >>> print(found.pathology, *found.treated())
+            learning rate too large optimizer
+        """
+        if not self.findings:
+            return {}
+        import pinnjax  # the change is written as a user writes it
+
+        change = self.findings[0].remedy
+        names = {"pj": pinnjax, "optax": optax, "jnp": jnp, "jax": jax}
+        found = {} if change.startswith("solution = ") else eval(f"dict(\n{change}\n)", names)
+        if not found or not set(found) <= OPTIONS:
+            raise ValueError(
+                f"treated: {self.pathology!r} is not cured by an option of pinnjax.train_step; expected a change by "
+                f"hand: {change}"
+            )
+        return found
 
     def print(self, console: "rich.console.Console | None" = None) -> None:
         """Print the report."""

@@ -9,5 +9,16 @@ from pinnjax.nn.inputs import FourierFeatures, Periodic, Standardize
 from pinnjax.nn.mlp import MLP
 from pinnjax.nn.modified_mlp import ModifiedMLP
 from pinnjax.nn.rngs import Rngs
+from pinnjax.nn.with_coefficients import WithCoefficients
 
-__all__ = ["MLP", "Constrained", "Corrected", "FourierFeatures", "ModifiedMLP", "Periodic", "Rngs", "Standardize"]
+__all__ = [
+    "MLP",
+    "Constrained",
+    "Corrected",
+    "FourierFeatures",
+    "ModifiedMLP",
+    "Periodic",
+    "Rngs",
+    "Standardize",
+    "WithCoefficients",
+]

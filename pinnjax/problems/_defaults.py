@@ -35,7 +35,8 @@ def found_out(given: Mapping[str, Any]) -> dict[str, Any]:
     points = _points.numbers(draw, terms, given["points"])
     against = next(iter(terms)) if given["balance_against"] is None else given["balance_against"]
     checks.known_names("Problem: balance_against", terms, [against])
-    found = {"draw": draw, "points": points, "balance_against": against}
+    module = _module(given["coefficients"]) if given["module"] is None else given["module"]
+    found = {"draw": draw, "points": points, "balance_against": against, "module": module}
     network, grid, reference = dict(given["network"] or {}), given["grid"], given["reference"]
     if grid is None or not {"in_features", "out_features"} <= set(network):
         batch = _points.sample(draw, terms, points)
@@ -53,11 +54,13 @@ def found_out(given: Mapping[str, Any]) -> dict[str, Any]:
     found |= {"grid": grid, "reference": _reference(reference, grid)}
     if "out_features" not in network:
         of_reference = reference is not None and given["quantity"] is itself
-        network["out_features"] = _components(found["reference"]) if of_reference else _tried(terms, network, batch)
-    recipes = dict(given["recipes"] or _recipes(terms, against, fixed=isinstance(draw, _points.Given)))
+        network["out_features"] = (
+            _components(found["reference"]) if of_reference else _tried(terms, network, batch, module)
+        )
+    recipes = dict(given["recipes"] or _recipes(terms, against, module, fixed=isinstance(draw, _points.Given)))
     default_methods = given["default_methods"] or tuple(recipes)
     if "second_order" not in recipes and given["second_order"] is not None:
-        options = {"model": given["module"](nn.ModifiedMLP), **given["second_order"]}
+        options = {"model": module(nn.ModifiedMLP), **given["second_order"]}
         recipes["second_order"] = second_order(draw, terms, against, **options)
     title = given["title"]
     if title is None:
@@ -110,9 +113,9 @@ def _reference(reference: Any, grid: Float[np.ndarray, "n d"]) -> np.ndarray | N
     if reference is None:
         return None
     if callable(reference):
-        points = jnp.asarray(grid, jnp.result_type(float))
         try:
-            values = np.asarray(jax.vmap(reference)(points))
+            with jax.enable_x64(True):
+                values = np.asarray(jax.vmap(reference)(jnp.asarray(grid)))
         except (TypeError, ValueError, LookupError) as error:
             raise ValueError(
                 f"Problem: reference raises {type(error).__name__} at one point ({grid.shape[1]},): {error}; expected "
@@ -137,13 +140,26 @@ def _components(reference: np.ndarray) -> Any:
     return "scalar" if reference.ndim == 1 else reference.shape[1]
 
 
-def _tried(terms: Mapping[str, Any], network: Mapping[str, Any], batch: Mapping[str, PyTree]) -> Any:
+def _module(coefficients: Mapping[str, float]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """From a network class to one whose fields have the unknown coefficients."""
+    if not coefficients:
+        return lambda network: network
+
+    def module(network: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, param_dtype=None, **options: nn.WithCoefficients(
+            network(*args, param_dtype=param_dtype, **options), coefficients, param_dtype
+        )
+
+    return module
+
+
+def _tried(terms: Mapping[str, Any], network: Mapping[str, Any], batch: Mapping[str, PyTree], module: Any) -> Any:
     """For which `out_features` the residuals can be evaluated."""
     few = evaluation.some_of_each(terms, batch, 4)
     errors: dict[Any, Exception] = {}
 
     def parts(m: Any) -> Any:
-        return bridge.split(nn.MLP(**{**network, "width": 4, "depth": 1, "out_features": m}, rngs=nn.Rngs(0)))
+        return bridge.split(module(nn.MLP)(**{**network, "width": 4, "depth": 1, "out_features": m}, rngs=nn.Rngs(0)))
 
     def suits(m: Any) -> bool:
         definition, params, constants = parts(m)
@@ -179,7 +195,10 @@ def _used(terms: Mapping[str, Any], model: Any, batch: Mapping[str, PyTree]) -> 
     evaluate = evaluation.residuals(terms, definition, constants)
     total = lambda p: jnp.stack([losses.loss(r) for r in evaluate(p, batch).values()]).sum()
     gradient = jax.jit(jax.grad(total))(params)
-    read = np.any(np.asarray(gradient["out"]["kernel"][...]) != 0, axis=0)
+    last = next(
+        g for path, g in jax.tree.leaves_with_path(gradient) if "'out'" in str(path) and "'kernel'" in str(path)
+    )
+    read = np.any(np.asarray(last) != 0, axis=0)
     return int(np.max(np.flatnonzero(read), initial=-1)) + 1
 
 
@@ -193,10 +212,10 @@ def _shape(grid: Float[np.ndarray, "n d"]) -> tuple[int, ...]:
     return lengths if product and np.array_equal(_points.grid(*sides), grid) else (len(grid),)
 
 
-def _recipes(terms: Mapping[str, Any], against: str, *, fixed: bool) -> dict[str, Recipe]:
+def _recipes(terms: Mapping[str, Any], against: str, module: Any, *, fixed: bool) -> dict[str, Recipe]:
     """A plain network with Adam; and the same balanced, where there is something to balance."""
     setup: dict[str, Any] = {
-        "model": nn.MLP,
+        "model": module(nn.MLP),
         "schedule": cosine(1e-3),
         "steps": STEPS,
         "resampled": False if fixed else None,

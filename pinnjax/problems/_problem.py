@@ -55,7 +55,8 @@ class Problem:
         time: index of the coordinate that is time, where there is one.
         quantity: from the model to the field that the reference is of, where they differ: the speed of a flow.
         measure: what else is measured on a model, `{name: scalar}`.
-        module: from a network class to what the terms need, where that is more than a field: unknown coefficients.
+        coefficients: `{name: first guess}` of unknown coefficients, which residuals read as `u.name`.
+        module: from a network class to what the terms need, where that is more than a field; from `coefficients`.
 
     Raises:
         ValueError, TypeError: when one of these is not as above, or does not follow from the others.
@@ -91,7 +92,8 @@ class Problem:
     time: int | None = None
     quantity: Callable[[Field], Field] = _defaults.itself
     measure: Callable[[Field], dict[str, Array]] = lambda u: {}
-    module: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda network: network
+    coefficients: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    module: Callable[[Callable[..., Any]], Callable[..., Any]] = FOUND_OUT
 
     def __post_init__(self) -> None:
         """Check what is given, and find out what is not."""

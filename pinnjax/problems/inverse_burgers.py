@@ -9,7 +9,6 @@ References:
   Journal of Computational Physics 378, 2019: Section 4.1.1 (the set-up).
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,51 +23,9 @@ from pinnjax.problems._schedules import cosine
 from pinnjax.problems.burgers import LOWER, UPPER, VISCOSITY, burgers, inside
 from pinnjax.term_weights import fixed, lr_annealing
 
-FIRST_GUESS = 0.03  # ten times the true ν
+COEFFICIENTS = {"nu": 0.03}  # the first guess, ten times the true ν
 NOISE = 0.01  # standard deviation of the noise over that of the solution
 DATA = 2000
-
-
-class WithViscosity(nn.Module):
-    """A network for the field and the unknown ν = exp(log_nu), which is positive whatever the optimiser does.
-
-    Args:
-        in_features: as in the network.
-        out_features: as in the network.
-        network: the network's class.
-        first_guess: ν at the start, in the units of x² / t, > 0.
-        param_dtype: dtype of the parameters; JAX's default when None.
-        rngs: random numbers for the network.
-        options: the network's other arguments.
-
-    Example:
-        >>> u = WithViscosity(2, "scalar", first_guess=0.5, rngs=nn.Rngs(0))
-        >>> print(u.nu, u(jnp.zeros(2)).shape)
-        0.5 ()
-    """
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: Any,
-        *,
-        network: Callable[..., Any] = nn.MLP,
-        first_guess: float = FIRST_GUESS,
-        param_dtype: Any = None,
-        rngs: nn.Rngs,
-        **options: Any,
-    ):
-        self.network = network(in_features, out_features, param_dtype=param_dtype, rngs=rngs, **options)
-        self.log_nu = nn.Param(jnp.log(jnp.asarray(first_guess, param_dtype or jnp.result_type(float))))
-
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
-        """The field at one point."""
-        return self.network(x)
-
-    @property
-    def nu(self) -> Float[Array, ""]:
-        """The viscosity ν."""
-        return jnp.exp(self.log_nu[...])
 
 
 def pde(u: Any, x: Float[Array, " 2"]) -> Float[Array, ""]:
@@ -109,7 +66,13 @@ def viscosity(u: Any) -> dict[str, Array]:
     return {"nu": u.nu, "nu_error": jnp.abs(u.nu / VISCOSITY - 1)}
 
 
-SETUP: dict[str, Any] = {"model": WithViscosity, "schedule": cosine(5e-3), "steps": 20_000}
+def with_viscosity(*args: Any, param_dtype: Any = None, **options: Any) -> nn.WithCoefficients:
+    """A network for the field, and the unknown ν."""
+    network = nn.MLP(*args, param_dtype=param_dtype, **options)
+    return nn.WithCoefficients(network, COEFFICIENTS, param_dtype)
+
+
+SETUP: dict[str, Any] = {"model": with_viscosity, "schedule": cosine(5e-3), "steps": 20_000}
 
 inverse_burgers = Problem(
     name="inverse_burgers",
@@ -137,5 +100,5 @@ inverse_burgers = Problem(
     },
     default_methods=("plain", "weighted"),
     measure=viscosity,
-    module=lambda network: functools.partial(WithViscosity, network=network),
+    coefficients=COEFFICIENTS,
 )

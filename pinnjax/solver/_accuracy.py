@@ -2,9 +2,9 @@
 
 A residual is not an error. What lies between them, e = C q with q the size of the residuals at fresh points, is the
 stability of the equation, and two measurements give it: along the run, where the field of an earlier step differs from
-the last one by its own error; and from a second network, trained for a short while from another start on other points,
-whose difference from the first is its error. The second also sees what no residual does: an equation that several
-fields satisfy.
+the last one by its own error; and the correction that Newton's method would make to the last one. Their geometric mean
+is taken. A second network, trained for a short while from another start on other points, sees what no residual does: an
+equation that several fields satisfy.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,10 @@ PyTree = Any
 Field = Float[np.ndarray, "n *m"]
 
 UNSOLVED = 0.1  # residuals, in units of what an error of 100 % does to them, above which nothing is solved
-APART = 0.1  # two fields that differ by more are not the same solution
-NEAR, FAR = 3.0, 1e3  # residuals of the snapshots that tell of the end, in units of the last ones
+LOST = 0.5  # believed errors above it are no solution
+APART = 0.1  # two fields that differ by more are not the same solution,
+SURPRISE = 10.0  # if it is so many times more than their residuals are worth
+NEAR, FAR, ANY = 3.0, 30.0, 1e3  # residuals of the snapshots that tell of the end, in units of the last ones
 
 
 class Snapshot(NamedTuple):
@@ -42,6 +44,8 @@ class Accuracy(NamedTuple):
         value: dimensionless; infinite where the run failed.
         residual: q, residuals at fresh points, in units of what an error of 100 % does to them.
         growth: C, error over residual.
+        along: C as the run has it; NaN where it has none.
+        newton: C as Newton's correction has it; NaN where there is none.
         disagreement: relative L2 difference of the second network; NaN where there was no time for it.
         failure: why there is no solution; empty where there is one.
     """
@@ -49,6 +53,8 @@ class Accuracy(NamedTuple):
     value: float
     residual: float
     growth: float
+    along: float
+    newton: float
     disagreement: float
     failure: str
 
@@ -62,36 +68,51 @@ class Accuracy(NamedTuple):
         )
 
 
-def estimate(along: Sequence[tuple[float, Field]], other: tuple[float, Field] | None) -> Accuracy:
+def estimate(
+    along: Sequence[tuple[float, Field]], other: tuple[float, Field] | None, newton: float = float("nan")
+) -> Accuracy:
     """The error of the last of the fields.
 
     Args:
         along: `(validation, values)` of snapshots, values at the same points; the last one is the solution.
         other: the same of the second network.
+        newton: C of the last field, as `pinnjax.solver._newton.growth` has it.
 
     Example:
         >>> x = np.linspace(0, 1, 50)
         >>> along = [(4.0 * e**2, np.sin(x) * (1 + e)) for e in (1e-1, 1e-2, 1e-3, 1e-4)]
         >>> print(f"{estimate(along, None).value:.0e}")
-        1e-04
+        9e-05
     """
     last, end = along[-1]
     size = max(float(np.linalg.norm(end)), np.finfo(float).tiny)
     q = float(np.sqrt(last))
     apart = lambda values: float(np.linalg.norm(values - end)) / size
-    growths = [apart(values) / np.sqrt(v) for v, values in along[:-1] if NEAR * q < np.sqrt(v) < FAR * q]
+    ratios = [
+        (float(np.sqrt(v)) / q if q > 0 else np.inf, apart(values) / np.sqrt(v)) for v, values in along[:-1] if v > 0
+    ]
+    within = lambda most: [growth for ratio, growth in ratios if NEAR < ratio < most]
+    before = max(within(FAR) or within(ANY), default=float("nan"))
+    known = [c for c in (before, newton) if np.isfinite(c) and c > 0]
     disagreement = float("nan")
     if other is not None:
         disagreement = apart(other[1])
-        growths.append(disagreement / max(float(np.sqrt(other[0])), q))
-    growth = float(max(growths, default=np.nan))
+        if not known:
+            known = [disagreement / max(float(np.sqrt(other[0])), q)]
+    growth = float(np.exp(np.mean(np.log(known)))) if known else float("nan")
     failure = ""
     if not np.isfinite(q) or q > UNSOLVED:
         failure = f"the residuals at fresh points are {q:.1g} of those of an error of 100 %"
-    elif other is not None and disagreement > APART and np.sqrt(other[0]) < UNSOLVED / 10:
+    elif (
+        other is not None
+        and np.sqrt(other[0]) < UNSOLVED / 10
+        and disagreement > max(APART, SURPRISE * np.nan_to_num(before) * np.sqrt(other[0]))
+    ):
         failure = (
             f"two networks satisfy the equations to {max(q, float(np.sqrt(other[0]))):.0e} and differ by "
             f"{disagreement:.0%}: the terms do not say which is the solution, a condition is missing or has no effect"
         )
     value = q * growth if np.isfinite(growth) else q
-    return Accuracy(float("inf") if failure else value, q, growth, disagreement, failure)
+    if not failure and value > LOST:
+        failure = f"the residuals that are left, {q:.1g} of those of an error of 100 %, may be an error of {value:.0%}"
+    return Accuracy(float("inf") if failure else value, q, growth, before, newton, disagreement, failure)

@@ -34,13 +34,19 @@ u = {train}.model(state)
 """
 
 
-def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int]) -> str:
+OF_SAMPLER = """
+sampler = points
+points = {t: lambda key, n, t=t: sampler.pool(sampler.init(key))[t] for t in terms}"""
+
+
+def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: bool = False) -> str:
     """Python that makes the same field, where `terms` and `points` (and `model`) are what was solved for.
 
     Args:
         plan: of the run.
         keys: of the network and of training.
         steps: of each phase, up to the field that was kept.
+        sampled: whether the points were a sampler.
     """
     moving = {t: source for t, source in plan.sources.items() if source.generate is not None}
     adaptive = [t for t in plan.equations if t in moving and moving[t].counts]
@@ -62,7 +68,7 @@ def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int]) -> str:
     second = f", sampler=pj.sampling.combine(\n    {(',' + chr(10) + '    ').join(samplers)},\n)"
     second = second if len(samplers) > 1 else f", sampler={samplers[0]}" if samplers else ""
     head = HEAD.format(
-        model="" if plan.made.scale is not None else ", and so is model",
+        model=("" if plan.made.scale is not None else ", and so is model") + (OF_SAMPLER if sampled else ""),
         keys=", ".join(map(_key, keys)),
         network=plan.made.code,
         points="\n".join(lines),

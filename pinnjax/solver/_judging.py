@@ -16,13 +16,17 @@ from pinnjax.terms import bridge, evaluation, losses, names
 PyTree = Any
 
 
-def judge(plan: Plan, fresh: Mapping[str, PyTree]) -> Callable[[Any], dict[str, Array]]:
-    """The weighted loss at points that training does not see."""
+def judge(
+    plan: Plan, fresh: Mapping[str, PyTree], also: Callable[[Any], Any] | None = None
+) -> Callable[[Any], dict[str, Array]]:
+    """The weighted loss at points that training does not see; and what the user wants to see of the field."""
 
     def evaluate(u: Any) -> dict[str, Array]:
         definition, params, constants = bridge.of_field(u)
         residuals = evaluation.residuals(plan.terms, definition, constants)(params, fresh)
-        return {"validation": jnp.stack([plan.weights[name] * losses.loss(r) for name, r in residuals.items()]).sum()}
+        loss = jnp.stack([plan.weights[name] * losses.loss(r) for name, r in residuals.items()]).sum()
+        more = {} if also is None else also(u)
+        return {"validation": loss, **(more if isinstance(more, Mapping) else {"error": more})}
 
     return evaluate
 
@@ -43,12 +47,13 @@ def check_finite(plan: Plan, key: Array, fresh: Mapping[str, PyTree]) -> None:
 
 def values(plan: Plan, definition: Any, fresh: Mapping[str, PyTree]) -> Callable[[Snapshot], np.ndarray]:
     """The field of a snapshot at fresh points of the equations."""
-    x = _places(plan, fresh)
+    x = places(plan, fresh)
     found = jax.jit(lambda params, constants: jax.vmap(bridge.field(definition, params, constants))(x))
     return lambda one: np.asarray(found(*one.model))
 
 
-def _places(plan: Plan, fresh: Mapping[str, PyTree]) -> Array:
+def places(plan: Plan, fresh: Mapping[str, PyTree]) -> Array:
+    """Where fields are compared: the points of the equations."""
     found = [names.places(fresh[t]) for t in plan.equations or fresh]
     return jnp.concatenate([x for x in found if x is not None])
 
@@ -56,7 +61,7 @@ def _places(plan: Plan, fresh: Mapping[str, PyTree]) -> Array:
 def error(u: Any, reference: Any, fresh: Mapping[str, PyTree], plan: Plan) -> Array:
     """Relative L2 error against `u(x)`, or `(grid, values)`."""
     if callable(reference):
-        x = _places(plan, fresh)
+        x = places(plan, fresh)
         return relative_l2(u, x, jax.vmap(reference)(x))
     grid, values = reference
     return relative_l2(u, grid, values)

@@ -31,8 +31,15 @@ class Made(NamedTuple):
     code: str
 
 
-def made(terms: Mapping[str, Any], places: Mapping[str, np.ndarray], batch: Any, outputs: Any, key: Array) -> Made:
-    """A network made for these points, in units of the field."""
+def made(
+    terms: Mapping[str, Any],
+    places: Mapping[str, np.ndarray],
+    batch: Any,
+    outputs: Any,
+    coefficients: Mapping[str, float],
+    key: Array,
+) -> Made:
+    """A network made for these points, in units of the field, with the unknown coefficients."""
     low = np.min([x.min(axis=0) for x in places.values()], axis=0)
     high = np.max([x.max(axis=0) for x in places.values()], axis=0)
     if not (low < high).all():
@@ -43,16 +50,19 @@ def made(terms: Mapping[str, Any], places: Mapping[str, np.ndarray], batch: Any,
     d, components = len(low), None if outputs == "scalar" else int(outputs)
     inputs = nn.Standardize.box(low, high)
     plain = lambda key: nn.ModifiedMLP(d, outputs, width=WIDTH, depth=DEPTH, inputs=inputs, rngs=nn.Rngs(key))
-    scales = diagnostics.scales(terms, plain(key), batch, components)
+    known = lambda field: nn.WithCoefficients(field, coefficients) if coefficients else field
+    scales = diagnostics.scales(terms, known(plain(key)), batch, components)
     factor = float(scales.field) if components is None else tuple(map(float, scales.field))
     multiply = lambda x: jnp.asarray(factor, x.dtype)  # one function, so that two networks share their programs
-    network = lambda key: nn.Constrained(plain(key), lift=_zero, factor=multiply)
+    network = lambda key: known(nn.Constrained(plain(key), lift=_zero, factor=multiply))
     code = (
         f"network = pj.nn.ModifiedMLP(\n    {d}, {outputs!r}, width={WIDTH}, depth={DEPTH}, "
         f"rngs=pj.nn.Rngs(network_key),\n    inputs=pj.nn.Standardize.box({low.tolist()}, {high.tolist()}),\n)\n"
         f"scale = lambda x: jnp.asarray({factor}, x.dtype)\n"
         "model = pj.nn.Constrained(network, lift=lambda x: jnp.zeros((), x.dtype), factor=scale)"
     )
+    if coefficients:
+        code += f"\nmodel = pj.nn.WithCoefficients(model, {dict(coefficients)})"
     return Made(network, scales.field, scales.residuals, code)
 
 

@@ -28,7 +28,8 @@ INSIDE, CONDITIONS = 2000, 200  # points of an equation, of a condition
 CANDIDATES = 25  # for each point of an equation
 WEIGHT = 10.0  # of conditions, in units of what the network does to their residuals
 SAME = 0.35  # two sets of points whose dimensions differ by less have the same
-DIFFERENTIAL = 3  # points at which it is asked whether a residual has derivatives
+DIFFERENTIAL = 3  # points at which it is asked whether a residual has derivatives,
+ROUNDING = 1e-11  # by whether it changes by more than this, relative
 LOOKED_AT = 200  # points of a term that sizes are taken at
 HELD_OUT = 5  # one in so many points of an equation that cannot be drawn anew is kept out of training
 LEAST = 20  # where there are as many
@@ -124,7 +125,14 @@ class Plan:
         return {t: (s.generate, self.number(t)) for t, s in self.sources.items() if s.generate is not None}
 
 
-def planned(terms: Mapping[str, Any], points: Mapping[str, Any], model: Any, outputs: int | str, key: Array) -> Plan:
+def planned(
+    terms: Mapping[str, Any],
+    points: Mapping[str, Any],
+    model: Any,
+    outputs: int | str,
+    coefficients: Mapping[str, float],
+    key: Array,
+) -> Plan:
     """Look at the points and the residuals, and choose."""
     for_points, for_network = jax.random.split(key)
     sources = _points.sources(terms, points, for_points)
@@ -137,7 +145,7 @@ def planned(terms: Mapping[str, Any], points: Mapping[str, Any], model: Any, out
         raise ValueError(f"solve: points have {sorted(d)} coordinates; expected one number of them, or a model")
     batch = evaluation.some_of_each(terms, {t: source.points for t, source in sources.items()}, LOOKED_AT)
     if model is None:
-        made = _network.made(terms, places, batch, outputs, for_network)
+        made = _network.made(terms, places, batch, outputs, coefficients, for_network)
     else:
         definition, params, constants = bridge.split(model)
         params, constants = cast(params, jnp.float64), cast(constants, jnp.float64)
@@ -167,30 +175,24 @@ def rows(points: PyTree) -> int:
 
 
 def _differential(residual: Any, points: PyTree, field: Callable[[Array], Array]) -> bool:
-    """Whether a residual sees more of the field than its value at the point: a condition on values does not."""
+    """Whether a residual sees more of the field than its value at the point: a condition on values does not.
+
+    It changes where the field is bent: the same value at the point, other derivatives of all orders.
+    """
 
     @jax.jit
     def both(point: PyTree) -> tuple[PyTree, PyTree]:
         place = next(leaf for leaf in jax.tree.leaves(point) if leaf.ndim == 1)
-        return residual(field, point), residual(_Bent(field, place), point)
+        # In a direction in which no equation's derivatives are likely to cancel, as u_t - u_xx do along (1, 1).
+        slope = jnp.sqrt(jnp.arange(2.0, 2.0 + place.size)) - 0.9
+        bent = bridge.Derived(lambda x: field(x) + jnp.expm1(slope @ (x - place)), field)
+        return residual(field, point), residual(bent, point)
 
     for i in range(DIFFERENTIAL):
-        if not all(map(np.array_equal, *map(jax.tree.leaves, both(jax.tree.map(lambda leaf: leaf[i], points))))):  # noqa: B023
+        plain, bent = map(jax.tree.leaves, both(jax.tree.map(lambda leaf: leaf[i], points)))  # noqa: B023
+        if not all(np.allclose(a, b, rtol=ROUNDING, atol=0, equal_nan=True) for a, b in zip(plain, bent, strict=True)):
             return True
     return False
-
-
-class _Bent:
-    """A field with the same value at a place, and other derivatives of all orders."""
-
-    def __init__(self, field: Any, place: Array):
-        self.field, self.place = field, place
-
-    def __call__(self, x: Array) -> Array:
-        return self.field(x) + jnp.expm1(jnp.sum(x - self.place))
-
-    def __getattr__(self, name: str) -> Any:  # coefficients that a model carries
-        return getattr(self.field, name)
 
 
 def _draw(moving: Mapping[str, tuple[_points.Generate, int]]) -> Callable[[Array], dict[str, PyTree]]:
@@ -209,4 +211,4 @@ def _notes(sources: Mapping[str, Source], equations: tuple[str, ...]) -> Any:
                 "would be drawn."
             )
         elif source.drawn_for:
-            yield f"The points of {term!r} fill a box, and new ones were drawn in it."
+            yield f"The points of {term!r} fill a box, or faces of one, and new ones were drawn there."

@@ -1,6 +1,6 @@
 """Where points come from: what the user draws, what can be drawn for them, and what has to stay."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -45,9 +45,10 @@ def sources(terms: Mapping[str, Any], points: Mapping[str, Any], key: Array) -> 
     Raises:
         TypeError, ValueError: when points are neither arrays nor a function, or do not suit the terms.
     """
-    if isinstance(points, sampling.Sampler) or not isinstance(points, Mapping):
+    if not isinstance(points, Mapping):
         raise TypeError(
-            f"solve: points is {checks.described(points)}; expected {{term: draw(key, n)}} or {{term: array (n, d)}}"
+            f"solve: points is {checks.described(points)}; expected {{term: draw(key, n)}}, {{term: array (n, d)}} or "
+            "a sampler"
         )
     checks.known_names("solve: points", terms, points)
     found: dict[str, Source] = {}
@@ -56,11 +57,29 @@ def sources(terms: Mapping[str, Any], points: Mapping[str, Any], key: Array) -> 
             raise ValueError(
                 f"solve: points of {term!r} are missing; expected {{{term!r}: (n, d) array or draw(key, n)}}"
             )
-        given = points[term]
-        found[term] = _drawn(term, given, key) if callable(given) else _given(term, given)
+        if callable(points[term]):
+            found[term] = _drawn(term, points[term], key)
+    arrays = {t: jax.tree.map(jnp.asarray, points[t]) for t in terms if t not in found}
+    seen = {t: names.places(p) for t, p in (arrays | {t: source.points for t, source in found.items()}).items()}
+    ends = [end(np.asarray(x), axis=0) for x in seen.values() if x is not None and len(x) for end in (np.min, np.max)]
+    found |= {t: _given(given, [end for end in ends if len(end) == len(ends[0])]) for t, given in arrays.items()}
+    found = {t: found[t] for t in terms}
     checks.batch(terms, {term: source.points for term, source in found.items()})
     checks.finite_points({term: source.points for term, source in found.items()})
     return {t: source._replace(**STAYS) if _has_a_wall_inside(t, found) else source for t, source in found.items()}
+
+
+def of_sampler(sampler: sampling.Sampler) -> dict[str, Generate]:
+    """`{term: draw(key, n)}` of a sampler: the points that it begins with, in its own numbers.
+
+    Example:
+        >>> sampler = sampling.resample(lambda key: {"pde": sampling.box(key, [0.0], [1.0], 5)})
+        >>> print(of_sampler(sampler)["pde"](jax.random.key(0), 100).shape)
+        (5, 1)
+    """
+    pool = lambda key: sampler.pool(sampler.init(key))
+    of_term = lambda t: lambda key, n: pool(key)[t]
+    return {t: of_term(t) for t in jax.eval_shape(pool, jax.random.key(0))}
 
 
 def dimension(places: Float[np.ndarray, "n d"]) -> float:
@@ -113,22 +132,72 @@ def _drawn(term: str, generate: Generate, key: Array) -> Source:
     return Source(points, generate, f"points[{term!r}]", counts=len(leaves[0]) == SOME)
 
 
-def _given(term: str, points: PyTree) -> Source:
-    """Points as they are; drawn anew where they fill a box, or a face of one."""
-    points = jax.tree.map(jnp.asarray, points)
+def _given(points: PyTree, ends: Sequence[np.ndarray]) -> Source:
+    """Points as they are; drawn anew where they fill a box, or faces of one.
+
+    Args:
+        points: of the term.
+        ends: the least and the largest coordinates of each term.
+    """
     places = names.places(points)
     if places is None or places is not points or not len(places):
         return Source(points)  # numbers belong to the places, or there are none
-    low, high = np.min(np.asarray(places), axis=0), np.max(np.asarray(places), axis=0)
-    if len(places) < SPREAD or not _fills(np.asarray(places), low, high):
+    given = np.asarray(places)
+    parts = [given] if len(given) < SPREAD or _fills(given) else _on_faces(given)
+    if not all(len(part) >= SPREAD and _fills(part) for part in parts):
         return Source(points)
-    lower, upper = ([float(x) for x in corner] for corner in (low, high))
-    generate = lambda key, n: sampling.box(key, lower, upper, n)
-    return Source(points, generate, f"lambda key, n: pj.sampling.box(key, {lower}, {upper}, n)", True, True)
+    corners = [tuple(end.tolist() for end in _box(part, ends)) for part in parts]
+    if len(parts) == 1:
+        [(low, high)] = corners
+        generate = lambda key, n: sampling.box(key, low, high, n)
+        return Source(points, generate, f"lambda key, n: pj.sampling.box(key, {low}, {high}, n)", True, True)
+    ends = np.cumsum([0, *map(len, parts)]).tolist()
+    boxes = [(low, high, a, b) for (low, high), a, b in zip(corners, ends[:-1], ends[1:], strict=True)]
+
+    def on_faces(key: Array, n: int) -> Array:
+        """So many on each face that they sum to n, in the shares of those that were given."""
+        keys = jax.random.split(key, len(boxes))
+        number = lambda a, b: n * b // ends[-1] - n * a // ends[-1]
+        return jnp.concatenate(
+            [sampling.box(k, low, high, number(a, b)) for k, (low, high, a, b) in zip(keys, boxes, strict=True)]
+        )
+
+    code = (
+        f"lambda key, n: jnp.concatenate([pj.sampling.box(k, low, high, n * b // {ends[-1]} - n * a // {ends[-1]}) "
+        f"for k, (low, high, a, b) in zip(jax.random.split(key, {len(boxes)}), {boxes})])"
+    )
+    return Source(points, on_faces, code, True, True)
 
 
-def _fills(places: Float[np.ndarray, "n d"], low: np.ndarray, high: np.ndarray) -> bool:
-    """Whether points may be uniform in the box: no ball inside it is empty that would be by a small chance only.
+def _box(places: Float[np.ndarray, "n d"], ends: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The box that points fill, up to where others begin: random points hardly come as near to its sides.
+
+    Between the last of them and a condition a network may do what it likes, and it does.
+    """
+    low, high = places.min(axis=0), places.max(axis=0)
+    gap = (high - low) * np.log(len(places) / CHANCE) / len(places)
+    for i in range(len(low)):
+        near = [end[i] for end in ends if low[i] - gap[i] <= end[i] <= high[i] + gap[i]]
+        low[i], high[i] = min([low[i], *near]), max([high[i], *near])
+    return low, high
+
+
+def _on_faces(places: Float[np.ndarray, "n d"]) -> list[Float[np.ndarray, "_ d"]]:
+    """Points by the face of their bounding box that they lie on, largest first; all in one where some lie on none."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    found, rest = [], places
+    while len(rest):
+        on = [rest[:, i] == end[i] for i in range(places.shape[1]) for end in (low, high)]
+        most = max(on, key=np.count_nonzero)
+        if not most.any():
+            return [places]
+        found.append(rest[most])
+        rest = rest[~most]
+    return found
+
+
+def _fills(places: Float[np.ndarray, "n d"]) -> bool:
+    """Whether points may be uniform in their bounding box: no ball in it is empty that would be by a small chance only.
 
     Of n random points none is in a ball with the share a of the volume with the probability exp(-a n), and there are
     some n such balls.
@@ -136,15 +205,16 @@ def _fills(places: Float[np.ndarray, "n d"], low: np.ndarray, high: np.ndarray) 
     import scipy.spatial  # slow to import, and only this function needs it
     import scipy.special
 
+    low, high = places.min(axis=0), places.max(axis=0)
     moving = high > low
     d, n = int(moving.sum()), len(places)
     if d == 0:
         return False
     unit = (places[:, moving] - low[moving]) / (high - low)[moving]
     centres = np.random.default_rng(0).uniform(size=(CENTRES, d))
-    radius, _ = scipy.spatial.cKDTree(unit).query(centres)
-    inside = radius <= np.minimum(centres, 1 - centres).min(axis=1)
-    share = scipy.special.gamma(d / 2 + 1) ** -1 * np.pi ** (d / 2) * np.max(radius[inside], initial=0.0) ** d
+    empty, _ = scipy.spatial.cKDTree(unit).query(centres)
+    radius = np.max(np.minimum(empty, np.minimum(centres, 1 - centres).min(axis=1)))
+    share = np.pi ** (d / 2) / scipy.special.gamma(d / 2 + 1) * radius**d
     return bool(share <= np.log(n / CHANCE) / n)
 
 

@@ -1,6 +1,7 @@
 """`pinnjax.solve`: your equation, no recipe."""
 
 import dataclasses
+import functools
 import pathlib
 import time
 import warnings
@@ -12,10 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pinnjax import checks
-from pinnjax.solver import _accuracy, _code, _judging, _plan
-from pinnjax.solver._accuracy import Accuracy, Snapshot
+from pinnjax import checks, sampling
+from pinnjax.doctor import Diagnosis, diagnose
+from pinnjax.solver import _accuracy, _code, _judging, _newton, _plan, _points
+from pinnjax.solver._accuracy import Snapshot
 from pinnjax.solver._plan import Plan
+from pinnjax.solver.solution import Solution
 from pinnjax.terms import bridge
 from pinnjax.train.fit import fit
 from pinnjax.train.phases import Phase
@@ -29,55 +32,18 @@ CHECK = 0.15  # of the time, for a second network that says what the first is wo
 CHECK_STEPS = (300, 200)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class Solution:
-    """What `pinnjax.solve` found.
-
-    Attributes:
-        u: the field, one point `(d,)` to `()` or `(m,)`; computed in double precision, whatever the caller's is.
-        model: the module, or the pair `(apply, params)`, that the field is.
-        accuracy: what its relative L2 error is believed to be, and from what.
-        relative_l2: the error against the reference, by which nothing was chosen; None without one.
-        history: of training, as `pinnjax.fit` returns it, with the loss at fresh points, `evaluation/validation`.
-        recipe: Python that makes the same field from the same `terms` and `points`.
-        notes: what there is to say of the points.
-        seconds: wall time, compilation included.
-    """
-
-    u: Callable[[Array], Array]
-    model: Any
-    accuracy: Accuracy
-    relative_l2: float | None
-    history: dict[str, np.ndarray]
-    recipe: str
-    notes: tuple[str, ...]
-    seconds: float
-
-    @property
-    def solved(self) -> bool:
-        """Whether there is a solution; `accuracy.failure` says why not."""
-        return not self.accuracy.failure
-
-    def __str__(self) -> str:
-        """The verdict, and what there is to say of the points."""
-        error = "" if self.relative_l2 is None else f"The error against the reference is {self.relative_l2:.1e}."
-        return "\n".join(filter(None, [str(self.accuracy), error, *self.notes]))
-
-    def __repr__(self) -> str:
-        """The verdict."""
-        return f"<Solution after {self.seconds:.0f} s: {self.accuracy}>"
-
-
 def solve(
     terms: Mapping[str, Any],
-    points: Points,
+    points: Points | sampling.Sampler,
     model: Any = None,
     outputs: int | str = "scalar",
     *,
+    coefficients: Mapping[str, float] | None = None,
     seconds: float = 120.0,
     steps: int | None = None,
     key: Array | None = None,
     reference: Any = None,
+    evaluate: Callable[[Any], Any] | None = None,
     progress: bool | None = None,
     checkpoint: str | pathlib.Path | None = None,
 ) -> Solution:
@@ -94,15 +60,19 @@ def solve(
     Args:
         terms: `{name: residual function}`, as in `pinnjax.train_step`.
         points: `{name: points}` for every term: `draw(key, n) -> points`, pure, which is best, since new ones are then
-            drawn; or an array `(n, d)`, or a pytree of arrays. An array that fills a box, or a face of one, stands for
-            that box. Other arrays stay, and a fifth of an equation's is kept out of training.
+            drawn; or an array `(n, d)`, or a pytree of arrays. An array that fills a box, or faces of one, stands for
+            them. Other arrays stay, and a fifth of an equation's is kept out of training. A sampler of all terms stands
+            for the points that it begins with.
         model: an `nnx.Module` or a pair `(apply, params)`, which is trained as it is, in double precision; None for a
             network made for these points.
         outputs: `"scalar"`, or the number of components of the field, when `model` is None.
+        coefficients: `{name: first guess}` of unknown coefficients, when `model` is None: residuals read them as
+            `u.name`. Each keeps the sign of its guess; see `pinnjax.nn.WithCoefficients`.
         seconds: wall time for everything, compilation included; the end comes after the call in which it is over.
         steps: number of steps after those of Adam, whatever time they take; None for what `seconds` allow.
         key: random key of the networks and the points; `jax.random.key(0)` when None.
         reference: the exact solution `u(x)`, or `(grid, values)`; it is reported, and nothing is chosen by it.
+        evaluate: as in `pinnjax.fit`, for the history; nothing is chosen by it either.
         progress: as in `pinnjax.fit`.
         checkpoint: folder to save to and resume from, as in `pinnjax.fit`.
 
@@ -122,40 +92,51 @@ def solve(
     """
     began = time.perf_counter()
     checks.terms(terms)
+    given: Mapping[str, Any] = _points.of_sampler(points) if isinstance(points, sampling.Sampler) else points
     checks.number("solve: seconds", seconds, 1.0)
     if steps is not None:
         checks.count("solve: steps", steps)
     if outputs != "scalar":
         checks.count("solve: outputs", outputs, 'or "scalar"')
+    if coefficients is not None and model is not None:
+        raise ValueError(
+            "solve: coefficients are given with a model; expected a model that has them, as "
+            "pj.nn.WithCoefficients(model, coefficients) has"
+        )
     left = lambda: None if steps is not None else max(1.0, seconds - (time.perf_counter() - began))
     with jax.enable_x64(True):
         key = jax.random.key(0) if key is None else checks.key("solve: key", key)
         network_key, training_key, points_key, fresh_key = jax.random.split(key, 4)
-        plan = _plan.planned(terms, points, model, outputs, points_key)
+        plan = _plan.planned(terms, given, model, outputs, coefficients or {}, points_key)
         fresh = plan.fresh(fresh_key)
         _judging.check_finite(plan, network_key, fresh)
-        judge = _judging.judge(plan, fresh)
+        judge = _judging.judge(plan, fresh, evaluate)
         phases = plan.phases((_plan.WARM_UP, _plan.MOST if steps is None else steps))
         if steps is None:
             phases[0] = dataclasses.replace(phases[0], seconds=FIRST * seconds)
-        rest = left()
+        # What an equation takes to plan it takes about again to say what its solution is worth: compilation, both.
+        rest, check = left(), max(CHECK * seconds, time.perf_counter() - began)
         state, history, snapshots = _run(
             plan,
             phases,
             judge,
             (network_key, training_key),
-            seconds=None if rest is None else max(1.0, rest - CHECK * seconds),
+            seconds=None if rest is None else max(1.0, rest - check),
             checkpoint=checkpoint,
             progress=progress,
         )
         best = min(snapshots, key=lambda one: one.validation)
         values = _judging.values(plan, state.definition, fresh)
-        other = _other(plan, phases, judge, training_key, left())
+        after = left()
+        short = None if after is None else max(1.0, after / 2)
+        other = _other(plan, phases, _judging.judge(plan, fresh), training_key, short)
         accuracy = _accuracy.estimate(
             [(s.validation, values(s)) for s in snapshots if s.step <= best.step],
             None if other is None else (other.validation, values(other)),
+            _newton.growth(plan, state.definition, best.model, _judging.places(plan, fresh), fresh_key),
         )
         field = bridge.field(state.definition, *jax.tree.map(jnp.asarray, best.model))
+        found = {name: float(getattr(field, name)) for name in coefficients or {}}
         error = None if reference is None else float(_judging.error(field, reference, fresh, plan))
     taken = tuple(int(np.sum((history["phase"] == i) & (history["step"] <= best.step))) for i in (0, 1))
     return Solution(
@@ -163,11 +144,22 @@ def solve(
         model=field if bridge.is_module(field) else (state.definition, best.model[0]),
         accuracy=accuracy,
         relative_l2=error,
+        coefficients=found,
         history=history,
-        recipe=_code.code(plan, (network_key, training_key), taken),
+        recipe=_code.code(plan, (network_key, training_key), taken, given is not points),
         notes=plan.notes,
         seconds=time.perf_counter() - began,
+        examine=functools.partial(_examined, plan, network_key, fresh, reference),
     )
+
+
+def _examined(plan: Plan, key: Array, fresh: Points, reference: Any, **options: Any) -> Diagnosis:
+    """What the doctor says of Adam with equal weights, in double precision as the solution."""
+    known: dict[str, Any] = {"exact": reference} if callable(reference) else {}
+    with jax.enable_x64(True):
+        points = {t: source.points for t, source in plan.sources.items()}
+        seen = {t: fresh[t] for t in plan.equations}
+        return diagnose(plan.terms, plan.made.network(key), points, **{"fresh": seen, "key": key, **known, **options})
 
 
 def _run(

@@ -59,7 +59,36 @@ def of_field(u: Callable[[jax.Array], jax.Array]) -> tuple[Any, PyTree, PyTree]:
         >>> print(definition(params, jnp.array([3.0])), params)
         6.0 ()
     """
-    return split(u if isinstance(u, nnx.Module) else (lambda _, x: u(x), ()))
+    return split(u if isinstance(u, nnx.Module) else (Derived(lambda _, x: u(x), u), ()))
+
+
+class Derived:
+    """A function that has the attributes of another one: a field made of a field still has its coefficients.
+
+    Args:
+        function: what is called.
+        original: what has the attributes.
+
+    Example:
+        >>> from pinnjax import nn
+        >>> u = nn.WithCoefficients(lambda x: x[0], {"nu": 0.5})
+        >>> twice = Derived(lambda x: 2 * u(x), u)
+        >>> print(twice(jnp.ones(1)), twice.nu)
+        2.0 0.5
+    """
+
+    def __init__(self, function: Callable[..., Any], original: Any):
+        self.function, self.original = function, original
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The function's value."""
+        return self.function(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        """What the original has."""
+        if name.startswith("__") or name in ("function", "original"):  # copied or pickled before it is filled
+            raise AttributeError(name)
+        return getattr(self.original, name)
 
 
 def field(definition: Any, params: PyTree, constants: PyTree = None) -> Callable[[jax.Array], jax.Array]:
@@ -86,7 +115,7 @@ def field(definition: Any, params: PyTree, constants: PyTree = None) -> Callable
         raise TypeError(
             f"a definition of type {type(definition).__name__}; expected an nnx.GraphDef or apply(params, x)"
         )
-    return lambda x: definition(params, x)
+    return Derived(lambda x: definition(params, x), definition)
 
 
 def is_module(model: Any) -> bool:

@@ -1,0 +1,118 @@
+"""The correction that Newton's method would make to a field: what its residuals say that its error is.
+
+The residuals r of a field change with its parameters as J δ, and the field as F δ. The least squares correction
+δ = -(JᵀJ + μ)⁻¹ Jᵀ r takes a part of the residuals away, and F δ is the error that this part stands for, as long as the
+error is small: the equation of the error is the linearised equation, solved with the network itself. A correction that
+does not take away as much at points that it was not made for says nothing: residuals may be the noise of measurements.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array
+
+from pinnjax.solver._plan import LEAST, Plan, rows
+from pinnjax.terms import bridge, chunks, evaluation, names, point_gradients
+
+PyTree = Any
+ROWS = 3000  # residuals, some three for each parameter of a network of ours
+PLACES = 1000  # at which the field is compared
+MOST = 3000  # parameters; the decomposition of J takes P² of memory and P² rows of time
+EXPLAINED = (0.1, 0.5)  # of the residuals' size that may be left: less is noise, more says too little
+ELSEWHERE = 0.8  # of the residuals at other points that may be left
+DAMPINGS = 10.0 ** np.arange(0, -27, -1)  # μ over the largest eigenvalue of JᵀJ
+
+
+def growth(plan: Plan, definition: Any, model: PyTree, places: Array, key: Array) -> float:
+    """C in e = C q: the size of the correction over that of the residuals that it takes away, both relative.
+
+    Args:
+        plan: of the run.
+        definition: of the field.
+        model: its parameters and constants.
+        places: `(n, d)`, where the field is compared.
+        key: of points for the correction, and of others to try it on.
+
+    Returns:
+        The largest C among corrections that leave 0.1 to 0.5 of the residuals, and at other points no more than 0.8;
+        NaN where there is none, or the network is too large.
+    """
+    params, constants = jax.tree.map(jnp.asarray, model)
+    flat, unravel = ravel_pytree(params)
+    if flat.size > MOST:
+        return float("nan")
+    two = [_half(plan, plan.fresh(k), i) for i, k in enumerate(jax.random.split(key))]
+    n = ROWS // _components(plan, definition, params, constants, two[0])
+    (r, j), others = (
+        _system(plan, definition, params, constants, evaluation.some_of_each(plan.terms, points, n)) for points in two
+    )
+    field = lambda theta, x: bridge.field(definition, unravel(theta), constants)(x)
+    some = chunks.some(places, PLACES)
+    f = np.asarray(jax.jit(jax.vmap(jax.jacrev(field), (None, 0)))(flat, some)).reshape(-1, flat.size)
+    size = np.linalg.norm(np.asarray(jax.vmap(lambda x: field(flat, x))(some)))
+    return growth_of(r, j, f, float(size), others)
+
+
+def growth_of(r: np.ndarray, j: np.ndarray, f: np.ndarray, size: float, others: tuple[np.ndarray, np.ndarray]) -> float:
+    """The same of the matrices; `others` are r and J at points to try a correction on.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> j, error = rng.normal(size=(50, 5)), rng.normal(size=5)
+        >>> c = growth_of(j @ error, j, np.eye(5), 1.0, (j @ error, j))
+        >>> print(f"{c * np.linalg.norm(j @ error) / np.linalg.norm(error):.1f}")
+        1.0
+    """
+    if not all(np.isfinite(x).all() for x in (r, j, f, *others)) or not (r.any() and others[0].any() and size > 0):
+        return float("nan")
+    u, s, vt = np.linalg.svd(j, full_matrices=False)
+    c, norm, new = u.T @ r, float(np.linalg.norm(r)), float(np.linalg.norm(others[0]))
+    found = []
+    for mu in s[0] ** 2 * DAMPINGS:
+        kept = s**2 / (s**2 + mu)
+        taken = float(np.linalg.norm(kept * c))
+        left = np.sqrt(max(norm**2 - np.sum((1 - (1 - kept) ** 2) * c**2), 0.0)) / norm
+        if taken > 0 and EXPLAINED[0] <= left <= EXPLAINED[1]:
+            correction = -vt.T @ (c * s / (s**2 + mu))
+            if np.linalg.norm(others[0] + others[1] @ correction) <= ELSEWHERE * new:
+                found.append(float(np.linalg.norm(f @ correction)) / size / taken)
+    return max(found, default=float("nan"))
+
+
+def _half(plan: Plan, points: Mapping[str, PyTree], i: int) -> dict[str, PyTree]:
+    """Of points that stay every second one: the others are to try on."""
+    stays = lambda t: plan.sources[t].generate is None and rows(points[t]) >= LEAST
+    return {t: jax.tree.map(lambda x: x[i::2], p) if stays(t) else p for t, p in points.items()}
+
+
+def _components(plan: Plan, definition: Any, params: PyTree, constants: PyTree, points: Mapping[str, PyTree]) -> int:
+    """Residuals at a point of the term with the most."""
+    found = jax.eval_shape(evaluation.residuals(plan.terms, definition, constants), params, points)
+    numbers = dict.fromkeys(plan.terms, 0)
+    for name, r in found.items():
+        numbers[names.term_of(name, plan.terms)] += int(np.prod(r.shape[1:], dtype=int))
+    return max(numbers.values())
+
+
+def _system(
+    plan: Plan, definition: Any, params: PyTree, constants: PyTree, points: Mapping[str, PyTree]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The weighted residuals, whose squared norm is the loss, and their Jacobian."""
+
+    @jax.jit
+    def both(params: PyTree) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        return (
+            evaluation.residuals(plan.terms, definition, constants)(params, points),
+            point_gradients.point_jacobians(plan.terms, definition, constants)(params, points),
+        )
+
+    residuals, jacobians = both(params)
+    scale = {name: np.sqrt(plan.weights[name] / len(r)) for name, r in residuals.items()}
+    return (
+        np.concatenate([scale[name] * np.asarray(r).ravel() for name, r in residuals.items()]),
+        np.concatenate([scale[name] * np.asarray(j).reshape(-1, j.shape[-1]) for name, j in jacobians.items()]),
+    )
