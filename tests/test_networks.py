@@ -110,13 +110,13 @@ def test_a_float32_point_costs_a_float64_network_nothing(name, x64):
 
 
 def test_coefficients_are_trained_with_the_field_and_keep_their_signs():
-    """u' = k with u = 3x: k moves from 1 to 3, and a negative one from -10 to -3."""
-    for guess, slope in [(1.0, 3.0), (-10.0, -3.0)]:
+    """u' = k with u = 3x: k moves from 1 to 3, and a negative one from -6 to -3."""
+    for guess, slope in [(1.0, 3.0), (-6.0, -3.0)]:
         terms = {"ode": lambda u, x: pj.diff(u, 0)(x) - u.k, "data": lambda u, x, a=slope: u(x) - a * x[0]}
         batch = dict.fromkeys(terms, jnp.linspace(0, 1, 20)[:, None])
         model = pj.nn.WithCoefficients(pj.nn.MLP(1, "scalar", width=8, depth=1, rngs=rngs()), {"k": guess})
         train = pj.train_step(terms, optax.adam(3e-2))
-        state, _ = pj.fit(train, train.init(model, batch), batch, steps=600, progress=False)
+        state, _ = pj.fit(train, train.init(model, batch), batch, steps=1000, progress=False)
         np.testing.assert_allclose(train.model(state).k, slope, rtol=0.05)
 
 

@@ -1,5 +1,6 @@
 """`pinnjax.solve`: no recipe, and a field that is worth what it says."""
 
+import doctest
 import json
 import os
 import signal
@@ -233,6 +234,11 @@ def test_two_fields_that_satisfy_the_same_terms_are_no_solution():
     found = _accuracy.estimate(along, (1e-9, np.sin(x) + 1.0))
     assert "do not say which" in found.failure and found.value == np.inf
     assert not _accuracy.estimate(along, (1e-9, np.sin(x) + 1e-4)).failure
+    drifting = [(1e-8, np.sin(x) + 0.5), (1e-9, np.sin(x))]  # what no term holds moves while residuals fall
+    assert _accuracy.estimate(drifting, (1e-9, np.sin(x) + 1.0)).failure
+    loose = _accuracy.estimate([(1e-16, np.sin(x) + 0.5), (1e-18, np.sin(x))], None, newton=1e6)
+    assert "hardly say which" in loose.failure
+    assert not _accuracy.estimate([(1e-16, np.sin(x) + 0.5), (1e-18, np.sin(x))], None, newton=1.0).failure
     unstable = [(1e-6, np.sin(x) + 0.3), (1e-8, np.sin(x))]  # errors are 200 times the residuals
     assert not _accuracy.estimate(unstable, (1e-5, np.sin(x) + 1.0)).failure
 
@@ -281,6 +287,14 @@ def test_the_recipe_makes_the_field_bit_for_bit():
         np.testing.assert_array_equal(jax.vmap(names["u"])(x), jax.vmap(solution.model)(x))
     jax.config.update("jax_enable_x64", False)
     assert solution.u(jnp.array([1.0])).dtype == jnp.float32  # the caller's
+
+
+@pytest.mark.slow
+def test_the_example_in_its_docstring_holds():
+    """Among the doctests it would take a minute, without XLA's optimisations."""
+    text = pj.solve.__doc__.replace("# doctest: +SKIP", "")
+    example = doctest.DocTestParser().get_doctest(text, {}, "solve", None, 0)
+    assert len(example.examples) >= 4 and doctest.DocTestRunner().run(example).failed == 0
 
 
 @pytest.mark.slow

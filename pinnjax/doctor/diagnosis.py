@@ -2,12 +2,14 @@
 
 import dataclasses
 import io
+import types
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from pinnjax import nn, point_weights, sampling, term_weights
 from pinnjax.doctor.evidence import SHORT, Evidence
 
 if TYPE_CHECKING:  # `import pinnjax` does without rich: who reads a report imports it
@@ -17,6 +19,7 @@ if TYPE_CHECKING:  # `import pinnjax` does without rich: who reads a report impo
 
 
 NOT_SOLVED = "not solved"
+SPACES = types.SimpleNamespace(nn=nn, point_weights=point_weights, sampling=sampling, term_weights=term_weights)
 OPTIONS = {"optimizer", "term_weights", "point_weights", "sampler"}
 
 
@@ -112,17 +115,17 @@ class Diagnosis:
             >>> terms = {"pde": lambda u, x: 1e3 * (pj.diff(u, 0)(x) - 1), "bc": lambda u, x: u(x)}
             >>> batch = {"pde": jnp.linspace(0, 1, 32)[:, None], "bc": jnp.zeros((1, 1))}
             >>> model = pj.nn.MLP(1, "scalar", width=8, depth=1, rngs=pj.nn.Rngs(0))
-            >>> found = pj.diagnose(terms, model, batch, optimizer=optax.adam(10.0), steps=100)
-            >>> train = pj.train_step(terms, **{"optimizer": optax.adam(10.0)} | found.treated())
+            >>> found = pj.diagnose(terms, model, batch, steps=100)
             >>> print(found.pathology, *found.treated())
-            learning rate too large optimizer
+            loss-balance crisis term_weights
+            >>> again = pj.diagnose(terms, model, batch, steps=100, **found.treated())
+            >>> again.pathology == found.pathology
+            False
         """
         if not self.findings:
             return {}
-        import pinnjax  # the change is written as a user writes it
-
         change = self.findings[0].remedy
-        names = {"pj": pinnjax, "optax": optax, "jnp": jnp, "jax": jax}
+        names = {"pj": SPACES, "optax": optax, "jnp": jnp, "jax": jax}
         found = {} if change.startswith("solution = ") else eval(f"dict(\n{change}\n)", names)
         if not found or not set(found) <= OPTIONS:
             raise ValueError(

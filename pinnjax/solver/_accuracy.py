@@ -19,7 +19,9 @@ Field = Float[np.ndarray, "n *m"]
 UNSOLVED = 0.1  # residuals, in units of what an error of 100 % does to them, above which nothing is solved
 LOST = 0.5  # believed errors above it are no solution
 APART = 0.1  # two fields that differ by more are not the same solution,
-SURPRISE = 10.0  # if it is so many times more than their residuals are worth
+SURPRISE = 10.0  # if it is so many times more than their residuals are worth;
+STABLE = 300.0  # a residual is worth no more than this, or it is the terms that leave the field open
+LOOSE, EXACT = 1e4, 1e-4  # C of terms that leave the field open; believed errors below it are fine whatever C is
 NEAR, FAR, ANY = 3.0, 30.0, 1e3  # residuals of the snapshots that tell of the end, in units of the last ones
 
 
@@ -106,13 +108,18 @@ def estimate(
     elif (
         other is not None
         and np.sqrt(other[0]) < UNSOLVED / 10
-        and disagreement > max(APART, SURPRISE * np.nan_to_num(before) * np.sqrt(other[0]))
+        and disagreement > max(APART, SURPRISE * min(np.nan_to_num(before), STABLE) * np.sqrt(other[0]))
     ):
         failure = (
             f"two networks satisfy the equations to {max(q, float(np.sqrt(other[0]))):.0e} and differ by "
             f"{disagreement:.0%}: the terms do not say which is the solution, a condition is missing or has no effect"
         )
     value = q * growth if np.isfinite(growth) else q
+    if not failure and min(known, default=0.0) > LOOSE and value > EXACT:
+        failure = (
+            f"errors are {growth:.1g} times as large as the residuals that show them: the terms hardly say which is "
+            "the solution, a condition is missing or has no effect"
+        )
     if not failure and value > LOST:
         failure = f"the residuals that are left, {q:.1g} of those of an error of 100 %, may be an error of {value:.0%}"
     return Accuracy(float("inf") if failure else value, q, growth, before, newton, disagreement, failure)

@@ -1,6 +1,8 @@
 """Problems without a recipe, on which `pinnjax scoreboard` tries what needs none.
 
-No setting of the library was chosen on them. Each is made when it is asked for, since references take their time.
+No setting of training was chosen on them. The limits of the error estimate were (`pinnjax.solver._newton`), with four
+of them in view: van_der_pol, kovasznay, l_shape and inverse_heat. Each is made when it is asked for, since references
+take their time.
 """
 
 import importlib
