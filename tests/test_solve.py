@@ -322,7 +322,7 @@ def test_unknown_coefficients_are_found_with_the_field():
         terms, {"ode": t, "data": (t, exact)}, coefficients={"c": 2.0, "k": 5.0}, steps=600, progress=False
     )
     np.testing.assert_allclose([solution.coefficients[name] for name in "ck"], [0.4, 9.0], rtol=1e-4)
-    assert "k = 9.0000" in str(solution) or "k = 9," in str(solution) or "k = 8.9999" in str(solution)
+    assert f"k = {solution.coefficients['k']:.6g}" in str(solution)
     assert "WithCoefficients" in solution.recipe
 
 
@@ -344,7 +344,7 @@ def test_a_run_that_is_interrupted_goes_on(tmp_path):
     def interrupt(u):
         def one(step):
             calls.append(int(step))
-            if len(calls) == 12:
+            if len(calls) == 11:
                 os.kill(os.getpid(), signal.SIGINT)
 
         jax.debug.callback(one, 0)

@@ -28,8 +28,8 @@ adam = optax.adam(optax.cosine_decay_schedule(5e-3, {warm_up}, 0.1))
 first = pj.train_step(terms, adam, term_weights=weights{every_step})
 second = pj.train_step(terms, pj.optimizers.ssbroyden(), term_weights=weights{now_and_then})
 state = first.init(model, batch, key=training_key)
-phases = [pj.Phase(first, {steps[0]}), pj.Phase(second, {steps[1]})]
-state, history = pj.fit({run}, state, batch, steps_per_call={steps_per_call})
+phases = [{phases}]
+state, history = pj.fit(phases, state, batch, steps_per_call={steps_per_call})
 u = {train}.model(state)
 """
 
@@ -78,9 +78,8 @@ def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: b
         warm_up=_plan.WARM_UP,
         every_step=f", sampler=pj.sampling.resample(lambda key: draw(key, {list(moving)}))" if moving else "",
         now_and_then=second,
-        steps=steps,
+        phases=f"pj.Phase(first, {steps[0]})" + (f", pj.Phase(second, {steps[1]})" if steps[1] else ""),
         steps_per_call=_plan.STEPS_PER_CALL,
-        run="phases" if steps[1] else "phases[:1]",
         train="second" if steps[1] else "first",
     )
 
