@@ -33,6 +33,7 @@ def run(given: Mapping[str, Any], options: argparse.Namespace) -> int:
         "solved": solution.solved,
         "accuracy": solution.accuracy._asdict(),
         "relative_l2": solution.relative_l2,
+        "coefficients": solution.coefficients,
         "seconds": round(solution.seconds, 2),
         "seed": options.seed,
         "recipe": solution.recipe,

@@ -35,7 +35,7 @@ def found_out(given: Mapping[str, Any]) -> dict[str, Any]:
     points = _points.numbers(draw, terms, given["points"])
     against = next(iter(terms)) if given["balance_against"] is None else given["balance_against"]
     checks.known_names("Problem: balance_against", terms, [against])
-    module = _module(given["coefficients"]) if given["module"] is None else given["module"]
+    module = with_coefficients(given["coefficients"]) if given["module"] is None else given["module"]
     found = {"draw": draw, "points": points, "balance_against": against, "module": module}
     network, grid, reference = dict(given["network"] or {}), given["grid"], given["reference"]
     if grid is None or not {"in_features", "out_features"} <= set(network):
@@ -140,7 +140,7 @@ def _components(reference: np.ndarray) -> Any:
     return "scalar" if reference.ndim == 1 else reference.shape[1]
 
 
-def _module(coefficients: Mapping[str, float]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def with_coefficients(coefficients: Mapping[str, float]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """From a network class to one whose fields have the unknown coefficients."""
     if not coefficients:
         return lambda network: network

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from pinnjax import nn
 from pinnjax.derivatives import diff
+from pinnjax.problems._defaults import with_coefficients
 from pinnjax.problems._problem import Problem, Recipe
 from pinnjax.problems._schedules import cosine
 from pinnjax.problems.burgers import LOWER, UPPER, VISCOSITY, burgers, inside
@@ -66,13 +67,7 @@ def viscosity(u: Any) -> dict[str, Array]:
     return {"nu": u.nu, "nu_error": jnp.abs(u.nu / VISCOSITY - 1)}
 
 
-def with_viscosity(*args: Any, param_dtype: Any = None, **options: Any) -> nn.WithCoefficients:
-    """A network for the field, and the unknown ν."""
-    network = nn.MLP(*args, param_dtype=param_dtype, **options)
-    return nn.WithCoefficients(network, COEFFICIENTS, param_dtype)
-
-
-SETUP: dict[str, Any] = {"model": with_viscosity, "schedule": cosine(5e-3), "steps": 20_000}
+SETUP: dict[str, Any] = {"model": with_coefficients(COEFFICIENTS)(nn.MLP), "schedule": cosine(5e-3), "steps": 20_000}
 
 inverse_burgers = Problem(
     name="inverse_burgers",

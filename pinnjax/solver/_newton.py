@@ -6,7 +6,7 @@ error is small: the equation of the error is the linearised equation, solved wit
 does not take away as much at points that it was not made for says nothing: residuals may be the noise of measurements.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -47,9 +47,8 @@ def growth(plan: Plan, definition: Any, model: PyTree, places: Array, key: Array
         return float("nan")
     two = [_half(plan, plan.fresh(k), i) for i, k in enumerate(jax.random.split(key))]
     n = ROWS // _components(plan, definition, params, constants, two[0])
-    (r, j), others = (
-        _system(plan, definition, params, constants, evaluation.some_of_each(plan.terms, points, n)) for points in two
-    )
+    system = _system(plan, definition, constants)
+    (r, j), others = (system(params, evaluation.some_of_each(plan.terms, points, n)) for points in two)
     field = lambda theta, x: bridge.field(definition, unravel(theta), constants)(x)
     some = chunks.some(places, PLACES)
     f = np.asarray(jax.jit(jax.vmap(jax.jacrev(field), (None, 0)))(flat, some)).reshape(-1, flat.size)
@@ -98,21 +97,18 @@ def _components(plan: Plan, definition: Any, params: PyTree, constants: PyTree, 
     return max(numbers.values())
 
 
-def _system(
-    plan: Plan, definition: Any, params: PyTree, constants: PyTree, points: Mapping[str, PyTree]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The weighted residuals, whose squared norm is the loss, and their Jacobian."""
+def _system(plan: Plan, definition: Any, constants: PyTree) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """The weighted residuals, whose squared norm is the loss, and their Jacobian, of parameters and points."""
+    residuals = evaluation.residuals(plan.terms, definition, constants)
+    jacobians = point_gradients.point_jacobians(plan.terms, definition, constants)
+    both = jax.jit(lambda params, points: (residuals(params, points), jacobians(params, points)))
 
-    @jax.jit
-    def both(params: PyTree) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    def system(params: PyTree, points: Mapping[str, PyTree]) -> tuple[np.ndarray, np.ndarray]:
+        r, j = both(params, points)
+        scale = {name: np.sqrt(plan.weights[name] / len(values)) for name, values in r.items()}
         return (
-            evaluation.residuals(plan.terms, definition, constants)(params, points),
-            point_gradients.point_jacobians(plan.terms, definition, constants)(params, points),
+            np.concatenate([scale[name] * np.asarray(values).ravel() for name, values in r.items()]),
+            np.concatenate([scale[name] * np.asarray(rows).reshape(-1, rows.shape[-1]) for name, rows in j.items()]),
         )
 
-    residuals, jacobians = both(params)
-    scale = {name: np.sqrt(plan.weights[name] / len(r)) for name, r in residuals.items()}
-    return (
-        np.concatenate([scale[name] * np.asarray(r).ravel() for name, r in residuals.items()]),
-        np.concatenate([scale[name] * np.asarray(j).reshape(-1, j.shape[-1]) for name, j in jacobians.items()]),
-    )
+    return system
