@@ -148,3 +148,56 @@ def test_sets_fill_a_box_better_than_chance(kind):
     chex.assert_shape(x, (256, 2))
     assert np.all(x >= np.array(box[0])) and np.all(x <= np.array(box[1]))
     assert abs(np.mean(x[:, 0] * x[:, 1]) - 1) < (0.1 if kind == "latin_hypercube" else 0.03)
+
+
+def growing(**options):
+    return sampling.growing(
+        sampling.resample(lambda key: {"ode": UNIFORM(key, 500), "start": jnp.zeros((1, 1))}, every=2),
+        **{"below": 1.0, "axis": 0, "start": 0.0, "first": 0.25, "factor": 2.0, "every": 2, **options},
+    )
+
+
+def test_a_growing_domain_grows_only_where_the_loss_at_new_points_is_small():
+    """λ mean r² with r = t: t in [0, a] gives λ a² / 3, below 0.1 up to a = 0.54."""
+    squares = lambda points: {"ode": points["ode"][:, 0], "start": points["start"][:, 0]}
+    draws, state = run(growing(below=0.1), 12, squares)
+    ends = [float(d.points["ode"].max()) for d in draws]
+    np.testing.assert_allclose(ends, np.repeat([0.25, 0.5, 1.0, 1.0, 1.0, 1.0], 2), rtol=0.02)
+    draws, _ = run(growing(below=0.1, weights={"ode": 4.0}), 12, squares)
+    np.testing.assert_allclose([float(d.points["ode"].max()) for d in draws[2:]], 10 * [0.5], rtol=0.02)
+    assert float(state.share) == 1.0 and not np.asarray(draws[-1].points["start"]).any()
+
+
+@pytest.mark.parametrize("broken", [jnp.nan, jnp.inf])
+def test_a_growing_domain_stays_where_residuals_are_not_finite(broken):
+    draws, _ = run(growing(), 6, lambda points: {"ode": points["ode"][:, 0] + broken})
+    assert float(draws[-1].points["ode"].max()) <= 0.25
+
+
+def test_an_adaptive_sampler_sees_the_residuals_where_the_growing_domain_has_its_points():
+    """RAD with |r| = 1 on [0.2, 0.25] of a quarter, and no uniform part, draws there and nowhere else."""
+    seen = lambda points: {"ode": ((points["ode"][:, 0] > 0.2) & (points["ode"][:, 0] <= 0.25)) * 1.0}
+    inside = sampling.rad("ode", UNIFORM, 100, candidates=5000, every=2, c=0.0)
+    sampler = sampling.growing(inside, 0.0, axis=0, start=0.0, first=0.25, every=2)
+    draws, _ = run(sampler, 3, seen)
+    x = np.asarray(draws[2].points["ode"])
+    assert x.min() > 0.2 and x.max() <= 0.25
+    assert np.all(np.asarray(draws[2].previous_index["ode"]) == -1)
+
+
+def test_what_belongs_to_places_stays_when_a_growing_domain_moves_them():
+    draw = lambda key: {"data": (UNIFORM(key, 5), jnp.arange(5.0))}
+    sampler = sampling.growing(sampling.resample(draw, every=9), 1.0, axis=0, start=0.0, first=0.5)
+    drawn, _ = sampler.update(sampler.init(jax.random.key(0)), residuals=lambda points: {})
+    places, values = drawn.points["data"]
+    assert float(places.max()) <= 0.5
+    np.testing.assert_array_equal(values, np.arange(5.0))
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [({"first": 0.0}, "growing: first"), ({"factor": 1.0}, "growing: factor"), ({"every": 0}, "growing: every")],
+)
+def test_a_domain_that_cannot_grow_is_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        growing(**options)

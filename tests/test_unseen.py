@@ -42,7 +42,7 @@ def test_the_solution_satisfies_every_term(name, x64):
     problem = unseen.problem(name)
     u = bridge.Derived(exact(name, problem), types.SimpleNamespace(**TRUE.get(name, {})))
     definition, params, _ = bridge.of_field(u)
-    residuals = evaluation.residuals(problem.terms, definition)(params, scoreboard.points(problem))
+    residuals = evaluation.residuals(problem.terms, definition)(params, scoreboard.posed(problem)[1])
     for term, r in residuals.items():
         scale = max(1.0, float(np.max(np.abs(problem.reference))))
         tolerance = 5e-3 if term == "data" else 2e-7  # measurements have noise of 1e-3; float32 draws places only

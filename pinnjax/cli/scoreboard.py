@@ -1,6 +1,7 @@
 """The scoreboard: one call for every problem, beside what a user would pick, in the same seconds."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,9 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array
 
 from pinnjax import nn
 from pinnjax.cli import catalogue, choosing
+from pinnjax.derivatives import diff
 from pinnjax.problems import Problem, unseen
 from pinnjax.solver import solve
 from pinnjax.solver.solution import Accuracy
@@ -24,6 +27,8 @@ WIDTH, DEPTH = 20, 3  # of the user's network, as large as that of `pinnjax.solv
 MOST = 10**7  # steps, where the clock ends the run
 ADAM = 15_000  # steps before L-BFGS, as in DeepXDE's examples; at most half the time
 MEMORY = 100  # of L-BFGS, as DeepXDE sets it
+PERIODIC = 200  # points of a periodic condition
+ORDERS = {"advection": 1, "kdv": 3, "kuramoto_sivashinsky": 4}  # of equations that are not of second order
 POINTS = 2**31 - 2  # seed of the points, which are the same for all
 
 
@@ -60,17 +65,42 @@ def problem(name: str) -> Problem:
     return unseen.problem(name) if name in unseen.MODULES else choosing.look_up("problem", name, catalogue.PROBLEMS)
 
 
-def points(problem: Problem) -> dict[str, Any]:
-    """Arrays, as a user has them: the problem's own numbers of points, drawn once."""
+def posed(problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Terms and points, as a user has them: arrays in the problem's own numbers, drawn once.
+
+    Where the problem's network is periodic by itself, the condition that says so is one of the terms.
+    """
     with jax.enable_x64(True):
-        return problem.draw(jax.random.key(POINTS), problem.points, jnp.float64)
+        terms, points = dict(problem.terms), problem.draw(jax.random.key(POINTS), problem.points, jnp.float64)
+        inputs = problem.network.get("inputs")
+        if isinstance(inputs, nn.Periodic):
+            x, order = np.asarray(points[problem.balance_against]), ORDERS.get(problem.name, 2)
+            for axis, period in enumerate(inputs.periods):
+                if period is not None:
+                    terms[f"periodic_{axis}"] = functools.partial(_periodic, axis=axis, period=period, order=order)
+                    points[f"periodic_{axis}"] = jnp.asarray(_on_face(x, axis, problem.grid[:, axis].min()))
+    return terms, points
+
+
+def _periodic(u: Callable, x: Array, *, axis: int, period: float, order: int) -> dict[str, Array]:
+    """The field and its derivatives, one less than the equation has, are the same a period on."""
+    there = x.at[axis].add(period)
+    return {f"order_{k}": (du := diff(u, *k * (axis,)))(there) - du(x) for k in range(order)}
+
+
+def _on_face(x: np.ndarray, axis: int, value: float) -> np.ndarray:
+    """Points on the face of a box, as the equation's are inside."""
+    moved = x[:PERIODIC].copy()
+    moved[:, axis] = value
+    return moved
 
 
 def no_recipe(problem: Problem, seconds: float, seed: int) -> Score:
     """`pinnjax.solve`, with no option but the time."""
+    terms, points = posed(problem)
     solution = solve(
-        problem.terms,
-        points(problem),
+        terms,
+        points,
         outputs=problem.network["out_features"],
         coefficients=problem.coefficients or None,
         seconds=seconds,
@@ -107,10 +137,13 @@ def _trained(
     """A tanh network in double precision, on the same points: more than the default of most packages."""
     began = time.perf_counter()
     with jax.enable_x64(True):
-        batch = points(problem)
+        terms, batch = posed(problem)
         network = {**problem.network, "width": WIDTH, "depth": DEPTH}
+        if len(terms) > len(problem.terms):  # what is a term for one is no part of another's network
+            box = nn.Standardize.box(problem.grid.min(axis=0), problem.grid.max(axis=0))
+            network |= {"in_features": len(problem.grid[0]), "inputs": box}
         model = problem.module(nn.MLP)(**network, rngs=nn.Rngs(seed))
-        phases = [Phase(train_step(problem.terms, tx), steps, seconds=limit) for tx, steps, limit in plan]
+        phases = [Phase(train_step(terms, tx), steps, seconds=limit) for tx, steps, limit in plan]
         state, history = fit(
             phases,
             phases[0].train.init(model, batch),

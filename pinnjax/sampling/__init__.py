@@ -4,6 +4,7 @@ from pinnjax.sampling.adaptive import rad, rar_d, rar_g
 from pinnjax.sampling.box import box, box_faces
 from pinnjax.sampling.combined import Difference, Union
 from pinnjax.sampling.domains import Domain, Shape
+from pinnjax.sampling.growing import growing
 from pinnjax.sampling.polygon import Polygon
 from pinnjax.sampling.pools import importance, minibatches
 from pinnjax.sampling.r3 import r3
@@ -25,6 +26,7 @@ __all__ = [
     "box_faces",
     "combine",
     "grid",
+    "growing",
     "importance",
     "minibatches",
     "quasi",

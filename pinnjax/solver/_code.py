@@ -67,6 +67,16 @@ def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: b
     samplers += [f"pj.sampling.resample(lambda key: draw(key, {rest}), every={_plan.EVERY})"] if rest else []
     second = f", sampler=pj.sampling.combine(\n    {(',' + chr(10) + '    ').join(samplers)},\n)"
     second = second if len(samplers) > 1 else f", sampler={samplers[0]}" if samplers else ""
+    first = f", sampler=pj.sampling.resample(lambda key: draw(key, {list(moving)}))" if moving else ""
+    if plan.growing and plan.time is not None and moving:
+        lines += [
+            "def growing(sampler):  # early times first",
+            f"    return pj.sampling.growing(\n        sampler, {_plan.GROWS}, {_numbers(dict(plan.weights))},\n"
+            f"        axis={plan.time[0]}, start={plan.time[1]!r}, factor={_plan.FACTOR}, every={_plan.EVERY},\n    )",
+            "",
+            "",
+        ]
+        first, second = (code.replace("sampler=", "sampler=growing(", 1) + ")" for code in (first, second))
     head = HEAD.format(
         model=("" if plan.made.scale is not None else ", and so is model") + (OF_SAMPLER if sampled else ""),
         keys=", ".join(map(_key, keys)),
@@ -76,7 +86,7 @@ def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: b
     )
     return head + PHASES.format(
         warm_up=_plan.WARM_UP,
-        every_step=f", sampler=pj.sampling.resample(lambda key: draw(key, {list(moving)}))" if moving else "",
+        every_step=first,
         now_and_then=second,
         phases=f"pj.Phase(first, {steps[0]})" + (f", pj.Phase(second, {steps[1]})" if steps[1] else ""),
         steps_per_call=_plan.STEPS_PER_CALL,

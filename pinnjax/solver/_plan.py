@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from pinnjax import sampling
 from pinnjax.optimizers import ssbroyden
-from pinnjax.solver import _network, _points
+from pinnjax.solver import _network, _points, _time
 from pinnjax.solver._network import Made
 from pinnjax.solver._points import Source
 from pinnjax.term_weights import fixed
@@ -30,6 +30,8 @@ WEIGHT = 10.0  # of conditions, in units of what the network does to their resid
 SAME = 0.35  # two sets of points whose dimensions differ by less have the same
 DIFFERENTIAL = 3  # points at which it is asked whether a residual has derivatives,
 ROUNDING = 1e-11  # by whether it changes by more than this, relative
+FACTOR = 1.3  # by which they do
+GROWS = 1e-4  # loss at which later times join, where early ones are learnt first: residuals of an error of 1 %
 LOOKED_AT = 200  # points of a term that sizes are taken at
 HELD_OUT = 5  # one in so many points of an equation that cannot be drawn anew is kept out of training
 LEAST = 20  # where there are as many
@@ -47,6 +49,9 @@ class Plan:
         weights: of each residual.
         made: the network.
         notes: what the user is to know of the points.
+        time: `(axis, begin)` of the coordinate in which the equations evolve; None where there is none, or their points
+            stay.
+        growing: whether early times are learnt first.
     """
 
     terms: Mapping[str, Any]
@@ -55,6 +60,8 @@ class Plan:
     weights: Mapping[str, float]
     made: Made
     notes: tuple[str, ...]
+    time: tuple[int, float] | None = None
+    growing: bool = False
 
     @property
     def batch(self) -> dict[str, PyTree] | None:
@@ -83,7 +90,7 @@ class Plan:
     def every_step(self) -> sampling.Sampler | None:
         """Uniform points, new in every step."""
         moving = self._moving()
-        return sampling.resample(_draw(moving)) if moving else None
+        return self._grown(sampling.resample(_draw(moving))) if moving else None
 
     def now_and_then(self) -> sampling.Sampler | None:
         """New points every so many steps, more of them where an equation's residual is large."""
@@ -97,13 +104,22 @@ class Plan:
             for t, (generate, n) in adaptive.items()
         ]
         samplers += [sampling.resample(_draw(rest), every=EVERY)] if rest else []
-        return sampling.combine(*samplers) if len(samplers) > 1 else samplers[0]
+        return self._grown(sampling.combine(*samplers) if len(samplers) > 1 else samplers[0])
 
-    def fresh(self, key: Array) -> dict[str, PyTree]:
-        """Points that training does not see, where there are such; those that stay."""
+    def _grown(self, sampler: sampling.Sampler) -> sampling.Sampler:
+        """Early times first, where that is the plan."""
+        if not self.growing or self.time is None:
+            return sampler
+        axis, begin = self.time
+        return sampling.growing(sampler, GROWS, self.weights, axis=axis, start=begin, factor=FACTOR, every=EVERY)
+
+    def fresh(self, key: Array, times: int = 1) -> dict[str, PyTree]:
+        """Points that training does not see, so many times as many, where there are such; those that stay."""
         keys = jax.random.split(key, len(self.sources))
         return {
-            t: self._part(t, slice(None, HELD_OUT)) if source.generate is None else source.generate(k, self.number(t))
+            t: self._part(t, slice(None, HELD_OUT))
+            if source.generate is None
+            else source.generate(k, times * self.number(t))
             for k, (t, source) in zip(keys, self.sources.items(), strict=True)
         }
 
@@ -155,7 +171,15 @@ def planned(
     fills = _equations(terms, sources, places, field)
     weight = lambda name: 1.0 if names.term_of(name, terms) in fills else WEIGHT
     weights = {name: weight(name) / size**2 for name, size in made.sizes.items()}
-    return Plan(terms, sources, fills, weights, made, tuple(_notes(sources, fills)))
+    moving = all(sources[t].generate is not None for t in fills)
+    time = _time.time_axis({t: x for t, x in places.items() if t not in fills}, *_corners(places)) if moving else None
+    return Plan(terms, sources, fills, weights, made, tuple(_notes(sources, fills)), time)
+
+
+def _corners(places: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Of the box around all points."""
+    found = [x for x in places.values() if x.shape[1] == next(iter(places.values())).shape[1]]
+    return np.min([x.min(axis=0) for x in found], axis=0), np.max([x.max(axis=0) for x in found], axis=0)
 
 
 def _equations(

@@ -6,7 +6,7 @@ import pathlib
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from pinnjax import checks, sampling
 from pinnjax.doctor import Diagnosis, diagnose
-from pinnjax.solver import _accuracy, _code, _judging, _newton, _plan, _points
+from pinnjax.solver import _accuracy, _code, _judging, _lost, _newton, _plan, _points
 from pinnjax.solver._accuracy import Snapshot
 from pinnjax.solver._plan import Plan
 from pinnjax.solver.solution import Solution
@@ -27,9 +27,20 @@ from pinnjax.train.state import TrainState
 PyTree = Any
 Points = Mapping[str, Any]
 EVALUATE_EVERY = 100
-FIRST = 0.2  # of the time, at most, for Adam
+FIRST = 0.2  # of the time, at most, for Adam, beside its compilation
 CHECK = 0.15  # of the time, for a second network that says what the first is worth
 CHECK_STEPS = (300, 200)
+
+
+class Attempt(NamedTuple):
+    """A plan, what came of it, and the best model along the way."""
+
+    plan: Plan
+    phases: list[Phase]
+    state: TrainState
+    history: dict[str, np.ndarray]
+    snapshots: list[Snapshot]
+    best: Snapshot
 
 
 def solve(
@@ -52,8 +63,10 @@ def solve(
     A network made for the points is trained in double precision: a thousand steps of Adam, then self-scaled Broyden,
     on points drawn anew, more of them where the residual is large. The field is scaled by what the residuals ask of it,
     and each residual by what the field does to it, so that units do not matter; conditions then weigh ten times an
-    equation. The model of the least loss at points that training does not see is kept. At the end a second network is
-    trained for a short while, and its difference from the first says what a residual is worth as an error.
+    equation. Where something holds at the beginning of a coordinate and nothing at its end, and training is lost, it is
+    done again with the early part of that coordinate first (`pinnjax.sampling.growing`). The model of the least loss
+    at points that training does not see is kept. At the end a second network is trained for a short while, and its
+    difference from the first says what a residual is worth as an error.
 
     All that is done is `train_step`, `fit`, samplers and networks, and `print(solution.recipe)` shows it as code.
 
@@ -111,27 +124,38 @@ def solve(
         fresh = plan.fresh(fresh_key)
         _judging.check_finite(plan, network_key, fresh)
         judge = _judging.judge(plan, fresh, evaluate)
-        phases = plan.phases((_plan.WARM_UP, _plan.MOST if steps is None else steps))
-        if steps is None:
-            phases[0] = dataclasses.replace(phases[0], seconds=FIRST * seconds)
-        # What an equation takes to plan it takes about again to say what its solution is worth: compilation, both.
-        rest, check = left(), max(CHECK * seconds, time.perf_counter() - began)
-        state, history, snapshots = _run(
-            plan,
-            phases,
-            judge,
-            (network_key, training_key),
-            seconds=None if rest is None else max(1.0, rest - check),
-            checkpoint=checkpoint,
-            progress=progress,
-        )
-        best = min(snapshots, key=lambda one: one.validation)
+        check = max(CHECK * seconds, time.perf_counter() - began)
+
+        def attempt(plan: Plan, name: str) -> Attempt:
+            phases, rest = plan.phases((_plan.WARM_UP, _plan.MOST if steps is None else steps)), left()
+            if rest is not None:
+                phases[0] = dataclasses.replace(phases[0], until=_within(FIRST * rest))
+            if plan.time is not None and not plan.growing:
+                phases[1] = dataclasses.replace(phases[1], until=_lost.watch())
+            state, history, snapshots = _run(
+                plan,
+                phases,
+                judge,
+                (network_key, training_key),
+                # What an equation takes to plan it takes about again to say what its solution is worth.
+                seconds=None if rest is None else max(1.0, rest - check),
+                checkpoint=None if checkpoint is None else pathlib.Path(checkpoint) / name,
+                progress=progress,
+            )
+            best = _judging.looked_at_closely(plan, state.definition, snapshots, fresh_key)
+            return Attempt(plan, phases, state, history, snapshots, best)
+
+        made = attempt(plan, "at_once")
+        if plan.time is not None and _lost.lost(made.history, 1):
+            again = attempt(dataclasses.replace(plan, growing=True), "growing")
+            made = again if again.best.validation < made.best.validation else made
+        plan, phases, state, history, snapshots, best = made
         values = _judging.values(plan, state.definition, fresh)
         after = left()
         short = None if after is None else max(1.0, after / 2)
         other = _other(plan, phases, _judging.judge(plan, fresh), training_key, short)
         accuracy = _accuracy.estimate(
-            [(s.validation, values(s)) for s in snapshots if s.step <= best.step],
+            [(s.validation, values(s)) for s in snapshots if s.step < best.step] + [(best.validation, values(best))],
             None if other is None else (other.validation, values(other)),
             _newton.growth(plan, state.definition, best.model, _judging.places(plan, fresh), fresh_key),
         )
@@ -193,12 +217,24 @@ def _run(
     return state, history, snapshots
 
 
+def _within(seconds: float) -> Callable[[Mapping[str, Any]], bool]:
+    """For `pinnjax.Phase(until=...)`: whether so many seconds have passed since the first call, which compiled."""
+    calls: list[float] = []
+
+    def until(metrics: Mapping[str, Any]) -> bool:
+        del metrics
+        calls.append(time.perf_counter())
+        return calls[-1] - calls[0] > seconds
+
+    return until
+
+
 def _other(plan: Plan, phases: list[Phase], judge: Any, key: Array, seconds: float | None) -> Snapshot | None:
     """A second network, trained for a short while on other points; None for a model of the user's, which has one."""
     if plan.made.scale is None:
         return None
     keys = jax.random.split(jax.random.fold_in(key, 1))
-    short = [dataclasses.replace(phase, steps=n) for phase, n in zip(phases, CHECK_STEPS, strict=True)]
+    short = [dataclasses.replace(phase, steps=n, until=None) for phase, n in zip(phases, CHECK_STEPS, strict=True)]
     _, _, snapshots = _run(plan, short, judge, (keys[0], keys[1]), seconds=seconds, progress=False)
     return min(snapshots, key=lambda one: one.validation)
 
