@@ -1,5 +1,6 @@
 """`pinnjax.solve`: no recipe, and a field that is worth what it says."""
 
+import dataclasses
 import doctest
 import json
 import os
@@ -236,9 +237,11 @@ def test_two_fields_that_satisfy_the_same_terms_are_no_solution():
     assert not _accuracy.estimate(along, (1e-9, np.sin(x) + 1e-4)).failure
     drifting = [(1e-8, np.sin(x) + 0.5), (1e-9, np.sin(x))]  # what no term holds moves while residuals fall
     assert _accuracy.estimate(drifting, (1e-9, np.sin(x) + 1.0)).failure
-    loose = _accuracy.estimate([(1e-16, np.sin(x) + 0.5), (1e-18, np.sin(x))], None, newton=1e6)
-    assert "hardly say which" in loose.failure
-    assert not _accuracy.estimate([(1e-16, np.sin(x) + 0.5), (1e-18, np.sin(x))], None, newton=1.0).failure
+    loose = _accuracy.estimate(along, None, freedom=4.0)
+    assert "hardly say which" in loose.failure and loose.value == np.inf
+    assert not _accuracy.estimate(along, None, freedom=0.3).failure
+    rough = [(1e-2, np.sin(x) + 0.3), (1e-3, np.sin(x))]  # not exact, and said to be so
+    assert not _accuracy.estimate(rough, None, freedom=0.9).failure
     unstable = [(1e-6, np.sin(x) + 0.3), (1e-8, np.sin(x))]  # errors are 200 times the residuals
     assert not _accuracy.estimate(unstable, (1e-5, np.sin(x) + 1.0)).failure
 
@@ -255,13 +258,28 @@ def test_newtons_correction_is_the_error_where_the_equation_is_linear(wrong, x64
     best = jnp.array([(-1.0) ** k / np.prod(np.arange(1, k + 1)) for k in range(14)])
     off = wrong * jnp.asarray(np.random.default_rng(0).normal(size=14)) * (jnp.arange(14) < 4)
     terms = {"ode": ODE["ode"], "start": lambda u, t: u(t) - 1.0}
-    found = plan(terms, LINE, model=(polynomial, best))
+    found = dataclasses.replace(plan(terms, LINE, model=(polynomial, best)), weights={"ode": 1.0, "start": 10.0})
     fresh = found.fresh(KEY)
     q = np.sqrt(_judging.judge(found, fresh)(lambda t: polynomial(best + off, t))["validation"])
-    c = _newton.growth(found, polynomial, (best + off, None), fresh["ode"], KEY)
+    c, free = _newton.known(found, polynomial, (best + off, None), fresh["ode"], KEY)
     t = fresh["ode"]
     error = pj.relative_l2(lambda t: polynomial(best + off, t), t, jnp.exp(-t[:, 0]))
     assert 0.5 < c * q / error < 2
+    assert error / 2 < free < 1e3 * error
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_field_that_its_terms_leave_open_is_free(held, x64):
+    """u'' + u = 0 and u(0) = 1 leave the slope open, by a polynomial that is cos t to 1e-6."""
+    polynomial = lambda p, t: p @ t[0] ** jnp.arange(len(p))
+    cosine = jnp.array([[1, 0, -1, 0][k % 4] / float(np.prod(np.arange(1, k + 1))) for k in range(13)])
+    start = lambda u, t: {"u": u(t) - 1.0} | ({"slope": pj.diff(u, 0)(t)} if held else {})
+    terms = {"ode": lambda u, t: pj.diff(u, 0, 0)(t) + u(t), "start": start}
+    units = {"ode": 1.0, "start/u": 10.0, "start/slope": 10.0}
+    found = dataclasses.replace(plan(terms, LINE, model=(polynomial, cosine)), weights=units)
+    fresh = found.fresh(KEY)
+    _, free = _newton.known(found, polynomial, (cosine, None), fresh["ode"], KEY)
+    assert free < 1e-3 if held else free > 0.5
 
 
 def test_a_correction_of_noise_says_nothing():

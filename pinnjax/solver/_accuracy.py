@@ -3,8 +3,8 @@
 A residual is not an error. What lies between them, e = C q with q the size of the residuals at fresh points, is the
 stability of the equation, and two measurements give it: along the run, where the field of an earlier step differs from
 the last one by its own error; and the correction that Newton's method would make to the last one. Their geometric mean
-is taken. A second network, trained for a short while from another start on other points, sees what no residual does: an
-equation that several fields satisfy.
+is taken. An equation that several fields satisfy shows in how far the field can move while its residuals stay as small,
+and in a second network, trained for a short while from another start on other points.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ LOST = 0.5  # believed errors above it are no solution
 APART = 0.1  # two fields that differ by more are not the same solution,
 SURPRISE = 10.0  # if it is so many times more than their residuals are worth;
 STABLE = 300.0  # a residual is worth no more than this, or it is the terms that leave the field open
-LOOSE, EXACT = 1e4, 1e-4  # C of terms that leave the field open; believed errors below it are fine whatever C is
+FREE = 30.0  # times the believed error: a field that could be farther off, with residuals as small, is not determined
 NEAR, FAR, ANY = 3.0, 30.0, 1e3  # residuals of the snapshots that tell of the end, in units of the last ones
 
 
@@ -48,6 +48,7 @@ class Accuracy(NamedTuple):
         growth: C, error over residual.
         along: C as the run has it; NaN where it has none.
         newton: C as Newton's correction has it; NaN where there is none.
+        freedom: how far the field could move, relative, with residuals no larger; NaN where it is not known.
         disagreement: relative L2 difference of the second network; NaN where there was no time for it.
         failure: why there is no solution; empty where there is one.
     """
@@ -57,6 +58,7 @@ class Accuracy(NamedTuple):
     growth: float
     along: float
     newton: float
+    freedom: float
     disagreement: float
     failure: str
 
@@ -71,14 +73,18 @@ class Accuracy(NamedTuple):
 
 
 def estimate(
-    along: Sequence[tuple[float, Field]], other: tuple[float, Field] | None, newton: float = float("nan")
+    along: Sequence[tuple[float, Field]],
+    other: tuple[float, Field] | None,
+    newton: float = float("nan"),
+    freedom: float = float("nan"),
 ) -> Accuracy:
     """The error of the last of the fields.
 
     Args:
         along: `(validation, values)` of snapshots, values at the same points; the last one is the solution.
         other: the same of the second network.
-        newton: C of the last field, as `pinnjax.solver._newton.growth` has it.
+        newton: C of the last field, as `pinnjax.solver._newton.known` has it.
+        freedom: from there as well.
 
     Example:
         >>> x = np.linspace(0, 1, 50)
@@ -115,11 +121,11 @@ def estimate(
             f"{disagreement:.0%}: the terms do not say which is the solution, a condition is missing or has no effect"
         )
     value = q * growth if np.isfinite(growth) else q
-    if not failure and min(known, default=0.0) > LOOSE and value > EXACT:
+    if not failure and freedom > max(LOST, FREE * value):
         failure = (
-            f"errors are {growth:.1g} times as large as the residuals that show them: the terms hardly say which is "
-            "the solution, a condition is missing or has no effect"
+            f"the field could change by {freedom:.0%} and its residuals would be as small: the terms hardly say which "
+            "is the solution, a condition is missing or has no effect"
         )
     if not failure and value > LOST:
         failure = f"the residuals that are left, {q:.1g} of those of an error of 100 %, may be an error of {value:.0%}"
-    return Accuracy(float("inf") if failure else value, q, growth, before, newton, disagreement, failure)
+    return Accuracy(float("inf") if failure else value, q, growth, before, newton, freedom, disagreement, failure)

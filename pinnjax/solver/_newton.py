@@ -7,7 +7,7 @@ does not take away as much at points that it was not made for says nothing: resi
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +27,20 @@ ELSEWHERE = 0.8  # of the residuals at other points that may be left
 DAMPINGS = 10.0 ** np.arange(0, -27, -1)  # μ over the largest eigenvalue of JᵀJ
 
 
-def growth(plan: Plan, definition: Any, model: PyTree, places: Array, key: Array) -> float:
-    """C in e = C q: the size of the correction over that of the residuals that it takes away, both relative.
+class Known(NamedTuple):
+    """What the linearised equations say of a field; NaN where they say nothing.
+
+    Attributes:
+        growth: C in e = C q, see `growth_of`.
+        freedom: how far the field could be from this one with residuals as small, see `freedom_of`; relative.
+    """
+
+    growth: float
+    freedom: float
+
+
+def known(plan: Plan, definition: Any, model: PyTree, places: Array, key: Array) -> Known:
+    """C, the size of the correction over that of the residuals that it takes away, both relative; and the freedom left.
 
     Args:
         plan: of the run.
@@ -36,28 +48,61 @@ def growth(plan: Plan, definition: Any, model: PyTree, places: Array, key: Array
         model: its parameters and constants.
         places: `(n, d)`, where the field is compared.
         key: of points for the correction, and of others to try it on.
-
-    Returns:
-        The largest C among corrections that leave 0.1 to 0.5 of the residuals, and at other points no more than 0.8;
-        NaN where there is none, or the network is too large.
     """
     params, constants = jax.tree.map(jnp.asarray, model)
     flat, unravel = ravel_pytree(params)
     if flat.size > MOST:
-        return float("nan")
+        return Known(float("nan"), float("nan"))
     two = [_half(plan, plan.fresh(k), i) for i, k in enumerate(jax.random.split(key))]
     n = ROWS // _components(plan, definition, params, constants, two[0])
     system = _system(plan, definition, constants)
-    (r, j), others = (system(params, evaluation.some_of_each(plan.terms, points, n)) for points in two)
+    taken = lambda points: system(params, evaluation.some_of_each(plan.terms, points, n))
+    (r, j), others = map(taken, two)
+    whole = {t: s.points for t, s in plan.sources.items() if s.generate is None}
+    seen = taken({**two[0], **whole}) if whole else (r, j)
     field = lambda theta, x: bridge.field(definition, unravel(theta), constants)(x)
     some = chunks.some(places, PLACES)
     f = np.asarray(jax.jit(jax.vmap(jax.jacrev(field), (None, 0)))(flat, some)).reshape(-1, flat.size)
     size = np.linalg.norm(np.asarray(jax.vmap(lambda x: field(flat, x))(some)))
-    return growth_of(r, j, f, float(size), others)
+    free = freedom_of(*seen, f, float(size), float(jnp.linalg.norm(flat)))
+    return Known(growth_of(r, j, f, float(size), others), free)
+
+
+def freedom_of(r: np.ndarray, j: np.ndarray, f: np.ndarray, size: float, length: float) -> float:
+    """How far the field can move, relative, while its residuals change by no more than what is left of them.
+
+    The largest ‖Fδ‖ with ‖Jδ‖² / ‖r‖² + ‖δ‖² / ‖θ‖² = 1: of order one where the terms do not say which is the solution.
+
+    Args:
+        r: residuals.
+        j: their Jacobian.
+        f: that of the field.
+        size: of the field.
+        length: ‖θ‖, beyond which the field is not linear in its parameters.
+
+    Returns:
+        The number; NaN where there are fewer residuals than parameters, as any network is free between its points.
+
+    Example:
+        >>> f = np.eye(2)
+        >>> print(freedom_of(np.array([1e-3, 0]), np.diag([1.0, 0.0]), f, 1.0, 10.0))  # the second is free
+        10.0
+        >>> print(f"{freedom_of(np.array([1e-3, 0]), np.eye(2), f, 1.0, 10.0):.3f}")
+        0.001
+    """
+    finite = all(np.isfinite(x).all() for x in (r, j, f))
+    if not finite or len(j) < j.shape[1] or not (r.any() and size > 0 and length > 0):
+        return float("nan")
+    _, s, vt = np.linalg.svd(j, full_matrices=False)
+    return float(np.linalg.norm((f @ vt.T) / np.sqrt(s**2 / np.sum(r**2) + length**-2), 2)) / size
 
 
 def growth_of(r: np.ndarray, j: np.ndarray, f: np.ndarray, size: float, others: tuple[np.ndarray, np.ndarray]) -> float:
-    """The same of the matrices; `others` are r and J at points to try a correction on.
+    """C of the matrices; `others` are r and J at points to try a correction on.
+
+    Returns:
+        The largest C among corrections that leave 0.1 to 0.5 of the residuals, and at other points no more than 0.8;
+        NaN where there is none.
 
     Example:
         >>> rng = np.random.default_rng(0)

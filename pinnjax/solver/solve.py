@@ -157,7 +157,7 @@ def solve(
         accuracy = _accuracy.estimate(
             [(s.validation, values(s)) for s in snapshots if s.step < best.step] + [(best.validation, values(best))],
             None if other is None else (other.validation, values(other)),
-            _newton.growth(plan, state.definition, best.model, _judging.places(plan, fresh), fresh_key),
+            *_newton.known(plan, state.definition, best.model, _judging.places(plan, fresh), fresh_key),
         )
         field = bridge.field(state.definition, *jax.tree.map(jnp.asarray, best.model))
         found = {name: float(getattr(field, name)) for name in coefficients or {}}
