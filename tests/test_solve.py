@@ -239,6 +239,7 @@ def test_two_fields_that_satisfy_the_same_terms_are_no_solution():
     assert _accuracy.estimate(drifting, (1e-9, np.sin(x) + 1.0)).failure
     loose = _accuracy.estimate(along, None, freedom=4.0)
     assert "hardly say which" in loose.failure and loose.value == np.inf
+    assert "component 2" in _accuracy.estimate(along, None, freedom=4.0, component=2).failure
     assert not _accuracy.estimate(along, None, freedom=0.3).failure
     rough = [(1e-2, np.sin(x) + 0.3), (1e-3, np.sin(x))]  # not exact, and said to be so
     assert not _accuracy.estimate(rough, None, freedom=0.9).failure
@@ -261,7 +262,7 @@ def test_newtons_correction_is_the_error_where_the_equation_is_linear(wrong, x64
     found = dataclasses.replace(plan(terms, LINE, model=(polynomial, best)), weights={"ode": 1.0, "start": 10.0})
     fresh = found.fresh(KEY)
     q = np.sqrt(_judging.judge(found, fresh)(lambda t: polynomial(best + off, t))["validation"])
-    c, free = _newton.known(found, polynomial, (best + off, None), fresh["ode"], KEY)
+    c, free, _ = _newton.known(found, polynomial, (best + off, None), fresh["ode"], KEY)
     t = fresh["ode"]
     error = pj.relative_l2(lambda t: polynomial(best + off, t), t, jnp.exp(-t[:, 0]))
     assert 0.5 < c * q / error < 2
@@ -278,7 +279,7 @@ def test_a_field_that_its_terms_leave_open_is_free(held, x64):
     units = {"ode": 1.0, "start/u": 10.0, "start/slope": 10.0}
     found = dataclasses.replace(plan(terms, LINE, model=(polynomial, cosine)), weights=units)
     fresh = found.fresh(KEY)
-    _, free = _newton.known(found, polynomial, (cosine, None), fresh["ode"], KEY)
+    _, free, _ = _newton.known(found, polynomial, (cosine, None), fresh["ode"], KEY)
     assert free < 1e-3 if held else free > 0.5
 
 
@@ -288,6 +289,15 @@ def test_a_correction_of_noise_says_nothing():
     assert np.isnan(_newton.growth_of(noise[0], j[0], np.eye(50), 1.0, (noise[1], j[1])))
     error = rng.normal(size=50)
     assert np.isfinite(_newton.growth_of(j[0] @ error, j[0], np.eye(50), 1.0, (j[1] @ error, j[1])))
+
+
+def test_the_component_that_is_left_open_is_named(x64):
+    """u' = v and u(0) = u(1) = 0 say what u is, and nothing of w."""
+    basis = lambda p, t: p.reshape(3, 4) @ t[0] ** jnp.arange(4)
+    terms = {"ode": lambda u, t: pj.diff(u, 0)(t)[0] - u(t)[1], "start": lambda u, t: u(t)[:2] - 1.0}
+    found = plan(terms, LINE, 3, (basis, jnp.linspace(0.1, 1.0, 12)))
+    known = _newton.known(found, basis, (jnp.linspace(0.1, 1.0, 12), None), found.fresh(KEY)["ode"], KEY)
+    assert known.component == 2 and known.freedom > 0.1
 
 
 # Runs

@@ -77,6 +77,7 @@ def estimate(
     other: tuple[float, Field] | None,
     newton: float = float("nan"),
     freedom: float = float("nan"),
+    component: int | None = None,
 ) -> Accuracy:
     """The error of the last of the fields.
 
@@ -84,7 +85,8 @@ def estimate(
         along: `(validation, values)` of snapshots, values at the same points; the last one is the solution.
         other: the same of the second network.
         newton: C of the last field, as `pinnjax.solver._newton.known` has it.
-        freedom: from there as well.
+        freedom: from there as well,
+        component: and that.
 
     Example:
         >>> x = np.linspace(0, 1, 50)
@@ -122,8 +124,9 @@ def estimate(
         )
     value = q * growth if np.isfinite(growth) else q
     if not failure and freedom > max(LOST, FREE * value):
+        which = "the field" if component is None else f"component {component} of the field"
         failure = (
-            f"the field could change by {freedom:.0%} and its residuals would be as small: the terms hardly say which "
+            f"{which} could change by {freedom:.0%} and its residuals would be as small: the terms hardly say which "
             "is the solution, a condition is missing or has no effect"
         )
     if not failure and value > LOST:

@@ -33,10 +33,12 @@ class Known(NamedTuple):
     Attributes:
         growth: C in e = C q, see `growth_of`.
         freedom: how far the field could be from this one with residuals as small, see `freedom_of`; relative.
+        component: of a vector field, the one that could be farthest off.
     """
 
     growth: float
     freedom: float
+    component: int | None = None
 
 
 def known(plan: Plan, definition: Any, model: PyTree, places: Array, key: Array) -> Known:
@@ -64,11 +66,13 @@ def known(plan: Plan, definition: Any, model: PyTree, places: Array, key: Array)
     some = chunks.some(places, PLACES)
     f = np.asarray(jax.jit(jax.vmap(jax.jacrev(field), (None, 0)))(flat, some)).reshape(-1, flat.size)
     size = np.linalg.norm(np.asarray(jax.vmap(lambda x: field(flat, x))(some)))
-    free = freedom_of(*seen, f, float(size), float(jnp.linalg.norm(flat)))
-    return Known(growth_of(r, j, f, float(size), others), free)
+    free, move = freedom_of(*seen, f, float(size), float(jnp.linalg.norm(flat)))
+    m = f.shape[0] // len(some)
+    component = int(np.argmax(np.linalg.norm(move.reshape(-1, m), axis=0))) if m > 1 else None
+    return Known(growth_of(r, j, f, float(size), others), free, component)
 
 
-def freedom_of(r: np.ndarray, j: np.ndarray, f: np.ndarray, size: float, length: float) -> float:
+def freedom_of(r: np.ndarray, j: np.ndarray, f: np.ndarray, size: float, length: float) -> tuple[float, np.ndarray]:
     """How far the field can move, relative, while its residuals change by no more than what is left of them.
 
     The largest ‖Fδ‖ with ‖Jδ‖² / ‖r‖² + ‖δ‖² / ‖θ‖² = 1: of order one where the terms do not say which is the solution.
@@ -81,20 +85,22 @@ def freedom_of(r: np.ndarray, j: np.ndarray, f: np.ndarray, size: float, length:
         length: ‖θ‖, beyond which the field is not linear in its parameters.
 
     Returns:
-        The number; NaN where there are fewer residuals than parameters, as any network is free between its points.
+        The number, and the move Fδ; NaN where there are fewer residuals than parameters, as any network is free between
+        its points.
 
     Example:
         >>> f = np.eye(2)
-        >>> print(freedom_of(np.array([1e-3, 0]), np.diag([1.0, 0.0]), f, 1.0, 10.0))  # the second is free
+        >>> print(freedom_of(np.array([1e-3, 0]), np.diag([1.0, 0.0]), f, 1.0, 10.0)[0])  # one is free
         10.0
-        >>> print(f"{freedom_of(np.array([1e-3, 0]), np.eye(2), f, 1.0, 10.0):.3f}")
+        >>> print(f"{freedom_of(np.array([1e-3, 0]), np.eye(2), f, 1.0, 10.0)[0]:.3f}")
         0.001
     """
     finite = all(np.isfinite(x).all() for x in (r, j, f))
     if not finite or len(j) < j.shape[1] or not (r.any() and size > 0 and length > 0):
-        return float("nan")
+        return float("nan"), np.zeros(len(f))
     _, s, vt = np.linalg.svd(j, full_matrices=False)
-    return float(np.linalg.norm((f @ vt.T) / np.sqrt(s**2 / np.sum(r**2) + length**-2), 2)) / size
+    moves, far, _ = np.linalg.svd((f @ vt.T) / np.sqrt(s**2 / np.sum(r**2) + length**-2), full_matrices=False)
+    return float(far[0]) / size, far[0] * moves[:, 0]
 
 
 def growth_of(r: np.ndarray, j: np.ndarray, f: np.ndarray, size: float, others: tuple[np.ndarray, np.ndarray]) -> float:
