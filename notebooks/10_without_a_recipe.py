@@ -94,7 +94,7 @@ for i, (name, (solution, _)) in enumerate(solutions.items()):
     ax.semilogy(history["evaluation/seconds"], history["evaluation/relative_l2"], label=name, color=f"C{i}")
     ax.axhline(plain_errors[name], color=f"C{i}", linestyle=":", linewidth=1)
 ax.set(xlabel="seconds of training", ylabel="relative L2 error")
-ax.legend(title="solid: solve; dotted: plain Adam", fontsize=8)
+ax.legend(title="solid: solve; dotted: plain Adam", fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
@@ -114,8 +114,7 @@ print(solutions["harmonic"][0].recipe)
 # ## When there is no solution
 #
 # The start of the oscillator is left out. Every $A \cos \omega t + B \sin \omega t$ satisfies what remains, and no residual
-# shows that something is missing. What shows it is how much the field moves while the residuals hardly change. It takes a run
-# of some length: after 400 steps nothing is noticed yet.
+# shows that something is missing. What shows it is how far the field could move while its residuals stay as small.
 
 # %%
 without_start = pj.solve(

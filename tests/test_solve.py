@@ -405,6 +405,18 @@ def test_a_missing_condition_is_no_silent_wrong_answer():
 
 
 @pytest.mark.slow
+def test_a_missing_side_is_no_silent_wrong_answer():
+    """Poisson on the square with u = 0 on three sides: a wave in y that grows in x satisfies all of it."""
+    source = lambda x: 2 * jnp.pi**2 * jnp.sin(jnp.pi * x[0]) * jnp.sin(jnp.pi * x[1])
+    terms = {"pde": lambda u, x: pj.laplacian(u)(x) + source(x), "bc": lambda u, x: u(x)}
+    three = lambda key, n: jnp.concatenate([sides(key, n)[: n // 4], sides(key, n)[n // 2 :]])
+    assert np.ptp(np.asarray(three(KEY, 40)), axis=0).min() > 0.9
+    solution = pj.solve(terms, {"pde": square, "bc": three}, steps=600, progress=False)
+    assert not solution.solved and "hardly say which" in str(solution)
+    assert pj.solve(terms, {"pde": square, "bc": sides}, steps=600, progress=False).solved
+
+
+@pytest.mark.slow
 def test_contradictory_conditions_are_no_silent_wrong_answer():
     terms = {"ode": lambda u, t: pj.diff(u, 0)(t), "start": lambda u, t: u(t) - 1.0, "end": lambda u, t: u(t) + 1.0}
     points = {"ode": jnp.linspace(0, 1, 60)[:, None], "start": jnp.zeros((1, 1)), "end": jnp.ones((1, 1))}
