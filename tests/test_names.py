@@ -97,6 +97,9 @@ SAMPLERS = {
     "rar_d": lambda t: sampling.rar_d(t, UNIFORM, 3, capacity=6, candidates=20, every=1),
     "rar_g": lambda t: sampling.rar_g(t, UNIFORM, 3, capacity=6, candidates=20, every=1),
     "r3": lambda t: sampling.r3(t, UNIFORM, 6),
+    "growing": lambda t: sampling.growing(
+        sampling.rad(t, UNIFORM, 6, candidates=20, every=1), 1.0, axis=0, start=0.0, every=1
+    ),
     "resample": lambda t: sampling.resample(lambda key: {t: UNIFORM(key, 5)}),
 }
 
