@@ -12,7 +12,7 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax.train import _history, _programs
+from pinnjax.train import _history
 from pinnjax.train.phases import following
 
 from . import poisson
@@ -464,24 +464,3 @@ def test_bad_phases_are_named():
     ]:
         with pytest.raises((TypeError, ValueError), match=words):
             given()
-
-
-class Recorded:
-    """`_programs._scan`, and which steps it was called for."""
-
-    def __init__(self, scan):
-        self.scan, self.lower, self.updates = scan, scan.lower, []
-
-    def __call__(self, update, *arguments):
-        self.updates.append(update)
-        return self.scan(update, *arguments)
-
-
-def test_the_program_of_the_next_phase_is_compiled_while_this_one_trains(monkeypatch):
-    monkeypatch.setattr(_programs, "_scan", Recorded(_programs._scan))
-    first, second = step(optax.sgd(1e-3)), step(optax.sgd(1e-4))
-    state, _ = fit([pj.Phase(first, 10), pj.Phase(second, 10)], start(first))
-    assert set(_programs._scan.updates) == {first.update}
-    other = BATCH | {"pde": BATCH["pde"][1:]}
-    pj.fit(second, state, other, steps=5, steps_per_call=5)  # points of another shape: it is compiled as ever
-    assert _programs._scan.updates[-1] is second.update

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from pinnjax import checks
-from pinnjax.train import _evaluation, _history, _programs, _resume, _seeds, phases
+from pinnjax.train import _evaluation, _history, _resume, _seeds, phases
 from pinnjax.train._run import Part
 from pinnjax.train.phases import Phase
 from pinnjax.train.state import TrainState, TrainStep
@@ -72,11 +72,8 @@ def begun(before: TrainStep, state: TrainState, phase: Phase, batch: Mapping[str
 
 def check(
     plan: Sequence[Phase], state: TrainState, batch: Mapping[str, PyTree] | None, evaluate: Callable | None
-) -> list[TrainState]:
+) -> None:
     """Trace every transition and every step, so that what is wrong in the last phase is said before the first.
-
-    Returns:
-        The shapes and dtypes of the state in which each phase begins.
 
     Raises:
         ValueError: and whatever else the phases raise, with a note of the phase.
@@ -98,7 +95,7 @@ def check(
         )
 
     shapes = jax.eval_shape(lambda s: s, state)
-    pieces, begins = [], []
+    pieces = []
     for i, phase in enumerate(plan):
         with named(i, plan):
             _evaluation.check_until("fit", phase.until, evaluate)
@@ -109,15 +106,6 @@ def check(
             _evaluation.names(evaluate, phase.train, shapes)
             pieces.append(_history.empty(update, shapes, points, i))
             _history.joined(pieces)
-        begins.append(shapes)
-    return begins
-
-
-def compile_ahead(phase: Phase, begin: TrainState, batch: Mapping[str, PyTree] | None, steps_per_call: int) -> None:
-    """Begin to compile the program of a phase, from the shapes and dtypes of the state in which it begins."""
-    points = phases.batch_of(phase.train, batch, phase.dtype)
-    length = min(steps_per_call, phase.steps)
-    _programs.compile_ahead(phase.train.update, _seeds.axes(begin, points), length, begin, points)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from pinnjax.train import _evaluation, _fingerprint, _history, _programs, _progress, _resume, _seeds, _stuck
+from pinnjax.train import _evaluation, _fingerprint, _history, _progress, _resume, _seeds, _stuck
 from pinnjax.train import checkpoint as checkpoint_
 from pinnjax.train._history import History
 from pinnjax.train.state import TrainState, TrainStep
@@ -134,7 +134,7 @@ def run(
         length = min(settings.steps_per_call, target - done)
         old = state
         started = time.perf_counter()
-        state, metrics = jax.block_until_ready(_programs.call(train.update, axes, length, state, batch))
+        state, metrics = jax.block_until_ready(_scan(train.update, axes, length, state, batch))
         seconds += time.perf_counter() - started
         metrics = jax.device_get(metrics)
         before, done = done, done + length
@@ -197,3 +197,9 @@ def run(
     if part.number is not None and not over:
         _progress.shorten(bar, start + part.steps - done)
     return Done(state, _history.joined(pieces), Before(best, seconds, crisis, shown), over)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _scan(update: Callable, axes: Any, length: int, state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+    step = _seeds.over_seeds(update, axes)
+    return jax.lax.scan(lambda s, _: step(s, batch), state, None, length)

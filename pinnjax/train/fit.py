@@ -130,7 +130,8 @@ def fit(
         raise TypeError(f"fit: the state is a {type(state).__name__}; expected one of train.init")
     _evaluation.check_until("fit", until, evaluate)
     _evaluation.check_seconds("fit", seconds)
-    begins = _plan.check(plan, state, batch, evaluate) if plan else []
+    if plan:
+        _plan.check(plan, state, batch, evaluate)
     if checkpoint is not None:
         _resume.check_folder(checkpoint, phases=bool(plan))
     settings = _run.Settings(
@@ -158,8 +159,6 @@ def fit(
                     before = before._replace(best=_resume.goes_on(before.best, state))
                 points = batch_of(part.train, batch, plan[i].dtype)
                 bar.set_description(" ".join(filter(None, [f"phase {i + 1}/{len(plan)}", plan[i].summary])))
-                if part is not parts[-1]:
-                    _plan.compile_ahead(plan[i + 1], begins[i + 1], batch, steps_per_call)
             state, history, before, over = _run.run(part, state, points, before, settings, bar, interrupted)
             pieces.append(history)
             if not over and interrupted() and part is not parts[-1]:
