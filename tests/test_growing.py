@@ -9,7 +9,7 @@ import pytest
 
 import pinnjax as pj
 from pinnjax.problems import unseen
-from pinnjax.solver import _judging, _lost, _plan
+from pinnjax.solver import _accuracy, _judging, _lost, _plan
 from pinnjax.solver._accuracy import Snapshot
 
 KEY = jax.random.key(3)
@@ -73,6 +73,14 @@ def test_a_narrow_jump_is_seen_by_the_last_look(x64):
     assert best.validation > 1.0
     flat = Snapshot(2, 1e-8, (jnp.asarray(10.0), None))
     assert _judging.looked_at_closely(plan, jump, [best, flat], KEY).step == 2
+
+
+def test_a_residual_that_is_no_number_at_a_few_points_is_no_solution(x64):
+    plan = planned({"ode": lambda u, t: pj.diff(u, 0)(t), "start": ODE["start"]}, LINE)
+    root = lambda a, t: a + 0 * jnp.sqrt(t[0] - 1e-3)
+    best = _judging.looked_at_closely(plan, root, [Snapshot(1, 1e-9, (jnp.asarray(1.0), None))], KEY)
+    assert np.isnan(best.validation)
+    assert _accuracy.estimate([(best.validation, np.ones(9))], None).failure
 
 
 @pytest.mark.slow

@@ -196,8 +196,13 @@ def test_what_belongs_to_places_stays_when_a_growing_domain_moves_them():
 
 @pytest.mark.parametrize(
     "options, said",
-    [({"first": 0.0}, "growing: first"), ({"factor": 1.0}, "growing: factor"), ({"every": 0}, "growing: every")],
+    [
+        ({"first": 0.0}, "growing: first"),
+        ({"factor": 1.0}, "growing: factor"),
+        ({"every": 0}, "growing: every"),
+        ({"axis": 1}, "growing: axis is 1; expected one of the 1 coordinates"),
+    ],
 )
 def test_a_domain_that_cannot_grow_is_refused(options, said):
     with pytest.raises(ValueError, match=said):
-        growing(**options)
+        run(growing(**options), 1)

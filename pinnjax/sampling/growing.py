@@ -52,10 +52,10 @@ def growing(
 
     Args:
         sampler: who draws, uniformly or not, in the whole domain. It sees the residuals at the squeezed points.
-        below: the loss Σ λ mean r² of the sampler's terms below which the domain grows, > 0; of points that training
+        below: the loss Σ λ mean r² of the sampler's terms below which the domain grows, >= 0; of points that training
             has not seen yet.
         weights: `{residual: λ}` in it; 1 for others, and for all when None.
-        axis: number of the coordinate.
+        axis: number of the coordinate; negative ones count from the end.
         start: its value at the start.
         first: share in the beginning, in (0, 1].
         factor: by which it grows, > 1.
@@ -65,7 +65,7 @@ def growing(
         A sampler of the same terms.
 
     Raises:
-        ValueError: when a number is out of range.
+        ValueError: when a number is out of range, or points have no such coordinate.
 
     Cost: when due, the residuals at the points.
 
@@ -83,8 +83,8 @@ def growing(
     checks.number("growing: below", below, 0.0)
     checks.number("growing: first", first, 1e-6, 1.0)
     checks.number("growing: factor", factor, 1.0 + 1e-6)
-    known = {} if weights is None else dict(weights)
     checks.count("growing: every", every)
+    known = {} if weights is None else dict(weights)
 
     def init(key: Array) -> GrowingState:
         return GrowingState(sampler.init(key), jnp.asarray(first, float), jnp.zeros((), jnp.int32))
@@ -114,5 +114,7 @@ def _squeezed(points: PyTree, axis: int, start: float, share: Array) -> PyTree:
     places = names.places(points)
     if places is None:
         return points
+    if not -places.shape[1] <= axis < places.shape[1]:
+        raise ValueError(f"growing: axis is {axis}; expected one of the {places.shape[1]} coordinates of the points")
     moved = places.at[:, axis].set(start + share.astype(places.dtype) * (places[:, axis] - start))
     return jax.tree.map(lambda leaf: moved if leaf is places else leaf, points)

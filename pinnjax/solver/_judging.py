@@ -25,8 +25,7 @@ def judge(
 
     def evaluate(u: Any) -> dict[str, Array]:
         definition, params, constants = bridge.of_field(u)
-        residuals = evaluation.residuals(plan.terms, definition, constants)(params, fresh)
-        loss = weighted(plan, residuals)
+        loss = _loss(plan, definition, (params, constants), fresh)
         more = {} if also is None else also(u)
         return {"validation": loss, **(more if isinstance(more, Mapping) else {"error": more})}
 
@@ -54,18 +53,21 @@ def looked_at_closely(plan: Plan, definition: Any, snapshots: Sequence[Snapshot]
     """
     least = min(snapshots, key=lambda one: one.validation)
     many = plan.fresh(jax.random.fold_in(key, 1), MANY)
-
-    @jax.jit
-    def loss(model: PyTree) -> Array:
-        residuals = evaluation.residuals(plan.terms, definition, model[1], chunk=CHUNK)(model[0], many)
-        return weighted(plan, residuals)
-
-    seen = [one._replace(validation=max(one.validation, float(loss(one.model)))) for one in (least, snapshots[-1])]
-    return min(seen, key=lambda one: np.nan_to_num(one.validation, nan=np.inf))
+    loss = jax.jit(lambda model: _loss(plan, definition, model, many, CHUNK))
+    # The larger of both losses; NaN where one is.
+    close = lambda one: one._replace(validation=float(np.maximum(one.validation, loss(one.model))))
+    return min(close(least), close(snapshots[-1]), key=rank)
 
 
-def weighted(plan: Plan, residuals: Mapping[str, Array]) -> Array:
-    """The loss of residuals with the weights of the run."""
+def rank(one: Snapshot) -> float:
+    """By which snapshots are compared: the loss, and infinity where it is not a number."""
+    return float(np.nan_to_num(one.validation, nan=np.inf))
+
+
+def _loss(plan: Plan, definition: Any, model: PyTree, points: Mapping[str, PyTree], chunk: int | None = None) -> Array:
+    """The loss of a model, its parameters and constants, with the weights of the run."""
+    params, constants = model
+    residuals = evaluation.residuals(plan.terms, definition, constants, chunk=chunk)(params, points)
     return jnp.stack([plan.weights[name] * losses.loss(r) for name, r in residuals.items()]).sum()
 
 

@@ -60,7 +60,7 @@ def known(plan: Plan, definition: Any, model: PyTree, places: Array, key: Array)
     system = _system(plan, definition, constants)
     taken = lambda points: system(params, evaluation.some_of_each(plan.terms, points, n))
     (r, j), others = map(taken, two)
-    whole = {t: s.points for t, s in plan.sources.items() if s.generate is None}
+    whole = {t: s.points for t, s in plan.sources.items() if s.generate is None and rows(s.points) >= LEAST}
     seen = taken({**two[0], **whole}) if whole else (r, j)
     field = lambda theta, x: bridge.field(definition, unravel(theta), constants)(x)
     some = chunks.some(places, PLACES)
@@ -98,9 +98,12 @@ def freedom_of(r: np.ndarray, j: np.ndarray, f: np.ndarray, size: float, length:
     finite = all(np.isfinite(x).all() for x in (r, j, f))
     if not finite or len(j) < j.shape[1] or not (r.any() and size > 0 and length > 0):
         return float("nan"), np.zeros(len(f))
-    _, s, vt = np.linalg.svd(j, full_matrices=False)
-    moves, far, _ = np.linalg.svd((f @ vt.T) / np.sqrt(s**2 / np.sum(r**2) + length**-2), full_matrices=False)
-    return float(far[0]) / size, far[0] * moves[:, 0]
+    # With QR = [J / ‖r‖; 1 / ‖θ‖] the condition is ‖Rδ‖ = 1, and Fδ = (F R⁻¹) Rδ.
+    whole = np.concatenate([j / np.linalg.norm(r), np.eye(j.shape[1]) / length])
+    triangle = np.asarray(np.linalg.qr(whole, mode="r"))
+    moves = np.linalg.solve(triangle.T, f.T).T
+    farthest = moves @ np.linalg.eigh(moves.T @ moves)[1][:, -1]
+    return float(np.linalg.norm(farthest)) / size, farthest
 
 
 def growth_of(r: np.ndarray, j: np.ndarray, f: np.ndarray, size: float, others: tuple[np.ndarray, np.ndarray]) -> float:

@@ -30,8 +30,8 @@ WEIGHT = 10.0  # of conditions, in units of what the network does to their resid
 SAME = 0.35  # two sets of points whose dimensions differ by less have the same
 DIFFERENTIAL = 3  # points at which it is asked whether a residual has derivatives,
 ROUNDING = 1e-11  # by whether it changes by more than this, relative
-FACTOR = 1.3  # by which they do
-GROWS = 1e-4  # loss at which later times join, where early ones are learnt first: residuals of an error of 1 %
+GROWS = 1e-4  # where early times are learnt first: the loss at which later ones join, residuals of an error of 1 %,
+FACTOR = 1.3  # and how many times more time there is then
 LOOKED_AT = 200  # points of a term that sizes are taken at
 HELD_OUT = 5  # one in so many points of an equation that cannot be drawn anew is kept out of training
 LEAST = 20  # where there are as many
@@ -171,15 +171,15 @@ def planned(
     fills = _equations(terms, sources, places, field)
     weight = lambda name: 1.0 if names.term_of(name, terms) in fills else WEIGHT
     weights = {name: weight(name) / size**2 for name, size in made.sizes.items()}
-    moving = all(sources[t].generate is not None for t in fills)
-    time = _time.time_axis({t: x for t, x in places.items() if t not in fills}, *_corners(places)) if moving else None
+    moving = len(d) == 1 and all(sources[t].generate is not None for t in fills)
+    time = _time.time_axis(places, fills) if moving else None
     return Plan(terms, sources, fills, weights, made, tuple(_notes(sources, fills)), time)
 
 
-def _corners(places: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Of the box around all points."""
-    found = [x for x in places.values() if x.shape[1] == next(iter(places.values())).shape[1]]
-    return np.min([x.min(axis=0) for x in found], axis=0), np.max([x.max(axis=0) for x in found], axis=0)
+def early_times_first(plan: Plan) -> Plan:
+    """The same plan for a run that was lost."""
+    note = "Training was lost where times are late, and was done again with early times first."
+    return dataclasses.replace(plan, growing=True, notes=(*plan.notes, note))
 
 
 def _equations(

@@ -5,8 +5,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from pinnjax.doctor import Diagnosis
 from pinnjax.solver._accuracy import Accuracy
@@ -60,3 +62,14 @@ class Solution:
     def __repr__(self) -> str:
         """The verdict."""
         return f"<Solution after {self.seconds:.0f} s: {self.accuracy}>"
+
+
+def precise(u: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """The field, computed in double precision and given in JAX's default one, that of the caller."""
+
+    def field(x: Float[Array, " d"]) -> Float[Array, "*m"]:
+        dtype = jnp.result_type(float)
+        with jax.enable_x64(True):
+            return u(jnp.asarray(x, jnp.float64)).astype(dtype)
+
+    return field

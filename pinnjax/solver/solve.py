@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from pinnjax import checks, sampling
 from pinnjax.doctor import Diagnosis, diagnose
 from pinnjax.solver import _accuracy, _code, _judging, _lost, _newton, _plan, _points
 from pinnjax.solver._accuracy import Snapshot
 from pinnjax.solver._plan import Plan
-from pinnjax.solver.solution import Solution
+from pinnjax.solver.solution import Solution, precise
 from pinnjax.terms import bridge
 from pinnjax.train.fit import fit
 from pinnjax.train.phases import Phase
@@ -30,6 +30,7 @@ EVALUATE_EVERY = 100
 FIRST = 0.2  # of the time, at most, for Adam, beside its compilation
 CHECK = 0.15  # of the time, for a second network that says what the first is worth
 CHECK_STEPS = (300, 200)
+AGAIN = 0.25  # of the time, at least, for a run that is done again
 
 
 class Attempt(NamedTuple):
@@ -110,7 +111,7 @@ def solve(
     if steps is not None:
         checks.count("solve: steps", steps)
     if outputs != "scalar":
-        checks.count("solve: outputs", outputs, 'or "scalar"')
+        checks.count("solve: outputs", outputs, '"scalar"')
     if coefficients is not None and model is not None:
         raise ValueError(
             "solve: coefficients are given with a model; expected a model that has them, as "
@@ -146,9 +147,10 @@ def solve(
             return Attempt(plan, phases, state, history, snapshots, best)
 
         made = attempt(plan, "at_once")
-        if plan.time is not None and _lost.lost(made.history, 1):
-            again = attempt(dataclasses.replace(plan, growing=True), "growing")
-            made = again if again.best.validation < made.best.validation else made
+        rest = left()
+        if plan.time is not None and _lost.lost(made.history, 1) and (rest is None or rest - check > AGAIN * seconds):
+            again = attempt(_plan.early_times_first(plan), "growing")
+            made = min(made, again, key=lambda one: _judging.rank(one.best))
         plan, phases, state, history, snapshots, best = made
         values = _judging.values(plan, state.definition, fresh)
         after = left()
@@ -164,7 +166,7 @@ def solve(
         error = None if reference is None else float(_judging.error(field, reference, fresh, plan))
     taken = tuple(int(np.sum((history["phase"] == i) & (history["step"] <= best.step))) for i in (0, 1))
     return Solution(
-        u=_precise(field),
+        u=precise(field),
         model=field if bridge.is_module(field) else (state.definition, best.model[0]),
         accuracy=accuracy,
         relative_l2=error,
@@ -237,14 +239,3 @@ def _other(plan: Plan, phases: list[Phase], judge: Any, key: Array, seconds: flo
     short = [dataclasses.replace(phase, steps=n, until=None) for phase, n in zip(phases, CHECK_STEPS, strict=True)]
     _, _, snapshots = _run(plan, short, judge, (keys[0], keys[1]), seconds=seconds, progress=False)
     return min(snapshots, key=lambda one: one.validation)
-
-
-def _precise(u: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """The field, computed in double precision and given in JAX's default one, that of the caller."""
-
-    def field(x: Float[Array, " d"]) -> Float[Array, "*m"]:
-        dtype = jnp.result_type(float)
-        with jax.enable_x64(True):
-            return u(jnp.asarray(x, jnp.float64)).astype(dtype)
-
-    return field
