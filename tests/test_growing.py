@@ -9,7 +9,7 @@ import pytest
 
 import pinnjax as pj
 from pinnjax.problems import unseen
-from pinnjax.solver import _accuracy, _judging, _lost, _plan
+from pinnjax.solver import _accuracy, _code, _judging, _lost, _plan
 from pinnjax.solver._accuracy import Snapshot
 
 KEY = jax.random.key(3)
@@ -63,6 +63,20 @@ def test_a_lost_run_is_told_from_one_that_learns(broken):
     assert not any(says([1e-6] * 6, 1e-12))  # learnt by heart, but learnt
     assert not any(says([1.0, 1.0, 1e-6] * 3, 1e-4))  # found again
     assert says([broken] * 5, 1.0)[-1] == np.isinf(broken)
+
+
+@pytest.mark.slow
+def test_the_recipe_of_a_run_that_was_done_again_makes_its_field(x64):
+    plan, keys = _plan.early_times_first(planned(ODE, LINE)), (KEY, jax.random.key(4))
+    phases = plan.phases((260, 300))  # in each phase there is a decision
+    state = phases[0].train.init(plan.made.network(keys[0]), plan.batch, key=keys[1])
+    options = {"steps_per_call": _plan.STEPS_PER_CALL, "progress": False}
+    state, _ = pj.fit(phases, state, plan.batch, **options)
+    made = {"terms": ODE, "points": LINE}
+    exec(_code.code(plan, keys, (260, 300)), made)
+    assert float(made["state"].sampler.share) == float(state.sampler.share) < 1
+    t = jnp.array([1.3])
+    assert made["u"](t) == phases[1].train.model(state)(t)
 
 
 def test_a_narrow_jump_is_seen_by_the_last_look(x64):
