@@ -365,7 +365,7 @@ def test_the_doctor_says_why_an_equation_is_hard():
 
 @pytest.mark.slow
 def test_a_run_that_is_interrupted_goes_on(tmp_path):
-    """Ctrl-C in the second phase, and the same call again: the field of a run without it. The signal comes a few calls late."""
+    """Ctrl-C in the second phase (it comes a few calls late), and the same call again: the field of a run without."""
     whole = pj.solve(ODE, LINE, steps=600, progress=False)
     calls = []
 
