@@ -56,9 +56,9 @@ def test_primal_dual_and_conjugate_gradients_agree(n, p, damping):
     residual = lambda x: matrix @ x + jnp.sin(x[0]) * offset
     found = {
         solver: _linear.model("test", problem(residual, jnp.ones(p)), solver, None, jax.random.key(0)).step(damping)
-        for solver in ("primal", "dual", "cg")
+        for solver in ("primal", "dual", "qr", "cg")
     }
-    for solver in ("dual", "cg"):
+    for solver in ("dual", "qr", "cg"):
         np.testing.assert_allclose(found[solver][0], found["primal"][0], rtol=1e-7, atol=1e-9)
         np.testing.assert_allclose(found[solver][1], found["primal"][1], rtol=1e-8)
     stacked = np.vstack([matrix + np.outer(np.cos(1.0) * offset, np.eye(p)[0]), np.sqrt(damping) * np.eye(p)])
@@ -85,7 +85,7 @@ def test_steps_of_a_sketch_go_downhill_and_reach_the_minimum():
     assert np.all(np.diff(values) <= 0) and values[-1] < 1e-3 * values[0]
 
 
-@pytest.mark.parametrize("solver", ["primal", "dual", "cg"])
+@pytest.mark.parametrize("solver", ["primal", "dual", "qr", "cg"])
 def test_the_minimum_is_that_of_scipy(solver):
     start = jnp.array([1.0, 0.5, 1.0, 3.0])
     theirs = scipy.optimize.least_squares(lambda p: np.asarray(exponentials(jnp.asarray(p))), start, method="lm")
@@ -102,13 +102,13 @@ def test_the_largest_region_that_passes_is_taken_not_the_one_of_the_least_loss()
         return _radius.Trial(ratio, jnp.ones(2), value, jnp.where(ratio >= 1e-2, 0.5, 0.0))
 
     for start in (1e-6, 1e-2, 1.0, 1e4):
-        found, _ = _radius.largest(trial, jnp.float64(start), 0.075, 30, jnp.array(True), jnp.ones(2))
+        found, _ = _radius.largest(trial, jnp.float64(start), 0.075, 30, jnp.array(True), jnp.ones(2), least=1e-14)
         assert 1e-2 <= found.ratio < 4e-2
 
 
 def test_where_no_region_passes_nothing_moves():
     trial = lambda ratio: _radius.Trial(ratio, jnp.ones(2), jnp.float64(1.0), jnp.float64(-1.0))
-    found, trials = _radius.largest(trial, jnp.float64(1.0), 0.075, 5, jnp.array(True), jnp.ones(2))
+    found, trials = _radius.largest(trial, jnp.float64(1.0), 0.075, 5, jnp.array(True), jnp.ones(2), least=1e-14)
     assert trials == 5 and not found.step.any() and jnp.isinf(found.value)
 
 
@@ -133,8 +133,8 @@ def test_residuals_that_are_not_finite_beyond_a_point_are_survived():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="solver is 'qr'; expected one of auto, primal, dual, cg"):
-        gauss_newton(solver="qr")
+    with pytest.raises(ValueError, match="solver is 'svd'; expected one of auto, primal, dual, qr, cg"):
+        gauss_newton(solver="svd")
     with pytest.raises(ValueError, match="sketch"):
         gauss_newton(sketch=0)
     with pytest.raises(ValueError, match="residual_fn is missing"):
@@ -170,3 +170,18 @@ def test_the_train_step_offers_the_jacobian_of_its_weighted_residuals():
     np.testing.assert_allclose(seen["j"], seen["jacrev"], rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(2 * seen["j"].T @ seen["r"], seen["grad"], rtol=1e-10)
     np.testing.assert_allclose(seen["r"] @ seen["r"], seen["value"], rtol=1e-12)
+
+
+def test_an_orthogonal_factorisation_keeps_the_digits_that_normal_equations_lose():
+    """A matrix of condition 1e12 and a right-hand side within its range: scipy's answer, in one step."""
+    random = np.random.default_rng(3)
+    u, v = (np.linalg.qr(random.normal(size=(n, 8)))[0] for n in (30, 8))
+    matrix, truth = jnp.asarray(u * np.logspace(0, -12, 8) @ v.T), random.normal(size=8)
+    residual = lambda x: matrix @ x - matrix @ truth
+    left = {}
+    for solver in ("qr", "primal"):
+        params, _, values = minimized(gauss_newton(solver=solver), residual, jnp.zeros(8), 2)
+        left[solver] = float(jnp.sum(residual(params) ** 2))
+    theirs = np.linalg.lstsq(np.asarray(matrix), np.asarray(matrix @ truth), rcond=None)[0]
+    assert left["qr"] < 1e-27 and left["primal"] > 1e-24
+    assert left["qr"] < 100 * max(float(jnp.sum(residual(theirs) ** 2)), 1e-32)

@@ -9,7 +9,7 @@ import pytest
 
 import pinnjax as pj
 from pinnjax.problems import unseen
-from pinnjax.solver import _accuracy, _code, _judging, _lost, _plan
+from pinnjax.solver import _accuracy, _code, _judging, _lost, _phases, _plan
 from pinnjax.solver._accuracy import Snapshot
 
 KEY = jax.random.key(3)
@@ -44,7 +44,7 @@ def test_time_is_where_something_holds_at_the_beginning_and_nothing_at_the_end(x
 def test_the_plan_of_a_lost_run_draws_early_times_first(x64):
 
     growing = dataclasses.replace(planned(ODE, LINE), growing=True)
-    for sampler in (growing.every_step(), growing.now_and_then()):
+    for sampler in (_phases.in_every_step(growing), _phases.now_and_then(growing)):
         points = sampler.pool(sampler.init(KEY))
         assert float(points["ode"].max()) <= 0.2
 
@@ -68,9 +68,10 @@ def test_a_lost_run_is_told_from_one_that_learns(broken):
 @pytest.mark.slow
 def test_the_recipe_of_a_run_that_was_done_again_makes_its_field(x64):
     plan, keys = _plan.early_times_first(planned(ODE, LINE)), (KEY, jax.random.key(4))
-    phases = plan.phases((260, 300))  # in each phase there is a decision
+    steps = (260, 300)  # in each phase there is a decision
+    phases = [dataclasses.replace(p, steps=n) for p, n in zip(_phases.phases(plan), steps, strict=True)]
     state = phases[0].train.init(plan.made.network(keys[0]), plan.batch, key=keys[1])
-    options = {"steps_per_call": _plan.STEPS_PER_CALL, "progress": False}
+    options = {"steps_per_call": 50, "progress": False}
     state, _ = pj.fit(phases, state, plan.batch, **options)
     made = {"terms": ODE, "points": LINE}
     exec(_code.code(plan, keys, (260, 300)), made)

@@ -19,6 +19,9 @@ THREE_COORDINATES = {
     "Standardize": lambda **_: pj.nn.Standardize([0.5, 1.5, -1.0], [0.3, 2.0, 1.0]),
     "Periodic": lambda **_: pj.nn.Periodic([None, 2.0, None]),
     "FourierFeatures": lambda **dtype: pj.nn.FourierFeatures(3, 4, scale=2.0, **dtype, rngs=rngs()),
+    "RandomFeatures": lambda **dtype: pj.nn.RandomFeatures(
+        [0.0] * 3, [1.0] * 3, "scalar", width=5, scale=2.0, **dtype, rngs=rngs()
+    ),
     "Constrained": lambda **dtype: pj.nn.Constrained(
         pj.nn.MLP(3, "scalar", **small, **dtype, rngs=rngs()), lift=lambda x: x[1], factor=lambda x: x[0]
     ),

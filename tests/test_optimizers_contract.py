@@ -63,6 +63,7 @@ RULES = {
     "ssbroyden retake": Case(lambda n: optimizers.ssbroyden(retake=True), share=1e-2),
     "gauss_newton primal": Case(lambda n: optimizers.gauss_newton(solver="primal"), share=1e-4),
     "gauss_newton dual": Case(lambda n: optimizers.gauss_newton(solver="dual"), share=1e-4),
+    "gauss_newton qr": Case(lambda n: optimizers.gauss_newton(solver="qr"), share=1e-4),
     "gauss_newton cg": Case(lambda n: optimizers.gauss_newton(solver="cg"), share=1e-4, ordered=True),
     "gauss_newton sketch": Case(lambda n: optimizers.gauss_newton(sketch=8), share=1e-2, ordered=True, mixes=True),
     # The dampings of these three are in units of the loss.

@@ -8,6 +8,7 @@ from pinnjax.nn.corrected import Corrected
 from pinnjax.nn.inputs import FourierFeatures, Periodic, Standardize
 from pinnjax.nn.mlp import MLP
 from pinnjax.nn.modified_mlp import ModifiedMLP
+from pinnjax.nn.random_features import RandomFeatures
 from pinnjax.nn.rngs import Rngs
 from pinnjax.nn.with_coefficients import WithCoefficients
 
@@ -18,6 +19,7 @@ __all__ = [
     "FourierFeatures",
     "ModifiedMLP",
     "Periodic",
+    "RandomFeatures",
     "Rngs",
     "Standardize",
     "WithCoefficients",

@@ -8,7 +8,7 @@ References:
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from pinnjax.optimizers._least_squares import LeastSquares
 LARGEST_MATRIX = 2**31  # bytes of J, or of its product with itself
 LARGEST_SIDE = 8000  # of a matrix to factorise
 ITERATIONS = 100  # of conjugate gradients
+ROUNDING = 10.0  # of a factorisation, in units of the last place for each row
 SUMS = 4  # of residuals, for each direction of a sketch
 
 
@@ -35,6 +36,15 @@ class Model(NamedTuple):
     step: Callable[[Array], tuple[Array, Array]]
 
 
+def least_damping(solver: str, size: int, dtype: Any) -> float:
+    """The least μ over the mean of the diagonal of JᵀJ at which a factorisation of `size` rows is more than rounding.
+
+    The largest eigenvalue of JᵀJ is at most `size` times that mean; rounding of J is the root of that of JᵀJ.
+    """
+    eps = float(jnp.finfo(dtype).eps)
+    return ROUNDING * size * (eps**2 if solver == "qr" else eps)
+
+
 def model(rule: str, problem: LeastSquares, solver: str, sketch: int | None, key: Array) -> Model:
     """The model, with the solver that suits its size.
 
@@ -46,7 +56,7 @@ def model(rule: str, problem: LeastSquares, solver: str, sketch: int | None, key
     large = n * p * size > LARGEST_MATRIX or (sketch is None and min(n, p) > LARGEST_SIDE)
     if solver == "cg" or (solver == "auto" and large and sketch is None):
         return _matrix_free(problem)
-    side = {"primal": p, "dual": n, "auto": min(n, p)}[solver]
+    side = {"primal": p, "dual": n, "auto": min(n, p), "qr": p}[solver]
     if max(n * p, 0 if sketch else side**2) * size > LARGEST_MATRIX:
         raise ValueError(
             f"{rule}: {n} residuals by {p} parameters, with a matrix of {side} by {side}, take more than "
@@ -55,6 +65,8 @@ def model(rule: str, problem: LeastSquares, solver: str, sketch: int | None, key
     residual, jacobian = problem.residual(problem.flat), problem.jacobian(problem.flat)
     if sketch is not None:
         return _sketched(residual, jacobian, min(sketch, p), key)
+    if solver == "qr":
+        return _orthogonal(residual, jacobian)
     return _primal(residual, jacobian) if side == p and solver != "dual" else _dual(residual, jacobian)
 
 
@@ -80,6 +92,21 @@ def _dual(residual: Array, jacobian: Array) -> Model:
         return found, _predicted(gradient, found, jacobian @ found)
 
     return Model(jnp.trace(kernel) / jacobian.shape[1], step)
+
+
+def _orthogonal(residual: Array, jacobian: Array) -> Model:
+    """With J = QR it is |Qᵀr + Rδ|² that is least: no product with itself squares the condition of J."""
+    p = jacobian.shape[1]
+    factor = lambda matrix, right: jnp.split(jnp.linalg.qr(jnp.c_[matrix, right], mode="r"), [p], axis=1)
+    rows, right = factor(jacobian, residual)
+
+    def step(damping: Array) -> tuple[Array, Array]:
+        below = jnp.sqrt(damping) * jnp.eye(p, dtype=rows.dtype)
+        upper, both = factor(jnp.concatenate([rows, below]), jnp.concatenate([right, jnp.zeros((p, 1), rows.dtype)]))
+        found = -jax.scipy.linalg.solve_triangular(upper[:p], both[:p, 0])
+        return found, jnp.sum(right**2) - jnp.sum((right[:, 0] + rows @ found) ** 2)
+
+    return Model(jnp.sum(rows**2) / p, step)
 
 
 def _sketched(residual: Array, jacobian: Array, k: int, key: Array) -> Model:

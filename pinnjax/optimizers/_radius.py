@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
-FACTOR = 4.0  # between two dampings that are tried
+FACTOR, COARSE = 4.0, 100.0  # between two dampings that are tried
 
 
 class Trial(NamedTuple):
@@ -46,6 +46,9 @@ def largest(
     trials: int,
     search: Bool[Array, ""],
     like: Float[Array, " P"],
+    *,
+    least: float,
+    coarse: float = 0.0,
 ) -> tuple[Trial, Int[Array, ""]]:
     """The trial of the least damping whose gain is at least `accept`.
 
@@ -58,17 +61,20 @@ def largest(
         trials: at most so many.
         search: whether to search at all.
         like: an array like a step.
+        least: the least damping that is tried.
+        coarse: below it, where little depends on them, dampings are a factor of 100 apart, above it of 4.
 
     Returns:
         `(trial, number of trials)`; its step is 0 and its value infinite where none passes, its damping then `start`.
     """
     infinite = jnp.full((), jnp.inf, like.dtype)
     none = Trial(start, jnp.zeros_like(like), infinite, -infinite)
-    # Below this a factorisation of JᵀJ + μI is rounding: its largest eigenvalue is at most P times the mean.
-    smallest = jnp.asarray(10 * like.size * jnp.finfo(like.dtype).eps, like.dtype)
+    smallest = jnp.asarray(least, like.dtype)
 
     def going(s: _Search) -> Bool[Array, ""]:
         return ~s.done & (s.trials < trials)
+
+    apart = lambda ratio: jnp.where(ratio < coarse, COARSE, FACTOR).astype(like.dtype)
 
     def body(s: _Search) -> _Search:
         now = trial(s.next)
@@ -77,7 +83,7 @@ def largest(
         # Once one has passed and one has not, the largest is known to within the factor.
         rising = s.trials > 0
         done = jnp.where(passes, (rising & ~s.passed) | (s.next <= smallest), s.passed)
-        following = jnp.where(passes, jnp.maximum(s.next / FACTOR, smallest), s.next * FACTOR)
+        following = jnp.where(passes, jnp.maximum(s.next / apart(s.next), smallest), s.next * apart(s.next))
         return _Search(best, following, s.passed | passes, done, s.trials + 1)
 
     end = jax.lax.while_loop(going, body, _Search(none, start, jnp.array(False), ~search, jnp.zeros((), jnp.int32)))

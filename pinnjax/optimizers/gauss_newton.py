@@ -26,7 +26,9 @@ from pinnjax.optimizers import _linear, _radius
 from pinnjax.optimizers._least_squares import least_squares
 
 PyTree = Any
-SOLVERS = ("auto", "primal", "dual", "cg")
+SOLVERS = ("auto", "primal", "dual", "qr", "cg")
+FIRST = 1e-3  # damping
+COARSE = {"qr": 1e-8}  # below it few dampings are tried, where the whole range is 30 orders of magnitude
 
 
 class GaussNewtonState(NamedTuple):
@@ -49,7 +51,7 @@ class GaussNewtonState(NamedTuple):
 
 def gauss_newton(
     *,
-    damping: ScalarLike = 1e-3,
+    damping: ScalarLike | None = None,
     accept: ScalarLike = 0.075,
     solver: str = "auto",
     sketch: int | None = None,
@@ -64,10 +66,13 @@ def gauss_newton(
     latter stalls on plateaus.
 
     Args:
-        damping: first μ, over the mean of the diagonal of JᵀJ; dimensionless.
+        damping: first μ, over the mean of the diagonal of JᵀJ; dimensionless. When None 1e-3, and for "qr" the least
+            one, since a linear problem is then solved in one step.
         accept: actual over predicted decrease that a step needs, in (0, 1); the same all along (DSGNAR ends at 0.5).
-        solver: "primal" factorises JᵀJ + μI, "dual" JJᵀ + μI, the same step to rounding; "cg" uses conjugate gradients
-            on products with J, which is never stored. "auto" takes the smaller matrix, and "cg" where both are large.
+        solver: "primal" factorises JᵀJ + μI, "dual" JJᵀ + μI, the same step to rounding; "qr" factorises J itself, at
+            some four times the cost, and keeps the digits that a product with itself loses: for models that are linear
+            in their parameters, and ill-conditioned. "cg" uses conjugate gradients on products with J, which is never
+            stored. "auto" takes the smaller matrix, and "cg" where both are large.
         sketch: the step is sought among so many random directions, on four times as many random sums of residuals;
             None for no sketch. For large J.
         trials: most radii tried in a step.
@@ -99,11 +104,21 @@ def gauss_newton(
     if sketch is not None:
         checks.number("gauss_newton: sketch", sketch, 1)
 
+    if solver == "qr" and sketch is not None:
+        raise ValueError('gauss_newton: a sketch is given with solver="qr"; expected one of the two')
+
+    def least(params: PyTree) -> float:
+        size = sum(leaf.size for leaf in jax.tree.leaves(params))
+        return _linear.least_damping(solver, size, jnp.result_type(*jax.tree.leaves(params)))
+
+    def first(params: PyTree) -> ScalarLike:
+        return damping if damping is not None else least(params) if solver == "qr" else FIRST
+
     def init(params: PyTree) -> GaussNewtonState:
         dtype = jnp.result_type(*jax.tree.leaves(params))
         zero = jnp.zeros((), dtype)
         return GaussNewtonState(
-            jnp.asarray(damping, dtype), zero, jnp.array(False), jnp.zeros((), jnp.int32), jax.random.key(seed)
+            jnp.asarray(first(params), dtype), zero, jnp.array(False), jnp.zeros((), jnp.int32), jax.random.key(seed)
         )
 
     def update(
@@ -134,7 +149,14 @@ def gauss_newton(
 
         waits = state.idle & (value == state.value) & (sketch is None)
         found, tried = _radius.largest(
-            trial, jnp.where(state.idle, damping, state.damping), accept, trials, ~waits, flat
+            trial,
+            jnp.where(state.idle, first(params), state.damping),
+            accept,
+            trials,
+            ~waits,
+            flat,
+            least=least(params),
+            coarse=COARSE.get(solver, 0.0),
         )
         lowered = found.value < value
         step = jnp.where(lowered, found.step, 0)

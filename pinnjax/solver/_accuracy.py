@@ -20,6 +20,7 @@ UNSOLVED = 0.1  # residuals, in units of what an error of 100 % does to them, ab
 LOST = 0.5  # believed errors above it are no solution
 APART = 0.1  # two fields that differ by more are not the same solution,
 SURPRISE = 10.0  # if it is so many times more than their residuals are worth;
+UNSTABLE, SMALL = 1e4, 1e-6  # one that is worth so many times its size says so too, where it is worth more than this
 STABLE = 300.0  # a residual is worth no more than this, or it is the terms that leave the field open
 FREE = 30.0  # times the believed error: a field that could be farther off, with residuals as small, is not determined
 NEAR, FAR, ANY = 3.0, 30.0, 1e3  # residuals of the snapshots that tell of the end, in units of the last ones
@@ -123,6 +124,11 @@ def estimate(
             f"{disagreement:.0%}: the terms do not say which is the solution, a condition is missing or has no effect"
         )
     value = q * growth if np.isfinite(growth) else q
+    if not failure and growth > UNSTABLE and value > SMALL:
+        failure = (
+            f"residuals of {q:.0e} may be an error of {value:.0e}: the terms hardly say which is the solution, a "
+            "condition is missing or has no effect"
+        )
     if not failure and freedom > max(LOST, FREE * value):
         which = "the field" if component is None else f"component {component} of the field"
         failure = (

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from pinnjax.solver import _plan
+from pinnjax.solver import _phases, _plan
 from pinnjax.solver._plan import Plan
 
 HEAD = """import jax
@@ -23,14 +23,21 @@ network_key, training_key = {keys}
 {points}
 weights = pj.term_weights.fixed({weights})"""
 
-PHASES = """
+NETWORK = """
 adam = optax.adam(optax.cosine_decay_schedule(5e-3, {warm_up}, 0.1))
-first = pj.train_step(terms, adam, term_weights=weights{every_step})
+first = pj.train_step(terms, adam, term_weights=weights{in_every_step})
 second = pj.train_step(terms, pj.optimizers.ssbroyden(), term_weights=weights{now_and_then})
 state = first.init(model, batch, key=training_key)
 phases = [{phases}]
-state, history = pj.fit(phases, state, batch, steps_per_call={steps_per_call})
+state, history = pj.fit(phases, state, batch, steps_per_call=50)
 u = {train}.model(state)
+"""
+
+FEATURES = """
+train = pj.train_step(terms, pj.optimizers.gauss_newton(solver="qr"), term_weights=weights{in_every_step})
+state = train.init(model, batch, key=training_key)
+state, history = pj.fit(train, state, batch, steps={steps}, steps_per_call=1)
+u = train.model(state)
 """
 
 
@@ -56,23 +63,23 @@ def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: b
     lines = [f"batch = {batch}"]
     if moving:
         lines.append("moving = {")
-        lines += [f"    {t!r}: ({source.code}, {plan.number(t)})," for t, source in moving.items()]
+        lines += [f"    {t!r}: ({source.code}, {plan.numbers[t]})," for t, source in moving.items()]
         lines += ["}", "", "", "def draw(key, names):", "    keys = jax.random.split(key, len(names))"]
         lines += ["    return {t: moving[t][0](k, moving[t][1]) for k, t in zip(keys, names)}", "", ""]
     samplers = [
-        f"pj.sampling.rad({t!r}, moving[{t!r}][0], {plan.number(t)}, candidates={_plan.CANDIDATES * plan.number(t)}, "
-        f"every={_plan.EVERY})"
-        for t in adaptive
+        f"pj.sampling.rad({t!r}, moving[{t!r}][0], {n}, candidates={_phases.CANDIDATES * n}, every={_phases.EVERY})"
+        for t, n in ((t, plan.numbers[t]) for t in adaptive)
     ]
-    samplers += [f"pj.sampling.resample(lambda key: draw(key, {rest}), every={_plan.EVERY})"] if rest else []
+    samplers += [f"pj.sampling.resample(lambda key: draw(key, {rest}), every={_phases.EVERY})"] if rest else []
     second = f", sampler=pj.sampling.combine(\n    {(',' + chr(10) + '    ').join(samplers)},\n)"
     second = second if len(samplers) > 1 else f", sampler={samplers[0]}" if samplers else ""
     first = f", sampler=pj.sampling.resample(lambda key: draw(key, {list(moving)}))" if moving else ""
     if plan.growing and plan.time is not None and moving:
         lines += [
             "def growing(sampler):  # early times first",
-            f"    return pj.sampling.growing(\n        sampler, {_plan.GROWS}, {_numbers(dict(plan.weights))},\n"
-            f"        axis={plan.time[0]}, start={plan.time[1]!r}, factor={_plan.FACTOR}, every={_plan.EVERY},\n    )",
+            f"    return pj.sampling.growing(\n        sampler, {_phases.GROWS}, {_numbers(dict(plan.weights))},\n"
+            f"        axis={plan.time[0]}, start={plan.time[1]!r}, factor={_phases.FACTOR}, every={_phases.EVERY},\n"
+            "    )",
             "",
             "",
         ]
@@ -84,12 +91,13 @@ def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: b
         points="\n".join(lines),
         weights=_numbers(dict(plan.weights)),
     )
-    return head + PHASES.format(
-        warm_up=_plan.WARM_UP,
-        every_step=first,
+    if plan.features:
+        return head + FEATURES.format(in_every_step=first, steps=steps[0])
+    return head + NETWORK.format(
+        warm_up=_phases.WARM_UP,
+        in_every_step=first,
         now_and_then=second,
         phases=f"pj.Phase(first, {steps[0]})" + (f", pj.Phase(second, {steps[1]})" if steps[1] else ""),
-        steps_per_call=_plan.STEPS_PER_CALL,
         train="second" if steps[1] else "first",
     )
 

@@ -14,8 +14,8 @@ from pinnjax.solver._plan import Plan
 from pinnjax.terms import bridge, evaluation, losses, names
 
 PyTree = Any
-MANY = 25  # times as many points for the last look,
-CHUNK = 2000  # so many at once
+MANY, MANY_FOR_FEATURES = 25, 4  # times as many points for the last look; features of a slope hide no narrow jump
+CHUNK = 2000  # of them at once
 
 
 def judge(
@@ -52,7 +52,7 @@ def looked_at_closely(plan: Plan, definition: Any, snapshots: Sequence[Snapshot]
     A jump between two solutions may be so narrow that no point of a few thousand is in it.
     """
     least = min(snapshots, key=lambda one: one.validation)
-    many = plan.fresh(jax.random.fold_in(key, 1), MANY)
+    many = plan.fresh(jax.random.fold_in(key, 1), MANY_FOR_FEATURES if plan.features else MANY)
     loss = jax.jit(lambda model: _loss(plan, definition, model, many, CHUNK))
     # The larger of both losses; NaN where one is.
     close = lambda one: one._replace(validation=float(np.maximum(one.validation, loss(one.model))))

@@ -23,12 +23,20 @@ class Made(NamedTuple):
         scale: of the field, `()` or `(m,)`; None for a model of the user's.
         sizes: of each residual.
         code: of the network.
+        box: corners of the smallest one around all points; None for a model of the user's.
+        outputs: components of the field.
+        whole: from a plain network to the model: in units of the field, with the unknown coefficients.
+        code_of_whole: of that.
     """
 
     network: Callable[[Array], Any]
     scale: Any
     sizes: Mapping[str, float]
     code: str
+    box: Any = None
+    outputs: Any = None
+    whole: Callable[[Any], Any] = lambda plain: plain
+    code_of_whole: str = ""
 
 
 def made(
@@ -53,17 +61,22 @@ def made(
     known = lambda field: nn.WithCoefficients(field, coefficients) if coefficients else field
     scales = diagnostics.scales(terms, known(plain(key)), batch, components)
     factor = float(scales.field) if components is None else tuple(map(float, scales.field))
-    multiply = lambda x: jnp.asarray(factor, x.dtype)  # one function, so that two networks share their programs
-    network = lambda key: known(nn.Constrained(plain(key), lift=_zero, factor=multiply))
+    # One function, so that two networks share their programs; of no point's dtype, which may be single precision.
+    multiply = lambda x: jnp.asarray(factor, float)
+    whole = lambda network: known(nn.Constrained(network, lift=_zero, factor=multiply))
     code = (
         f"network = pj.nn.ModifiedMLP(\n    {d}, {outputs!r}, width={WIDTH}, depth={DEPTH}, "
         f"rngs=pj.nn.Rngs(network_key),\n    inputs=pj.nn.Standardize.box({low.tolist()}, {high.tolist()}),\n)\n"
-        f"scale = lambda x: jnp.asarray({factor}, x.dtype)\n"
+    )
+    code_of_whole = (
+        f"scale = lambda x: jnp.asarray({factor}, float)\n"
         "model = pj.nn.Constrained(network, lift=lambda x: jnp.zeros((), x.dtype), factor=scale)"
     )
     if coefficients:
-        code += f"\nmodel = pj.nn.WithCoefficients(model, {dict(coefficients)})"
-    return Made(network, scales.field, scales.residuals, code)
+        code_of_whole += f"\nmodel = pj.nn.WithCoefficients(model, {dict(coefficients)})"
+    network = lambda key: whole(plain(key))
+    sizes = scales.residuals
+    return Made(network, scales.field, sizes, code + code_of_whole, (low, high), outputs, whole, code_of_whole)
 
 
 def sizes(terms: Mapping[str, Any], model: Any, batch: Mapping[str, PyTree]) -> dict[str, float]:

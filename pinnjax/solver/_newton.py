@@ -56,9 +56,9 @@ def known(plan: Plan, definition: Any, model: PyTree, places: Array, key: Array)
     if flat.size > MOST:
         return Known(float("nan"), float("nan"))
     two = [_half(plan, plan.fresh(k), i) for i, k in enumerate(jax.random.split(key))]
-    n = ROWS // _components(plan, definition, params, constants, two[0])
-    system = _system(plan, definition, constants)
-    taken = lambda points: system(params, evaluation.some_of_each(plan.terms, points, n))
+    n = ROWS // max(components(plan, definition, params, constants, two[0]).values())
+    system = linearised(plan, definition)
+    taken = lambda points: system(params, constants, evaluation.some_of_each(plan.terms, points, n))
     (r, j), others = map(taken, two)
     whole = {t: s.points for t, s in plan.sources.items() if s.generate is None and rows(s.points) >= LEAST}
     seen = taken({**two[0], **whole}) if whole else (r, j)
@@ -69,7 +69,9 @@ def known(plan: Plan, definition: Any, model: PyTree, places: Array, key: Array)
     free, move = freedom_of(*seen, f, float(size), float(jnp.linalg.norm(flat)))
     m = f.shape[0] // len(some)
     component = int(np.argmax(np.linalg.norm(move.reshape(-1, m), axis=0))) if m > 1 else None
-    return Known(growth_of(r, j, f, float(size), others), free, component)
+    # Features have taken from the residuals what they can.
+    growth = float("nan") if plan.features else growth_of(r, j, f, float(size), others)
+    return Known(growth, free, component)
 
 
 def freedom_of(r: np.ndarray, j: np.ndarray, f: np.ndarray, size: float, length: float) -> tuple[float, np.ndarray]:
@@ -142,23 +144,28 @@ def _half(plan: Plan, points: Mapping[str, PyTree], i: int) -> dict[str, PyTree]
     return {t: jax.tree.map(lambda x: x[i::2], p) if stays(t) else p for t, p in points.items()}
 
 
-def _components(plan: Plan, definition: Any, params: PyTree, constants: PyTree, points: Mapping[str, PyTree]) -> int:
-    """Residuals at a point of the term with the most."""
+def components(
+    plan: Plan, definition: Any, params: PyTree, constants: PyTree, points: Mapping[str, PyTree]
+) -> dict[str, int]:
+    """Residuals at a point of each term."""
     found = jax.eval_shape(evaluation.residuals(plan.terms, definition, constants), params, points)
     numbers = dict.fromkeys(plan.terms, 0)
     for name, r in found.items():
         numbers[names.term_of(name, plan.terms)] += int(np.prod(r.shape[1:], dtype=int))
-    return max(numbers.values())
+    return numbers
 
 
-def _system(plan: Plan, definition: Any, constants: PyTree) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """The weighted residuals, whose squared norm is the loss, and their Jacobian, of parameters and points."""
-    residuals = evaluation.residuals(plan.terms, definition, constants)
-    jacobians = point_gradients.point_jacobians(plan.terms, definition, constants)
-    both = jax.jit(lambda params, points: (residuals(params, points), jacobians(params, points)))
+def linearised(plan: Plan, definition: Any) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """The weighted residuals, whose squared norm is the loss, and their Jacobian, of parameters, constants, points."""
 
-    def system(params: PyTree, points: Mapping[str, PyTree]) -> tuple[np.ndarray, np.ndarray]:
-        r, j = both(params, points)
+    @jax.jit
+    def both(params: PyTree, constants: PyTree, points: Mapping[str, PyTree]) -> tuple[dict, dict]:
+        residuals = evaluation.residuals(plan.terms, definition, constants)
+        jacobians = point_gradients.point_jacobians(plan.terms, definition, constants)
+        return residuals(params, points), jacobians(params, points)
+
+    def system(params: PyTree, constants: PyTree, points: Mapping[str, PyTree]) -> tuple[np.ndarray, np.ndarray]:
+        r, j = both(params, constants, points)
         scale = {name: np.sqrt(plan.weights[name] / len(values)) for name, values in r.items()}
         return (
             np.concatenate([scale[name] * np.asarray(values).ravel() for name, values in r.items()]),

@@ -1,4 +1,4 @@
-"""The plan of a run: a model, weights, points and phases; as objects, and as the code that makes them."""
+"""The plan of a run: a model, weights and points."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -7,35 +7,23 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array
 
-from pinnjax import sampling
-from pinnjax.optimizers import ssbroyden
 from pinnjax.solver import _network, _points, _time
 from pinnjax.solver._network import Made
 from pinnjax.solver._points import Source
-from pinnjax.term_weights import fixed
 from pinnjax.terms import bridge, evaluation, names
-from pinnjax.train.phases import Phase, cast
-from pinnjax.train.step import train_step
+from pinnjax.train.phases import cast
 
 PyTree = Any
-WARM_UP = 1000  # steps of Adam
-EVERY = 250  # steps between two draws
-STEPS_PER_CALL = 50
 INSIDE, CONDITIONS = 2000, 200  # points of an equation, of a condition
-CANDIDATES = 25  # for each point of an equation
 WEIGHT = 10.0  # of conditions, in units of what the network does to their residuals
 SAME = 0.35  # two sets of points whose dimensions differ by less have the same
 DIFFERENTIAL = 3  # points at which it is asked whether a residual has derivatives,
 ROUNDING = 1e-11  # by whether it changes by more than this, relative
-GROWS = 1e-4  # where early times are learnt first: the loss at which later ones join, residuals of an error of 1 %,
-FACTOR = 1.3  # and how many times more time there is then
 LOOKED_AT = 200  # points of a term that sizes are taken at
 HELD_OUT = 5  # one in so many points of an equation that cannot be drawn anew is kept out of training
 LEAST = 20  # where there are as many
-MOST = 10**6  # steps, where the clock ends the run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +37,11 @@ class Plan:
         weights: of each residual.
         made: the network.
         notes: what the user is to know of the points.
+        numbers: points of each term in a step.
         time: `(axis, begin)` of the coordinate in which the equations evolve; None where there is none, or their points
             stay.
         growing: whether early times are learnt first.
+        features: whether the network's hidden layer is drawn once, so that least squares trains it.
     """
 
     terms: Mapping[str, Any]
@@ -60,58 +50,15 @@ class Plan:
     weights: Mapping[str, float]
     made: Made
     notes: tuple[str, ...]
+    numbers: Mapping[str, int]
     time: tuple[int, float] | None = None
     growing: bool = False
+    features: bool = False
 
     @property
     def batch(self) -> dict[str, PyTree] | None:
         """The points that stay; of an equation, four fifths."""
         return {t: self._part(t, slice(HELD_OUT, None)) for t, s in self.sources.items() if s.generate is None} or None
-
-    def number(self, term: str) -> int:
-        """Points of a term in a step."""
-        return INSIDE if term in self.equations else CONDITIONS
-
-    def phases(self, steps: tuple[int, int]) -> list[Phase]:
-        """Adam on new points in every step, then self-scaled Broyden."""
-        weights = fixed(dict(self.weights))
-        adam = optax.adam(optax.cosine_decay_schedule(5e-3, WARM_UP, 0.1))
-        return [
-            Phase(
-                train_step(self.terms, adam, term_weights=weights, sampler=self.every_step()), steps[0], summary="Adam"
-            ),
-            Phase(
-                train_step(self.terms, ssbroyden(), term_weights=weights, sampler=self.now_and_then()),
-                steps[1],
-                summary="SSBroyden",
-            ),
-        ]
-
-    def every_step(self) -> sampling.Sampler | None:
-        """Uniform points, new in every step."""
-        moving = self._moving()
-        return self._grown(sampling.resample(_draw(moving))) if moving else None
-
-    def now_and_then(self) -> sampling.Sampler | None:
-        """New points every so many steps, more of them where an equation's residual is large."""
-        moving = self._moving()
-        if not moving:
-            return None
-        adaptive = {t: moving[t] for t in self.equations if t in moving and self.sources[t].counts}
-        rest = {t: draw for t, draw in moving.items() if t not in adaptive}
-        samplers = [
-            sampling.rad(t, generate, n, candidates=CANDIDATES * n, every=EVERY)
-            for t, (generate, n) in adaptive.items()
-        ]
-        samplers += [sampling.resample(_draw(rest), every=EVERY)] if rest else []
-        return self._grown(sampling.combine(*samplers) if len(samplers) > 1 else samplers[0])
-
-    def _grown(self, sampler: sampling.Sampler) -> sampling.Sampler:
-        """Early times first, where that is the plan."""
-        if not self.growing or self.time is None:
-            return sampler
-        axis, begin = self.time
-        return sampling.growing(sampler, GROWS, self.weights, axis=axis, start=begin, factor=FACTOR, every=EVERY)
 
     def fresh(self, key: Array, times: int = 1) -> dict[str, PyTree]:
         """Points that training does not see, so many times as many, where there are such; those that stay."""
@@ -119,7 +66,7 @@ class Plan:
         return {
             t: self._part(t, slice(None, HELD_OUT))
             if source.generate is None
-            else source.generate(k, times * self.number(t))
+            else source.generate(k, times * self.numbers[t])
             for k, (t, source) in zip(keys, self.sources.items(), strict=True)
         }
 
@@ -137,8 +84,10 @@ class Plan:
         ends = slice(*(None if end is None else len(order) // end for end in (part.start, part.stop)))
         return jax.tree.map(lambda leaf: leaf[order[ends]], points)
 
-    def _moving(self) -> dict[str, tuple[_points.Generate, int]]:
-        return {t: (s.generate, self.number(t)) for t, s in self.sources.items() if s.generate is not None}
+    @property
+    def moving(self) -> dict[str, tuple[_points.Generate, int]]:
+        """What draws the points of the terms whose points move, and how many."""
+        return {t: (s.generate, self.numbers[t]) for t, s in self.sources.items() if s.generate is not None}
 
 
 def planned(
@@ -173,7 +122,8 @@ def planned(
     weights = {name: weight(name) / size**2 for name, size in made.sizes.items()}
     moving = len(d) == 1 and all(sources[t].generate is not None for t in fills)
     time = _time.time_axis(places, fills) if moving else None
-    return Plan(terms, sources, fills, weights, made, tuple(_notes(sources, fills)), time)
+    numbers = {t: INSIDE if t in fills else CONDITIONS for t in terms}
+    return Plan(terms, sources, fills, weights, made, tuple(_notes(sources, fills)), numbers, time)
 
 
 def early_times_first(plan: Plan) -> Plan:
@@ -217,14 +167,6 @@ def _differential(residual: Any, points: PyTree, field: Callable[[Array], Array]
         if not all(np.allclose(a, b, rtol=ROUNDING, atol=0, equal_nan=True) for a, b in zip(plain, bent, strict=True)):
             return True
     return False
-
-
-def _draw(moving: Mapping[str, tuple[_points.Generate, int]]) -> Callable[[Array], dict[str, PyTree]]:
-    def draw(key: Array) -> dict[str, PyTree]:
-        keys = jax.random.split(key, len(moving))
-        return {t: generate(k, n) for k, (t, (generate, n)) in zip(keys, moving.items(), strict=True)}
-
-    return draw
 
 
 def _notes(sources: Mapping[str, Source], equations: tuple[str, ...]) -> Any:

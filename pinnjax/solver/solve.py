@@ -5,7 +5,7 @@ import functools
 import pathlib
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +15,7 @@ from jaxtyping import Array
 
 from pinnjax import checks, sampling
 from pinnjax.doctor import Diagnosis, diagnose
-from pinnjax.solver import _accuracy, _code, _judging, _lost, _newton, _plan, _points
+from pinnjax.solver import _accuracy, _code, _features, _judging, _lost, _newton, _phases, _plan, _points
 from pinnjax.solver._accuracy import Snapshot
 from pinnjax.solver._plan import Plan
 from pinnjax.solver.solution import Solution, precise
@@ -26,11 +26,12 @@ from pinnjax.train.state import TrainState
 
 PyTree = Any
 Points = Mapping[str, Any]
-EVALUATE_EVERY = 100
+EVALUATE_EVERY, STEPS_PER_CALL = 100, 50
 FIRST = 0.2  # of the time, at most, for Adam, beside its compilation
 CHECK = 0.15  # of the time, for a second network that says what the first is worth
 CHECK_STEPS = (300, 200)
-AGAIN = 0.25  # of the time, at least, for a run that is done again
+AGAIN = 0.25  # of the time, at least, for another attempt
+GOOD = 1e-4  # residuals, in units of what an error of 100 % does to them, with which the first attempt is the last
 
 
 class Attempt(NamedTuple):
@@ -128,10 +129,10 @@ def solve(
         check = max(CHECK * seconds, time.perf_counter() - began)
 
         def attempt(plan: Plan, name: str) -> Attempt:
-            phases, rest = plan.phases((_plan.WARM_UP, _plan.MOST if steps is None else steps)), left()
-            if rest is not None:
-                phases[0] = dataclasses.replace(phases[0], until=_within(FIRST * rest))
-            if plan.time is not None and not plan.growing:
+            phases, rest = _phases.phases(plan, steps), left()
+            if rest is not None and not plan.features:
+                phases[0] = dataclasses.replace(phases[0], until=_phases.within(FIRST * rest))
+            if plan.time is not None and not plan.growing and not plan.features:
                 phases[1] = dataclasses.replace(phases[1], until=_lost.watch())
             state, history, snapshots = _run(
                 plan,
@@ -146,25 +147,31 @@ def solve(
             best = _judging.looked_at_closely(plan, state.definition, snapshots, fresh_key)
             return Attempt(plan, phases, state, history, snapshots, best)
 
-        made = attempt(plan, "at_once")
-        rest = left()
-        if plan.time is not None and _lost.lost(made.history, 1) and (rest is None or rest - check > AGAIN * seconds):
-            again = attempt(_plan.early_times_first(plan), "growing")
-            made = min(made, again, key=lambda one: _judging.rank(one.best))
-        plan, phases, state, history, snapshots, best = made
+        there_is_time = lambda: (rest := left()) is None or rest - check > AGAIN * seconds
+        good = lambda: bool(made) and min(_judging.rank(one.best) for one in made) <= GOOD**2
+        made: list[Attempt] = []
+        if (wide := _features.with_features(plan, points_key)) is not None:
+            made.append(attempt(wide, "features"))
+        if not good() and (not made or there_is_time()):
+            made.append(attempt(plan, "at_once"))
+            if plan.time is not None and _lost.lost(made[-1].history, 1) and there_is_time():
+                made.append(attempt(_plan.early_times_first(plan), "growing"))
+        plan, phases, state, history, snapshots, best = min(made, key=lambda one: _judging.rank(one.best))
         values = _judging.values(plan, state.definition, fresh)
         after = left()
         short = None if after is None else max(1.0, after / 2)
-        other = _other(plan, phases, _judging.judge(plan, fresh), training_key, short)
+        taken = tuple(int(np.sum((history["phase"] == i) & (history["step"] <= best.step))) for i in range(len(phases)))
+        other = _other(plan, phases, taken, _judging.judge(plan, fresh), training_key, short)
+        # Least squares come in a step to where they end: other features say what that is worth.
+        before = [] if plan.features else [s for s in snapshots if s.step < best.step]
         accuracy = _accuracy.estimate(
-            [(s.validation, values(s)) for s in snapshots if s.step < best.step] + [(best.validation, values(best))],
+            [(s.validation, values(s)) for s in before] + [(best.validation, values(best))],
             None if other is None else (other.validation, values(other)),
             *_newton.known(plan, state.definition, best.model, _judging.places(plan, fresh), fresh_key),
         )
         field = bridge.field(state.definition, *jax.tree.map(jnp.asarray, best.model))
         found = {name: float(getattr(field, name)) for name in coefficients or {}}
         error = None if reference is None else float(_judging.error(field, reference, fresh, plan))
-    taken = tuple(int(np.sum((history["phase"] == i) & (history["step"] <= best.step))) for i in (0, 1))
     return Solution(
         u=precise(field),
         model=field if bridge.is_module(field) else (state.definition, best.model[0]),
@@ -208,9 +215,9 @@ def _run(
             state,
             plan.batch,
             evaluate=judge,
-            evaluate_every=EVALUATE_EVERY,
+            evaluate_every=1 if plan.features else EVALUATE_EVERY,
             callback=keep,
-            steps_per_call=_plan.STEPS_PER_CALL,
+            steps_per_call=1 if plan.features else STEPS_PER_CALL,
             **options,
         )
     if not snapshots:  # a run that was resumed at its end, or one whose loss is not finite
@@ -219,23 +226,17 @@ def _run(
     return state, history, snapshots
 
 
-def _within(seconds: float) -> Callable[[Mapping[str, Any]], bool]:
-    """For `pinnjax.Phase(until=...)`: whether so many seconds have passed since the first call, which compiled."""
-    calls: list[float] = []
+def _other(
+    plan: Plan, phases: list[Phase], taken: Sequence[int], judge: Any, key: Array, seconds: float | None
+) -> Snapshot | None:
+    """A second network on other points, trained for a short while; other features as long as the first ones.
 
-    def until(metrics: Mapping[str, Any]) -> bool:
-        del metrics
-        calls.append(time.perf_counter())
-        return calls[-1] - calls[0] > seconds
-
-    return until
-
-
-def _other(plan: Plan, phases: list[Phase], judge: Any, key: Array, seconds: float | None) -> Snapshot | None:
-    """A second network, trained for a short while on other points; None for a model of the user's, which has one."""
+    None for a model of the user's, which has one.
+    """
     if plan.made.scale is None:
         return None
     keys = jax.random.split(jax.random.fold_in(key, 1))
-    short = [dataclasses.replace(phase, steps=n, until=None) for phase, n in zip(phases, CHECK_STEPS, strict=True)]
+    lengths = taken if plan.features else CHECK_STEPS
+    short = [dataclasses.replace(phase, steps=n, until=None) for phase, n in zip(phases, lengths, strict=True)]
     _, _, snapshots = _run(plan, short, judge, (keys[0], keys[1]), seconds=seconds, progress=False)
     return min(snapshots, key=lambda one: one.validation)
