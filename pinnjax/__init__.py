@@ -17,6 +17,7 @@ from pinnjax.train import checkpoint
 from pinnjax.train.balanced import balanced
 from pinnjax.train.correction import correction
 from pinnjax.train.fit import fit
+from pinnjax.train.march import march
 from pinnjax.train.monitor import Monitor
 from pinnjax.train.phases import Phase
 from pinnjax.train.state import TrainState, TrainStep
@@ -54,6 +55,7 @@ __all__ = [
     "grad",
     "hessian",
     "laplacian",
+    "march",
     "monitors",
     "nn",
     "optimizers",

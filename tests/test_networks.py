@@ -28,6 +28,8 @@ THREE_COORDINATES = {
     "Corrected": lambda **dtype: pj.nn.Corrected(
         THREE_COORDINATES["MLP"](**dtype), THREE_COORDINATES["MLP"](**dtype), 0.5
     ),
+    "Window": lambda **dtype: pj.nn.Window(THREE_COORDINATES["MLP"](**dtype), 0, -1.0, 2.0),
+    "Windows": lambda **dtype: pj.nn.Windows([THREE_COORDINATES["Window"](**dtype)] * 2),
     "WithCoefficients": lambda **dtype: pj.nn.WithCoefficients(THREE_COORDINATES["MLP"](**dtype), {"nu": 0.1}, **dtype),
     "MLP of Standardize": lambda **dtype: pj.nn.MLP(
         3, 2, inputs=pj.nn.Standardize([0.5] * 3, [0.3] * 3), **small, **dtype, rngs=rngs()

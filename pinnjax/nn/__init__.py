@@ -10,6 +10,7 @@ from pinnjax.nn.mlp import MLP
 from pinnjax.nn.modified_mlp import ModifiedMLP
 from pinnjax.nn.random_features import RandomFeatures
 from pinnjax.nn.rngs import Rngs
+from pinnjax.nn.windows import Window, Windows
 from pinnjax.nn.with_coefficients import WithCoefficients
 
 __all__ = [
@@ -22,5 +23,7 @@ __all__ = [
     "RandomFeatures",
     "Rngs",
     "Standardize",
+    "Window",
+    "Windows",
     "WithCoefficients",
 ]

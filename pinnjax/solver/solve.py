@@ -62,13 +62,16 @@ def solve(
 ) -> Solution:
     """Solve an equation without a recipe, and say what the solution is worth.
 
-    A network made for the points is trained in double precision: a thousand steps of Adam, then self-scaled Broyden,
-    on points drawn anew, more of them where the residual is large. The field is scaled by what the residuals ask of it,
-    and each residual by what the field does to it, so that units do not matter; conditions then weigh ten times an
-    equation. Where something holds at the beginning of a coordinate and nothing at its end, and training is lost, it is
-    done again with the early part of that coordinate first (`pinnjax.sampling.growing`). The model of the least loss
-    at points that training does not see is kept. At the end a second network is trained for a short while, and its
-    difference from the first says what a residual is worth as an error.
+    First a wide network whose hidden layer is drawn once (`pinnjax.nn.RandomFeatures`): how steep its waves or steps
+    are to be is measured, and Gauss-Newton steps find the rest. Where the solution is smooth that is the end, to many
+    digits. Where the residuals that are left say otherwise, a deep network made for the points is trained: a thousand
+    steps of Adam, then self-scaled Broyden, on points drawn anew, more of them where the residual is large. The field
+    is scaled by what the residuals ask of it, and each residual by what the field does to it, so that units do not
+    matter; conditions then weigh ten times an equation. Where something holds at the beginning of a coordinate and
+    nothing at its end, and training is lost, it is done again with the early part of that coordinate first
+    (`pinnjax.sampling.growing`). All is done in double precision, and the model of the least loss at points that
+    training does not see is kept. At the end a second network is trained for a short while, or second features are
+    fitted, and the difference from the first says what a residual is worth as an error.
 
     All that is done is `train_step`, `fit`, samplers and networks, and `print(solution.recipe)` shows it as code.
 
@@ -79,12 +82,13 @@ def solve(
             them. Other arrays stay, and a fifth of an equation's is kept out of training. A sampler of all terms stands
             for the points that it begins with.
         model: an `nnx.Module` or a pair `(apply, params)`, which is trained as it is, in double precision; None for a
-            network made for these points.
+            network made for these points, or two.
         outputs: `"scalar"`, or the number of components of the field, when `model` is None.
         coefficients: `{name: first guess}` of unknown coefficients, when `model` is None: residuals read them as
             `u.name`. Each keeps the sign of its guess; see `pinnjax.nn.WithCoefficients`.
         seconds: wall time for everything, compilation included; the end comes after the call in which it is over.
-        steps: number of steps after those of Adam, whatever time they take; None for what `seconds` allow.
+        steps: number of steps of a deep network after those of Adam, whatever time they take; None for what `seconds`
+            allow.
         key: random key of the networks and the points; `jax.random.key(0)` when None.
         reference: the exact solution `u(x)`, or `(grid, values)`; it is reported, and nothing is chosen by it.
         evaluate: as in `pinnjax.fit`, for the history; nothing is chosen by it either.

@@ -1,0 +1,163 @@
+"""Marching along a coordinate such as time: one window after the other, each as long as least squares can follow.
+
+References:
+  Krishnapriyan, Gholami, Zhe, Kirby, Mahoney, `Characterizing possible failure modes in physics-informed neural
+  networks <https://arxiv.org/abs/2109.01050>`_, Neural Information Processing Systems, 2021: Section 5.2,
+  sequence-to-sequence learning.
+
+  Wight, Zhao, `Solving Allen-Cahn and Cahn-Hilliard equations using the adaptive physics informed neural networks
+  <https://arxiv.org/abs/2007.04542>`_, 2020: Section 3.3, adaptive time marching.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array
+
+from pinnjax import checks, nn, sampling
+from pinnjax.derivatives import diff
+from pinnjax.optimizers import gauss_newton
+from pinnjax.term_weights import fixed
+from pinnjax.train._marching import SHORTEST, March, Network, Piece
+from pinnjax.train.state import TrainStep
+from pinnjax.train.step import train_step
+
+PyTree = Any
+Draw = Callable[[Array], Mapping[str, PyTree]]
+
+CONTINUED = "continued"  # the term that makes a window go on where the one before ended,
+HELD = "held"  # and the one that makes it stay there
+
+
+def march(
+    terms: Mapping[str, Any],
+    draw: Draw,
+    network: Network,
+    *,
+    axis: int,
+    begin: float,
+    end: float,
+    initial: Collection[str],
+    orders: int = 1,
+    weights: Mapping[str, float] | None = None,
+    continued: float | tuple[float, ...] = 1.0,
+    tight: float = 1e-5,
+    loose: float = 1e-2,
+    first: float = 0.1,
+    levels: int = 4,
+    seconds: float | None = None,
+    key: Array,
+) -> tuple[nn.Windows | None, list[Piece]]:
+    """Solve window by window along a coordinate.
+
+    In a window the equations hold, and the field goes on from where the window before ended. Gauss-Newton steps fit it
+    on points drawn anew. A window of which more than `tight` is left of the residuals is tried at half its length, and
+    with a network of the next level; what helps is kept, until nothing does. Then `loose` decides whether one goes on.
+
+    Args:
+        terms: `{name: residual function}` of points `(d,)`.
+        draw: `draw(key) -> {term: points (n, d)}`, pure, in the whole domain; they are moved into the window.
+        network: `network(key, level) -> module`, linear in its parameters, which start at zero, as
+            `pinnjax.nn.RandomFeatures` is; the coordinate comes to it from 0 to 1. All levels are of one architecture,
+            such as features of other slopes.
+        axis: number of the coordinate.
+        begin: its first value, in its units.
+        end: its last value.
+        initial: terms that hold at the beginning, and in the first window only.
+        orders: derivatives along the coordinate, from 0, that go on: as many as the equation's order.
+        weights: `{residual: λ}`; 1 for others.
+        continued: λ of what goes on, one for each order.
+        tight: root of the weighted loss that a window needs not to be better than, dimensionless.
+        loose: root of the weighted loss above which one gives up.
+        first: length of the first window, over the whole.
+        levels: number of them.
+        seconds: after which one gives up.
+        key: random key.
+
+    Returns:
+        `(u, pieces)`: the field, None where the march was given up, and what each window came to.
+
+    Raises:
+        ValueError: when a number is out of range or a name unknown.
+
+    Example:
+        >>> import pinnjax as pj
+        >>> terms = {"ode": lambda u, t: pj.diff(u, 0)(t) + u(t) ** 2, "start": lambda u, t: u(t) - 1.0}
+        >>> draw = lambda key: {"ode": pj.sampling.box(key, [0.0], [9.0], 90), "start": jnp.zeros((1, 1))}
+        >>> def network(key, level):
+        ...     return pj.nn.RandomFeatures([0.0], [1.0], "scalar", width=30, scale=2.0, rngs=pj.nn.Rngs(key))
+        >>> with jax.enable_x64(True):
+        ...     u, pieces = march(
+        ...         terms, draw, network, axis=0, begin=0.0, end=9.0, initial=["start"], key=jax.random.key(0)
+        ...     )
+        ...     print(f"{u(jnp.array([9.0])):.4f}")  # 1 / (1 + t)
+        0.1000
+    """
+    checks.terms(terms)
+    checks.known_names("march: initial", terms, initial)
+    if not begin < end:
+        raise ValueError(f"march: begin is {begin}, end {end}; expected begin < end")
+    checks.number("march: first", first, SHORTEST, 1.0)
+    checks.count("march: orders", orders)
+    checks.count("march: levels", levels)
+    checks.number("march: tight", tight, 0.0)
+    checks.number("march: loose", loose, tight)
+    later = [name for name in terms if name not in initial]
+    if not later:
+        raise ValueError(f"march: all terms are initial, {sorted(initial)}; expected an equation beside them")
+    inner = {name: _moved(term, axis, begin, end) for name, term in terms.items()}
+    goes_on = {CONTINUED: _continues(axis, orders)}
+    lam = dict(weights or {})
+    lam |= {f"{CONTINUED}/{j}": float(x) for j, x in enumerate(np.broadcast_to(continued, orders))}
+
+    def across(points: Mapping[str, PyTree]) -> PyTree:
+        """Points of the term with the most, which fill the domain: across the coordinate they do as well."""
+        return max((points[name] for name in later), key=len)
+
+    def step(some: Mapping[str, Any], drawn: Callable[[Array], dict[str, PyTree]]) -> TrainStep:
+        own = {name: x for name, x in lam.items() if name in some or name.split("/")[0] in some}
+        sampler = sampling.resample(drawn)
+        return train_step(some, gauss_newton(solver="qr"), term_weights=fixed(own), sampler=sampler)
+
+    def in_the_middle(key: Array) -> dict[str, PyTree]:
+        points = draw(key)
+        return {name: points[name] for name in later} | {CONTINUED: across(points)}
+
+    steps = (
+        step(inner, lambda key: dict(draw(key))),
+        step({name: inner[name] for name in later} | goes_on, in_the_middle),
+        step({HELD: _moved(_holds, axis, begin, end)}, lambda key: {HELD: across(draw(key))}),
+    )
+    limit = np.inf if seconds is None else time.perf_counter() + seconds
+    run = March(*steps, network, axis, begin, end, tight, loose, levels, limit, key)
+    found = run.windows(first * (end - begin))
+    pieces = [piece for piece, _ in found]
+    done = bool(found) and pieces[-1].residual <= loose and pieces[-1].begin + pieces[-1].length >= end - run.rounding
+    return (nn.Windows([window for _, window in found]) if done else None), pieces
+
+
+def _moved(term: Any, axis: int, begin: float, end: float) -> Callable:
+    """The residual function at points of the whole domain, which are moved into the window."""
+
+    def residual(u: nn.Window, x: Array) -> Any:
+        return term(u, u.within(x, (x[axis] - begin) / (end - begin)))
+
+    return residual
+
+
+def _continues(axis: int, orders: int) -> Callable:
+    """Value and derivatives at the beginning of the window are those at the end of the one before."""
+
+    def residual(u: nn.Window, x: Array) -> dict[str, Array]:
+        at = u.at_begin(x)
+        along = lambda field, j: diff(field, *j * (axis,))(at) if j else field(at)
+        return {str(j): along(u, j) - along(u.before, j) for j in range(orders)}
+
+    return residual
+
+
+def _holds(u: nn.Window, x: Array) -> Array:
+    """The field stays what it was at the end of the window before: where Newton's method starts."""
+    return u(x) - u.before(u.at_begin(x))

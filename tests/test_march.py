@@ -1,0 +1,142 @@
+"""Marching: windows that go on from one another, as short and as steep as they have to be."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.integrate
+
+import pinnjax as pj
+
+KEY = jax.random.key(0)
+
+
+def features(outputs="scalar", width=60, scale=3.0, box=((0.0,), (1.0,)), activation=jnp.tanh):
+    def network(key, level):
+        slopes = [scale if i == 0 else scale * 2.0**level for i in range(len(box[0]))]
+        return pj.nn.RandomFeatures(
+            *map(list, box), outputs, width=width, scale=slopes, activation=activation, rngs=pj.nn.Rngs(key)
+        )
+
+    return network
+
+
+def on_line(end, n=200):
+    return lambda key: {"ode": pj.sampling.box(key, [0.0], [end], n), "start": jnp.zeros((1, 1))}
+
+
+def oscillator(omega):
+    return {
+        "ode": lambda u, t: pj.diff(u, 0, 0)(t) / omega**2 + u(t),
+        "start": lambda u, t: {"value": u(t) - 1.0, "rate": pj.diff(u, 0)(t) / omega},
+    }
+
+
+@pytest.mark.slow
+def test_windows_of_an_oscillator_are_as_short_as_they_have_to_be(x64):
+    """cos(40 t) up to t = 5, 32 waves: 60 features cannot hold more than a few of them."""
+    u, pieces = pj.march(
+        oscillator(40.0), on_line(5.0), features(), axis=0, begin=0.0, end=5.0, initial=["start"], orders=2,
+        continued=(1.0, 1 / 40.0**2), first=0.5, tight=1e-7, key=KEY, levels=1,
+    )  # fmt: skip
+    t = jnp.linspace(0, 5, 401)[:, None]
+    np.testing.assert_allclose(jax.vmap(u)(t), np.cos(40 * t[:, 0]), atol=1e-4)
+    assert pieces[0].length < 2.5 and len(pieces) > 5
+    ends = [piece.begin + piece.length for piece in pieces]
+    np.testing.assert_allclose(ends[:-1], [piece.begin for piece in pieces[1:]], rtol=1e-12)
+    assert ends[-1] == pytest.approx(5.0) and max(piece.residual for piece in pieces) < 1e-5
+    jump = [abs(float(u(jnp.array([end - 1e-9])) - u(jnp.array([end + 1e-9])))) for end in ends[:-1]]
+    assert max(jump) < 1e-5
+
+
+@pytest.mark.slow
+def test_prey_and_predators_are_those_of_an_integrator(x64):
+    """The Lotka-Volterra system to t = 10, beside an integrator that shares nothing with it."""
+    slopes = lambda t, y: [1.5 * y[0] - y[0] * y[1], y[0] * y[1] - 3 * y[1]]
+    terms = {
+        "ode": lambda u, t: pj.diff(u, 0)(t) - jnp.stack(slopes(t, u(t))),
+        "start": lambda u, t: u(t) - jnp.array([10.0, 5.0]) / 5,
+    }
+    u, _ = pj.march(
+        terms, on_line(10.0), features(2), axis=0, begin=0.0, end=10.0, initial=["start"], key=KEY, levels=1, tight=1e-8
+    )
+    t = np.linspace(0, 10, 301)
+    theirs = scipy.integrate.solve_ivp(slopes, (0, 10), [2.0, 1.0], t_eval=t, rtol=1e-11, atol=1e-12).y.T
+    mine = np.asarray(jax.vmap(u)(jnp.asarray(t)[:, None]))
+    assert np.linalg.norm(mine - theirs) / np.linalg.norm(theirs) < 1e-6
+
+
+@pytest.mark.slow
+def test_a_front_that_steepens_gets_steeper_features(x64):
+    """u = tanh((x - t / 2) / w(t)), whose width falls from 0.5 to 0.15: a source makes it so."""
+    exact = lambda x: jnp.tanh((x[1] - x[0] / 2) / (0.5 * 0.3 ** x[0]))
+    equation = lambda u: lambda x: pj.diff(u, 0)(x) - 0.1 * pj.diff(u, 1, 1)(x) + u(x) ** 3
+    terms = {
+        "pde": lambda u, x: equation(u)(x) - equation(exact)(x),
+        "start": lambda u, x: u(x) - exact(x),
+        "sides": lambda u, x: u(x) - exact(x),
+    }
+
+    def draw(key):
+        one, two, three = jax.random.split(key, 3)
+        inside = pj.sampling.box(one, [0.0, -1.0], [1.0, 1.0], 1200)
+        start = pj.sampling.box(two, [0.0, -1.0], [0.0, 1.0], 100)
+        sides = pj.sampling.box(three, [0.0, 1.0], [1.0, 1.0], 100)
+        return {"pde": inside, "start": start, "sides": sides.at[:50, 1].set(-1.0)}
+
+    network = features(width=400, scale=2.0, box=((0.0, -1.0), (1.0, 1.0)))
+    u, pieces = pj.march(
+        terms, draw, network, axis=0, begin=0.0, end=1.0, initial=["start"], first=0.25, tight=1e-4, loose=0.1, levels=6,
+        key=KEY,
+        weights={"pde": 1e-2, "start": 10.0, "sides": 10.0}, continued=10.0,
+    )  # fmt: skip
+    x = pj.sampling.box(KEY, [0.0, -1.0], [1.0, 1.0], 1000)
+    assert pj.relative_l2(u, x, jax.vmap(exact)(x)) < 1e-2
+    assert pieces[-1].level > 0
+
+
+def test_what_cannot_be_followed_is_given_up(x64):
+    """Noise in place of a solution: shorter windows do not help, and no field is returned."""
+    terms = {
+        "ode": lambda u, t: pj.diff(u, 0)(t) - 1e3 * jnp.sin(1e7 * t[0]),
+        "start": lambda u, t: u(t),
+    }
+    u, pieces = pj.march(
+        terms, on_line(1.0, 60), features(width=10), axis=0, begin=0.0, end=1.0, initial=["start"], key=KEY, levels=1
+    )
+    assert u is None and pieces[-1].residual > 1e-2
+
+
+def test_the_time_is_limited(x64):
+    u, pieces = pj.march(
+        oscillator(1.0), on_line(1.0), features(width=10), axis=0, begin=0.0, end=1.0, initial=["start"], key=KEY,
+        seconds=0.0,
+    )  # fmt: skip
+    assert u is None and len(pieces) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"begin": 2.0}, r"begin is 2.0, end 1.0; expected begin < end"),
+        ({"initial": ["nowhere"]}, "nowhere"),
+        ({"initial": ["ode", "start"]}, "all terms are initial"),
+        ({"first": 2.0}, "first is 2.0"),
+        ({"loose": 1e-9}, "loose"),
+        ({"orders": 0}, "orders is 0"),
+    ],
+)
+def test_bad_arguments_are_named(options, message):
+    options = {"axis": 0, "begin": 0.0, "end": 1.0, "initial": ["start"], "key": KEY, **options}
+    with pytest.raises(ValueError, match=message):
+        pj.march(oscillator(1.0), on_line(1.0), features(), **options)
+
+
+def test_windows_and_their_bad_arguments():
+    network = features(width=3)(KEY, 0)
+    with pytest.raises(ValueError, match="expected at least one"):
+        pj.nn.Windows([])
+    with pytest.raises(TypeError, match=r"expected an nnx\.Module"):
+        pj.nn.Window(lambda x: x, 0, 0.0, 1.0)
+    with pytest.raises(ValueError, match="none before the first"):
+        pj.nn.Window(network, 0, 0.0, 1.0).before(jnp.zeros(1))
