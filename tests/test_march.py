@@ -86,8 +86,8 @@ def test_a_front_that_steepens_gets_steeper_features(x64):
 
     network = features(width=400, scale=2.0, box=((0.0, -1.0), (1.0, 1.0)))
     u, pieces = pj.march(
-        terms, draw, network, axis=0, begin=0.0, end=1.0, initial=["start"], first=0.25, tight=1e-4, loose=0.1, levels=6,
-        key=KEY,
+        terms, draw, network, axis=0, begin=0.0, end=1.0, initial=["start"], first=0.25, tight=1e-4, loose=0.1,
+        levels=6, key=KEY,
         weights={"pde": 1e-2, "start": 10.0, "sides": 10.0}, continued=10.0,
     )  # fmt: skip
     x = pj.sampling.box(KEY, [0.0, -1.0], [1.0, 1.0], 1000)

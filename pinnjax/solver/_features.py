@@ -7,20 +7,18 @@ solved at some points, and what is left of the residuals at other points is comp
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from pinnjax import nn
-from pinnjax.nn.corrected import Known
 from pinnjax.solver import _newton, _points
+from pinnjax.solver._pilot import BLOCKS, ENOUGH, Kind, Pilot, components_of
 from pinnjax.solver._plan import Plan, rows
-from pinnjax.terms import bridge, evaluation, names
+from pinnjax.terms import bridge, names
 
 PyTree = Any
 PARAMETERS = 1500  # of a scalar field; half as many for each further component,
@@ -29,29 +27,13 @@ LEAST = 50  # parameters: where points stay and are fewer, there is nothing to f
 OVER = 3.0  # residuals of the equations for each parameter
 ON_FACES = 1000  # points of a condition on an area; on a line as many as usual
 ROUNDS = 3  # of kinds, the later ones around the best so far
-OTHERS = 1000  # points of a term at which they are compared
 TOLD = 1e-2  # of the residuals: kinds of which the best leaves more are not told apart
 HOPELESS = 0.1  # of the residuals: where all blocks leave more there is nothing to say
-ENOUGH = 1e-6  # with which it is not worth looking for better ones
-DAMPING = 1e-15  # of a block's least squares, over the norm of its J
 ACTIVATIONS = {"tanh": jnp.tanh, "sin": jnp.sin}
 SLOPES = {
     "tanh": (1.5, 3.0, 6.0),
     "sin": (0.1, 0.14, 0.21, 0.31, 0.46, 0.68, 1.0),
 }  # the latter in units of the steepest
-BLOCKS = 5  # in one program
-
-
-class Kind(NamedTuple):
-    """What features are.
-
-    Attributes:
-        activation: a key of `ACTIVATIONS`.
-        slopes: `(d,)`, as `pinnjax.nn.RandomFeatures` has them.
-    """
-
-    activation: str
-    slopes: tuple[float, ...]
 
 
 def with_features(plan: Plan, key: Array) -> Plan | None:
@@ -83,7 +65,7 @@ def parameters(plan: Plan, each: Mapping[str, int]) -> int:
 
 
 def chosen(plan: Plan, size: int, key: Array) -> tuple[Kind, float]:
-    """The kind whose least squares leave least at other points, and the share of the residuals that it leaves.
+    """The kind whose least squares leave least at other points, and what a few of their steps leave of the residuals.
 
     Half as many parameters tell kinds apart in an eighth of the time, where they can solve the equations at all.
 
@@ -94,18 +76,18 @@ def chosen(plan: Plan, size: int, key: Array) -> tuple[Kind, float]:
     """
     d, m = len(plan.made.box[0]), components_of(plan.made.outputs)
     for share, kinds in ((0.5, _ladder), (1.0, _steep)):
-        left, tried = _leaves(plan, int(share * size), share, key), kinds(d, int(share * size) // m)
+        pilot, tried = Pilot(plan, int(share * size), share, key), kinds(d, int(share * size) // m)
         found: dict[Kind, float] = {}
         for _ in range(ROUNDS):
             for i in range(0, len(tried), BLOCKS):
-                found |= left(tried[i : i + BLOCKS])
+                found |= pilot.left(tried[i : i + BLOCKS])
             best = min(found, key=found.__getitem__)
             tried = [kind for kind in _around(best) if kind not in found]
             if not tried or not ENOUGH < found[best] < TOLD:
                 break
         if found[best] < TOLD:
             break
-    return best, found[best]
+    return best, pilot.followed(best, found[best]) if found[best] < HOPELESS else found[best]
 
 
 def _ladder(d: int, width: int) -> list[Kind]:
@@ -131,72 +113,6 @@ def _around(kind: Kind) -> Iterator[Kind]:
         yield kind._replace(slopes=tuple(s * factor for s in kind.slopes))
 
 
-class _Blocks(nn.Module):
-    """Features of several kinds side by side, in one program for all kinds."""
-
-    def __init__(self, box: Any, outputs: Any, weights: Array, centres: Array, waves: Array):
-        self.box, self.outputs = tuple(tuple(end.tolist()) for end in box), outputs
-        self.weights, self.centres, self.waves = (Known(x) for x in (weights, centres, waves))
-        self.coefficients = nn.Param(jnp.zeros((len(weights), components_of(outputs)), weights.dtype))
-
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
-        low, high = (jnp.asarray(end, x.dtype) for end in self.box)
-        weights = self.weights[...]
-        z = weights @ ((2 * x - low - high) / (high - low)) - jnp.sum(weights * self.centres[...], axis=1)
-        values = jnp.where(self.waves[...], jnp.sin(z), jnp.tanh(z)) @ self.coefficients[...]
-        return values[0] if self.outputs == "scalar" else values
-
-
-def _leaves(plan: Plan, size: int, share: float, key: Array) -> Callable[[Sequence[Kind]], dict[Kind, float]]:
-    """A function of kinds, at most as many as there are blocks: the share of the residuals that each leaves."""
-    made, m = plan.made, components_of(plan.made.outputs)
-    width = max(1, size // m)
-    numbers = {t: max(1, int(share * n)) if t in plan.equations else n for t, n in plan.numbers.items()}
-    plan = dataclasses.replace(plan, numbers=numbers)
-    for_points, for_others, for_weights, for_centres = jax.random.split(key, 4)
-    points = {**plan.fresh(for_points), **(plan.batch or {})}
-    others = evaluation.some_of_each(plan.terms, plan.fresh(for_others), OTHERS)
-    d = len(made.box[0])
-    unit, centres = (jax.random.uniform(k, (width, d), minval=-1.0, maxval=1.0) for k in (for_weights, for_centres))
-    systems: dict[Any, Callable] = {}
-
-    def left(kinds: Sequence[Kind]) -> dict[Kind, float]:
-        asked = [*kinds, *[kinds[-1]] * (BLOCKS - len(kinds))]
-        weights = jnp.concatenate([unit * jnp.asarray(kind.slopes)[None] for kind in asked])
-        waves = jnp.repeat(jnp.asarray([kind.activation == "sin" for kind in asked]), width)
-        blocks = _Blocks(made.box, made.outputs, weights, jnp.tile(centres, (BLOCKS, 1)), waves)
-        definition, params, constants = bridge.split(made.whole(blocks))
-        system = systems.setdefault(definition, _newton.linearised(plan, definition))
-        here, there = (system(params, constants, some) for some in (points, others))
-        columns, rest = _columns(params, (BLOCKS * width, m))
-        of_block = lambda i: np.concatenate([columns[i * width : (i + 1) * width].ravel(), rest])
-        return {kind: _left(here, there, of_block(i)) for i, kind in enumerate(kinds)}
-
-    return left
-
-
-def _columns(params: PyTree, shape: tuple[int, int]) -> tuple[Any, Any]:
-    """Of the parameters in one vector, the places of the outer layer, in its shape, and those of the others."""
-    flat, unravel = ravel_pytree(params)
-    numbers = jax.tree.leaves(unravel(jnp.arange(flat.size, dtype=flat.dtype)))
-    places: list[Any] = [np.asarray(leaf).astype(int) for leaf in numbers]
-    own = next(leaf for leaf in places if leaf.shape == shape)
-    return own, np.concatenate([leaf.ravel() for leaf in places if leaf is not own] or [np.zeros(0, int)])
-
-
-def _left(first: tuple[Any, Any], second: tuple[Any, Any], columns: Any) -> float:
-    """‖r + Jδ‖ / ‖r‖ at the second points, with the least-squares δ of the first; infinite where it is no number."""
-    r, j, r_other, j_other = first[0], first[1][:, columns], second[0], second[1][:, columns]
-    if not (np.isfinite(j).all() and np.isfinite(r).all() and r_other.any()):
-        return float("inf")
-    p = len(columns)
-    below = DAMPING * np.linalg.norm(j) * np.eye(p, p + 1)
-    triangle = np.asarray(np.linalg.qr(np.concatenate([np.column_stack([j, -r]), below]), mode="r"))
-    step = np.linalg.solve(triangle[:p, :p], triangle[:p, p])
-    left = np.linalg.norm(r_other + j_other @ step) / np.linalg.norm(r_other)
-    return float(left) if np.isfinite(left) else float("inf")
-
-
 def _made_of(plan: Plan, kind: Kind, size: int) -> Plan:
     made = plan.made
     low, high = (end.tolist() for end in made.box)
@@ -212,11 +128,6 @@ def _made_of(plan: Plan, kind: Kind, size: int) -> Plan:
         f"    scale={list(kind.slopes)}, activation=jnp.{kind.activation}, rngs=pj.nn.Rngs(network_key),\n)\n"
     )
     return dataclasses.replace(plan, made=made._replace(network=network, code=code + made.code_of_whole))
-
-
-def components_of(outputs: Any) -> int:
-    """Of the field."""
-    return 1 if outputs == "scalar" else int(outputs)
 
 
 def _some(plan: Plan) -> dict[str, PyTree]:

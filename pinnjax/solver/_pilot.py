@@ -1,0 +1,138 @@
+"""Blocks of features of several kinds in one program: what least squares of each leave of the residuals."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+
+from pinnjax import nn
+from pinnjax.nn.corrected import Known
+from pinnjax.solver import _newton
+from pinnjax.solver._plan import Plan
+from pinnjax.terms import bridge, evaluation
+
+PyTree = Any
+OTHERS = 1000  # points of a term at which they are compared
+FOLLOWED = 4  # Gauss-Newton steps from zero: an equation is near enough to a linear one if they come to something,
+FALLS = 0.7  # each leaves no more than this share of what the one before left,
+LINEAR = 10.0  # and is one if the first leaves no more times what it was to leave
+ENOUGH = 1e-6  # with which it is not worth looking for better ones
+DAMPING = 1e-15  # of a block's least squares, over the norm of its J
+BLOCKS = 5  # in one program
+
+
+class Kind(NamedTuple):
+    """What features are.
+
+    Attributes:
+        activation: "tanh" or "sin".
+        slopes: `(d,)`, as `pinnjax.nn.RandomFeatures` has them.
+    """
+
+    activation: str
+    slopes: tuple[float, ...]
+
+
+class _Blocks(nn.Module):
+    """Features of several kinds side by side, in one program for all kinds."""
+
+    def __init__(self, box: Any, outputs: Any, weights: Array, centres: Array, waves: Array):
+        self.box, self.outputs = tuple(tuple(end.tolist()) for end in box), outputs
+        self.weights, self.centres, self.waves = (Known(x) for x in (weights, centres, waves))
+        self.coefficients = nn.Param(jnp.zeros((len(weights), components_of(outputs)), weights.dtype))
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
+        low, high = (jnp.asarray(end, x.dtype) for end in self.box)
+        weights = self.weights[...]
+        z = weights @ ((2 * x - low - high) / (high - low)) - jnp.sum(weights * self.centres[...], axis=1)
+        values = jnp.where(self.waves[...], jnp.sin(z), jnp.tanh(z)) @ self.coefficients[...]
+        return values[0] if self.outputs == "scalar" else values
+
+
+class Pilot:
+    """Least squares of blocks of features, all in one program: at some points, and what is left at others."""
+
+    def __init__(self, plan: Plan, size: int, share: float, key: Array):
+        numbers = {t: max(1, int(share * n)) if t in plan.equations else n for t, n in plan.numbers.items()}
+        self.plan = dataclasses.replace(plan, numbers=numbers)
+        for_points, for_others, for_weights, for_centres = jax.random.split(key, 4)
+        self.points = {**self.plan.fresh(for_points), **(plan.batch or {})}
+        self.others = evaluation.some_of_each(plan.terms, self.plan.fresh(for_others), OTHERS)
+        self.m = components_of(plan.made.outputs)
+        self.width, d = max(1, size // self.m), len(plan.made.box[0])
+        draw = lambda key: jax.random.uniform(key, (self.width, d), minval=-1.0, maxval=1.0)
+        self.unit, self.centres = draw(for_weights), jnp.tile(draw(for_centres), (BLOCKS, 1))
+        self.systems: dict[Any, Callable] = {}
+
+    def left(self, kinds: Sequence[Kind]) -> dict[Kind, float]:
+        """The share of the residuals that the linearised equations leave, of at most as many kinds as blocks."""
+        system, params, constants = self._model([*kinds, *[kinds[-1]] * (BLOCKS - len(kinds))])
+        (r, j), (r_other, j_other) = (system(params, constants, some) for some in (self.points, self.others))
+        found = {}
+        for i, kind in enumerate(kinds):
+            columns = self._block(params, i)
+            step = _least(r, j[:, columns])
+            found[kind] = _share(r_other + j_other[:, columns] @ step, r_other)
+        return found
+
+    def followed(self, kind: Kind, left: float) -> float:
+        """The share of the residuals that so many Gauss-Newton steps leave; of a linear equation one does."""
+        system, params, constants = self._model([kind] * BLOCKS)
+        flat, unravel = ravel_pytree(params)
+        theta, columns = np.array(flat), self._block(params, 0)
+        (first, j), (begin, _) = (system(params, constants, some) for some in (self.points, self.others))
+        r, share = first, 1.0
+        for i in range(FOLLOWED):
+            theta[columns] += _least(r, j[:, columns])
+            now = unravel(jnp.asarray(theta))
+            before, share = share, _share(system(now, constants, self.others)[0], begin)
+            if share <= LINEAR * max(left, ENOUGH) or not share < FALLS * before or i + 1 == FOLLOWED:
+                break
+            r, j = system(now, constants, self.points)
+        return share
+
+    def _model(self, kinds: Sequence[Kind]) -> tuple[Callable, PyTree, PyTree]:
+        made = self.plan.made
+        weights = jnp.concatenate([self.unit * jnp.asarray(kind.slopes)[None] for kind in kinds])
+        waves = jnp.repeat(jnp.asarray([kind.activation == "sin" for kind in kinds]), self.width)
+        blocks = _Blocks(made.box, made.outputs, weights, self.centres, waves)
+        definition, params, constants = bridge.split(made.whole(blocks))
+        return self.systems.setdefault(definition, _newton.linearised(self.plan, definition)), params, constants
+
+    def _block(self, params: PyTree, i: int) -> np.ndarray:
+        own, rest = _columns(params, (BLOCKS * self.width, self.m))
+        return np.concatenate([own[i * self.width : (i + 1) * self.width].ravel(), rest])
+
+
+def _columns(params: PyTree, shape: tuple[int, int]) -> tuple[Any, Any]:
+    """Of the parameters in one vector, the places of the outer layer, in its shape, and those of the others."""
+    flat, unravel = ravel_pytree(params)
+    numbers = jax.tree.leaves(unravel(jnp.arange(flat.size, dtype=flat.dtype)))
+    places: list[Any] = [np.asarray(leaf).astype(int) for leaf in numbers]
+    own = next(leaf for leaf in places if leaf.shape == shape)
+    return own, np.concatenate([leaf.ravel() for leaf in places if leaf is not own] or [np.zeros(0, int)])
+
+
+def _least(r: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """The δ for which ‖r + Jδ‖ is least; NaN where there is none."""
+    p = j.shape[1]
+    if not (np.isfinite(j).all() and np.isfinite(r).all() and j.any()):
+        return np.full(p, np.nan)
+    below = DAMPING * np.linalg.norm(j) * np.eye(p, p + 1)
+    triangle = np.asarray(np.linalg.qr(np.concatenate([np.column_stack([j, -r]), below]), mode="r"))
+    return np.linalg.solve(triangle[:p, :p], triangle[:p, p])
+
+
+def _share(left: np.ndarray, whole: np.ndarray) -> float:
+    share = np.linalg.norm(left) / np.linalg.norm(whole) if whole.any() else np.inf
+    return float(share) if np.isfinite(share) else float("inf")
+
+
+def components_of(outputs: Any) -> int:
+    """Of the field."""
+    return 1 if outputs == "scalar" else int(outputs)
