@@ -113,8 +113,8 @@ def test_a_field_of_several_components_with_a_coefficient_has_features_of_its_ow
     found = _features.with_features(plan(terms, {"ode": t, "start": t[:1]}, 2, a=2.0), KEY)
     assert found is not None and found.features
     model = found.made.network(KEY)
-    assert model.network.network.out.kernel.shape == (_features.PARAMETERS * 3 // 2 // 2, 2)
-    assert found.numbers["ode"] == round(_features.OVER * _features.PARAMETERS * 1.5 / 2)
+    assert model.network.network.out.kernel.shape == (_features.PARAMETERS // 2, 2)
+    assert found.numbers["ode"] == round(_features.OVER * _features.PARAMETERS / 2)
 
 
 @pytest.mark.slow

@@ -21,8 +21,7 @@ from pinnjax.solver._plan import Plan, rows
 from pinnjax.terms import bridge, names
 
 PyTree = Any
-PARAMETERS = 1500  # of a scalar field; half as many for each further component,
-MOST = 2250  # at most
+PARAMETERS = 1500  # of all components
 LEAST = 50  # parameters: where points stay and are fewer, there is nothing to fit
 OVER = 3.0  # residuals of the equations for each parameter
 ON_FACES = 1000  # points of a condition on an area; on a line as many as usual
@@ -59,9 +58,8 @@ def with_features(plan: Plan, key: Array) -> Plan | None:
 
 def parameters(plan: Plan, each: Mapping[str, int]) -> int:
     """As many as are usual, or as the points that stay allow; `each` are the residuals at a point of each term."""
-    usual = min(PARAMETERS * (1 + components_of(plan.made.outputs)) // 2, MOST)
     there = [each[t] * rows(x) / OVER for t, x in (plan.batch or {}).items() if t in plan.equations]
-    return int(min([usual, *there]))
+    return int(min([PARAMETERS, *there]))
 
 
 def chosen(plan: Plan, size: int, key: Array) -> tuple[Kind, float]:
@@ -75,19 +73,25 @@ def chosen(plan: Plan, size: int, key: Array) -> tuple[Kind, float]:
         key: of points and blocks.
     """
     d, m = len(plan.made.box[0]), components_of(plan.made.outputs)
+    follows = False  # whether a few steps come to something: asked once, as soon as a kind is good enough to say
     for share, kinds in ((0.5, _ladder), (1.0, _steep)):
         pilot, tried = Pilot(plan, int(share * size), share, key), kinds(d, int(share * size) // m)
         found: dict[Kind, float] = {}
         for _ in range(ROUNDS):
             for i in range(0, len(tried), BLOCKS):
                 found |= pilot.left(tried[i : i + BLOCKS])
-            best = min(found, key=found.__getitem__)
+                best = min(found, key=found.__getitem__)
+                if not follows and found[best] < TOLD:
+                    left = pilot.followed(best, found[best])
+                    if not left < HOPELESS:
+                        return best, left
+                    follows = True
             tried = [kind for kind in _around(best) if kind not in found]
             if not tried or not ENOUGH < found[best] < TOLD:
                 break
         if found[best] < TOLD:
             break
-    return best, pilot.followed(best, found[best]) if found[best] < HOPELESS else found[best]
+    return best, found[best]
 
 
 def _ladder(d: int, width: int) -> list[Kind]:

@@ -30,6 +30,7 @@ EVALUATE_EVERY, STEPS_PER_CALL = 100, 50
 FIRST = 0.2  # of the time, at most, for Adam, beside its compilation
 CHECK = 0.15  # of the time, for a second network that says what the first is worth
 CHECK_STEPS = (300, 200)
+FIT = 0.4  # of the time, at most, for random features
 AGAIN = 0.25  # of the time, at least, for another attempt
 GOOD = 1e-4  # residuals, in units of what an error of 100 % does to them, with which the first attempt is the last
 
@@ -134,6 +135,7 @@ def solve(
 
         def attempt(plan: Plan, name: str) -> Attempt:
             phases, rest = _phases.phases(plan, steps), left()
+            most = FIT * seconds if plan.features else seconds
             if rest is not None and not plan.features:
                 phases[0] = dataclasses.replace(phases[0], until=_phases.within(FIRST * rest))
             if plan.time is not None and not plan.growing and not plan.features:
@@ -144,7 +146,7 @@ def solve(
                 judge,
                 (network_key, training_key),
                 # What an equation takes to plan it takes about again to say what its solution is worth.
-                seconds=None if rest is None else max(1.0, rest - check),
+                seconds=None if rest is None else max(1.0, min(rest - check, most)),
                 checkpoint=None if checkpoint is None else pathlib.Path(checkpoint) / name,
                 progress=progress,
             )
