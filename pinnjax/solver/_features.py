@@ -26,8 +26,7 @@ LEAST = 50  # parameters: where points stay and are fewer, there is nothing to f
 OVER = 3.0  # residuals of the equations for each parameter
 ON_FACES = 1000  # points of a condition on an area; on a line as many as usual
 ROUNDS = 3  # of kinds, the later ones around the best so far
-TOLD = 1e-2  # of the residuals: kinds of which the best leaves more are not told apart
-HOPELESS = 0.1  # of the residuals: where all blocks leave more there is nothing to say
+HOPELESS = 1e-2  # of the residuals: if the best kind leaves more, by least squares or by a few steps, none will do
 ACTIVATIONS = {"tanh": jnp.tanh, "sin": jnp.sin}
 SLOPES = {
     "tanh": (1.5, 3.0, 6.0),
@@ -81,15 +80,14 @@ def chosen(plan: Plan, size: int, key: Array) -> tuple[Kind, float]:
             for i in range(0, len(tried), BLOCKS):
                 found |= pilot.left(tried[i : i + BLOCKS])
                 best = min(found, key=found.__getitem__)
-                if not follows and found[best] < TOLD:
-                    left = pilot.followed(best, found[best])
-                    if not left < HOPELESS:
+                if not follows and found[best] < HOPELESS:
+                    follows = (left := pilot.followed(best, found[best])) < HOPELESS
+                    if not follows:
                         return best, left
-                    follows = True
             tried = [kind for kind in _around(best) if kind not in found]
-            if not tried or not ENOUGH < found[best] < TOLD:
+            if not tried or not ENOUGH < found[best] < HOPELESS:
                 break
-        if found[best] < TOLD:
+        if found[best] < HOPELESS:
             break
     return best, found[best]
 
