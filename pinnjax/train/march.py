@@ -83,6 +83,8 @@ def march(
         ValueError: when a number is out of range or a name unknown.
 
     Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
         >>> import pinnjax as pj
         >>> terms = {"ode": lambda u, t: pj.diff(u, 0)(t) + u(t) ** 2, "start": lambda u, t: u(t) - 1.0}
         >>> draw = lambda key: {"ode": pj.sampling.box(key, [0.0], [9.0], 90), "start": jnp.zeros((1, 1))}
