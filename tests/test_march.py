@@ -124,12 +124,30 @@ def test_the_time_is_limited(x64):
         ({"first": 2.0}, "first is 2.0"),
         ({"loose": 1e-9}, "loose"),
         ({"orders": 0}, "orders is 0"),
+        ({"axis": 1}, "axis is 1; expected a coordinate of the points of 'ode'"),
+        ({"weights": {"odd": 2.0}}, "no term has the residual 'odd'"),
     ],
 )
 def test_bad_arguments_are_named(options, message):
     options = {"axis": 0, "begin": 0.0, "end": 1.0, "initial": ["start"], "key": KEY, **options}
     with pytest.raises(ValueError, match=message):
         pj.march(oscillator(1.0), on_line(1.0), features(), **options)
+
+
+def test_terms_of_any_name_and_points_that_no_window_can_take():
+    march = lambda terms, draw: pj.march(
+        terms, draw, features(width=5), axis=0, begin=0.0, end=1.0, initial=["a/start"], key=KEY, levels=1, seconds=0.0,
+        weights={"a/ode/x": 2.0, "a/start": 3.0},
+    )  # fmt: skip
+    terms = {"a/ode": lambda u, t: {"x": pj.diff(u, 0)(t)}, "a/start": lambda u, t: u(t)}
+    draw = lambda key: {f"a/{name}": x for name, x in on_line(1.0, 20)(key).items()}
+    assert len(march(terms, draw)[1]) == 1  # the weights are those of these names
+    with pytest.raises(ValueError, match=r"no points of 'a/start'; expected \{'a/start': \(n, d\)\}"):
+        march(terms, lambda key: {"a/ode": draw(key)["a/ode"]})
+    with pytest.raises(ValueError, match="the points of 'a/start' are a tuple; expected an array"):
+        march(terms, lambda key: {**draw(key), "a/start": (jnp.zeros((1, 1)), jnp.zeros(1))})
+    with pytest.raises(ValueError, match="called \\['held'\\], as those of the march"):
+        march({**terms, "held": terms["a/start"]}, draw)
 
 
 def test_windows_and_their_bad_arguments():

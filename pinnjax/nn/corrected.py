@@ -14,6 +14,20 @@ class Known(nnx.Variable):
     """A number that no gradient reaches, and that a checkpoint keeps."""
 
 
+class Frozen(nnx.Module):
+    """A module that is trained no more: what was trained in it is a constant here."""
+
+    def __init__(self, module: nnx.Module):
+        self.definition, state = nnx.split(module)
+        leaves, self.structure = jax.tree.flatten(state)
+        self.leaves = nnx.List([Known(leaf) for leaf in leaves])
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
+        """The field at one point."""
+        state = jax.tree.unflatten(self.structure, [leaf[...] for leaf in self.leaves])
+        return nnx.merge(self.definition, state)(x)
+
+
 class Corrected(nnx.Module):
     """u(x) = u_0(x) + ε φ(x) N(x): a field that is known, and a correction that is trained.
 
@@ -46,10 +60,8 @@ class Corrected(nnx.Module):
         for name, function in [("network", network), ("factor", factor or abs)]:
             if not callable(function) or isinstance(function, type):
                 raise TypeError(f"Corrected: {name} is {checks.described(function)}; expected a function of a point")
-        self.definition, state = nnx.split(known)
-        leaves, self.structure = jax.tree.flatten(state)
-        self.known = nnx.List([Known(leaf) for leaf in leaves])
-        kinds = [leaf.dtype for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
+        self.known = Frozen(known)
+        kinds = [leaf.dtype for leaf in self.known.leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
         self.scale = Known(jnp.asarray(scale, jnp.result_type(*kinds or [float])))
         self.network = network
         self.factor = factor
@@ -57,8 +69,7 @@ class Corrected(nnx.Module):
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
         """The field at one point."""
         x = checks.point("Corrected", x)
-        state = jax.tree.unflatten(self.structure, [leaf[...] for leaf in self.known])
-        known, correction = nnx.merge(self.definition, state)(x), self.network(x)
+        known, correction = self.known(x), self.network(x)
         if jnp.shape(known) != jnp.shape(correction):
             raise ValueError(
                 f"Corrected: the network has shape {jnp.shape(correction)} at a point; expected the known field's "

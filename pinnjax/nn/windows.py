@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from pinnjax import checks
-from pinnjax.nn.corrected import Known
+from pinnjax.nn.corrected import Frozen, Known
 
 
 class Window(nnx.Module):
@@ -38,7 +38,7 @@ class Window(nnx.Module):
             raise TypeError(f"Window: network is {checks.described(network)}; expected an nnx.Module")
         self.network, self.axis = network, axis
         self.begin, self.length = Known(jnp.asarray(begin, float)), Known(jnp.asarray(length, float))
-        self.earlier = None if before is None else _Frozen(before.network)
+        self.earlier = None if before is None else Frozen(before.network)
         if before is not None:
             self.begin_before, self.length_before = Known(before.begin[...]), Known(before.length[...])
 
@@ -97,19 +97,6 @@ class Windows(nnx.Module):
         number = jnp.clip(jnp.searchsorted(self.begins[...], x[self.axis], side="right") - 1, 0)
         begin, length = self.begins[...][number], self.lengths[...][number]
         return self.networks.at(number)(_inside(x, self.axis, begin, length))
-
-
-class _Frozen(nnx.Module):
-    """A network that is trained no more."""
-
-    def __init__(self, network: nnx.Module):
-        self.definition, state = nnx.split(network)
-        leaves, self.structure = jax.tree.flatten(state)
-        self.leaves = nnx.List([Known(leaf) for leaf in leaves])
-
-    def __call__(self, x: Array) -> Array:
-        state = jax.tree.unflatten(self.structure, [leaf[...] for leaf in self.leaves])
-        return nnx.merge(self.definition, state)(x)
 
 
 class _Stacked(nnx.Module):

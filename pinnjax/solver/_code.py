@@ -29,14 +29,14 @@ first = pj.train_step(terms, adam, term_weights=weights{in_every_step})
 second = pj.train_step(terms, pj.optimizers.ssbroyden(), term_weights=weights{now_and_then})
 state = first.init(model, batch, key=training_key)
 phases = [{phases}]
-state, history = pj.fit(phases, state, batch, steps_per_call=50)
+state, history = pj.fit(phases, state, batch, steps_per_call={per_call})
 u = {train}.model(state)
 """
 
 FEATURES = """
 train = pj.train_step(terms, pj.optimizers.gauss_newton(solver="qr"), term_weights=weights{in_every_step})
 state = train.init(model, batch, key=training_key)
-state, history = pj.fit(train, state, batch, steps={steps}, steps_per_call=1)
+state, history = pj.fit(train, state, batch, steps={steps}, steps_per_call={per_call})
 u = train.model(state)
 """
 
@@ -92,12 +92,13 @@ def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: b
         weights=_numbers(dict(plan.weights)),
     )
     if plan.features:
-        return head + FEATURES.format(in_every_step=first, steps=steps[0])
+        return head + FEATURES.format(in_every_step=first, steps=steps[0], per_call=_phases.rhythm(plan)[1])
     return head + NETWORK.format(
         warm_up=_phases.WARM_UP,
         in_every_step=first,
         now_and_then=second,
         phases=f"pj.Phase(first, {steps[0]})" + (f", pj.Phase(second, {steps[1]})" if steps[1] else ""),
+        per_call=_phases.rhythm(plan)[1],
         train="second" if steps[1] else "first",
     )
 

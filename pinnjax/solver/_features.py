@@ -56,9 +56,10 @@ def with_features(plan: Plan, key: Array) -> Plan | None:
 
 
 def parameters(plan: Plan, each: Mapping[str, int]) -> int:
-    """As many as are usual, or as the points that stay allow; `each` are the residuals at a point of each term."""
-    there = [each[t] * rows(x) / OVER for t, x in (plan.batch or {}).items() if t in plan.equations]
-    return int(min([PARAMETERS, *there]))
+    """As many as are usual, or as points allow whose number is not ours; `each`: residuals at a point of each term."""
+    stay = plan.batch or {}
+    others = {t: stay.get(t, s.points) for t, s in plan.sources.items() if t in plan.equations and not s.counts}
+    return int(min([PARAMETERS, *[each[t] * rows(x) / OVER for t, x in others.items()]]))
 
 
 def chosen(plan: Plan, size: int, key: Array) -> tuple[Kind, float]:

@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from pinnjax import sampling
 from pinnjax.optimizers import gauss_newton, ssbroyden
-from pinnjax.solver import _points
+from pinnjax.solver import _lost, _points
 from pinnjax.solver._plan import Plan
 from pinnjax.term_weights import fixed
 from pinnjax.train.phases import Phase
@@ -23,6 +23,7 @@ Until = Callable[[Mapping[str, Any]], bool]
 WARM_UP = 1000  # steps of Adam
 EVERY = 250  # steps between two draws
 CANDIDATES = 25  # for each point of an equation
+EVALUATE_EVERY, STEPS_PER_CALL = 100, 50  # of a network
 MOST = 10**6  # steps, where the clock ends the run
 FIT = 12  # steps of Gauss-Newton, at most
 GROWS = 1e-4  # where early times are learnt first: the loss at which later ones join, residuals of an error of 1 %,
@@ -30,19 +31,31 @@ FACTOR = 1.3  # and how many times more time there is then
 SETTLED = 0.5  # a loss of which more than this share is left after two steps falls no more
 
 
-def phases(plan: Plan, steps: int | None = None) -> list[Phase]:
-    """The phases; `steps` are those of the last one of a network, None for as many as the clock allows."""
+def phases(plan: Plan, steps: int | None = None, first: float | None = None) -> list[Phase]:
+    """The phases of a plan.
+
+    Args:
+        plan: of a network, or of random features.
+        steps: those of a network's last phase; None for as many as the clock allows.
+        first: seconds of its first one, at most, beside its compilation; None where the clock does not count.
+    """
     weights = fixed(dict(plan.weights))
     if plan.features:
         train = train_step(plan.terms, gauss_newton(solver="qr"), term_weights=weights, sampler=in_every_step(plan))
         return [Phase(train, FIT, until=settled(), summary="Gauss-Newton")]
     adam = optax.adam(optax.cosine_decay_schedule(5e-3, WARM_UP, 0.1))
-    first = train_step(plan.terms, adam, term_weights=weights, sampler=in_every_step(plan))
-    second = train_step(plan.terms, ssbroyden(), term_weights=weights, sampler=now_and_then(plan))
+    begins = train_step(plan.terms, adam, term_weights=weights, sampler=in_every_step(plan))
+    ends = train_step(plan.terms, ssbroyden(), term_weights=weights, sampler=now_and_then(plan))
+    watched = plan.time is not None and not plan.growing
     return [
-        Phase(first, WARM_UP, summary="Adam"),
-        Phase(second, MOST if steps is None else steps, summary="SSBroyden"),
+        Phase(begins, WARM_UP, until=None if first is None else within(first), summary="Adam"),
+        Phase(ends, MOST if steps is None else steps, until=_lost.watch() if watched else None, summary="SSBroyden"),
     ]
+
+
+def rhythm(plan: Plan) -> tuple[int, int]:
+    """Steps from one evaluation to the next, and in a call: those of Gauss-Newton are few, and each takes long."""
+    return (1, 1) if plan.features else (EVALUATE_EVERY, STEPS_PER_CALL)
 
 
 def in_every_step(plan: Plan) -> sampling.Sampler | None:

@@ -68,32 +68,34 @@ class Pilot:
         draw = lambda key: jax.random.uniform(key, (self.width, d), minval=-1.0, maxval=1.0)
         self.unit, self.centres = draw(for_weights), jnp.tile(draw(for_centres), (BLOCKS, 1))
         self.systems: dict[Any, Callable] = {}
+        self.steps: dict[Kind, np.ndarray] = {}  # the first one of each kind,
+        self.begin = np.zeros(0)  # and the residuals before it at the others
 
     def left(self, kinds: Sequence[Kind]) -> dict[Kind, float]:
         """The share of the residuals that the linearised equations leave, of at most as many kinds as blocks."""
         system, params, constants = self._model([*kinds, *[kinds[-1]] * (BLOCKS - len(kinds))])
-        (r, j), (r_other, j_other) = (system(params, constants, some) for some in (self.points, self.others))
+        (r, j), (self.begin, j_other) = (system(params, constants, some) for some in (self.points, self.others))
         found = {}
         for i, kind in enumerate(kinds):
             columns = self._block(params, i)
-            step = _least(r, j[:, columns])
-            found[kind] = _share(r_other + j_other[:, columns] @ step, r_other)
+            self.steps[kind] = _least(r, j[:, columns])
+            found[kind] = _share(self.begin + j_other[:, columns] @ self.steps[kind], self.begin)
         return found
 
     def followed(self, kind: Kind, left: float) -> float:
-        """The share of the residuals that so many Gauss-Newton steps leave; of a linear equation one does."""
+        """The share of the residuals that a few Gauss-Newton steps of a kind leave; of a linear equation one does."""
         system, params, constants = self._model([kind] * BLOCKS)
         flat, unravel = ravel_pytree(params)
         theta, columns = np.array(flat), self._block(params, 0)
-        (first, j), (begin, _) = (system(params, constants, some) for some in (self.points, self.others))
-        r, share = first, 1.0
+        step, share = self.steps[kind], 1.0
         for i in range(FOLLOWED):
-            theta[columns] += _least(r, j[:, columns])
+            theta[columns] += step
             now = unravel(jnp.asarray(theta))
-            before, share = share, _share(system(now, constants, self.others)[0], begin)
+            before, share = share, _share(system(now, constants, self.others)[0], self.begin)
             if share <= LINEAR * max(left, ENOUGH) or not share < FALLS * before or i + 1 == FOLLOWED:
                 break
             r, j = system(now, constants, self.points)
+            step = _least(r, j[:, columns])
         return share
 
     def _model(self, kinds: Sequence[Kind]) -> tuple[Callable, PyTree, PyTree]:

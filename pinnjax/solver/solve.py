@@ -26,7 +26,6 @@ from pinnjax.train.state import TrainState
 
 PyTree = Any
 Points = Mapping[str, Any]
-EVALUATE_EVERY, STEPS_PER_CALL = 100, 50
 FIRST = 0.2  # of the time, at most, for Adam, beside its compilation
 CHECK = 0.15  # of the time, for a second network that says what the first is worth
 CHECK_STEPS = (300, 200)
@@ -134,12 +133,9 @@ def solve(
         check = max(CHECK * seconds, time.perf_counter() - began)
 
         def attempt(plan: Plan, name: str) -> Attempt:
-            phases, rest = _phases.phases(plan, steps), left()
+            rest = left()
+            phases = _phases.phases(plan, steps, None if rest is None else FIRST * rest)
             most = FIT * seconds if plan.features else seconds
-            if rest is not None and not plan.features:
-                phases[0] = dataclasses.replace(phases[0], until=_phases.within(FIRST * rest))
-            if plan.time is not None and not plan.growing and not plan.features:
-                phases[1] = dataclasses.replace(phases[1], until=_lost.watch())
             state, history, snapshots = _run(
                 plan,
                 phases,
@@ -213,6 +209,7 @@ def _run(
         if np.isfinite(value):
             snapshots.append(Snapshot(int(step), value, jax.tree.map(np.asarray, (state.params, state.constants))))
 
+    every, per_call = _phases.rhythm(plan)
     state = phases[0].train.init(plan.made.network(network_key), plan.batch, key=training_key)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an end at rounding is what is hoped for; others are judged
@@ -221,9 +218,9 @@ def _run(
             state,
             plan.batch,
             evaluate=judge,
-            evaluate_every=1 if plan.features else EVALUATE_EVERY,
+            evaluate_every=every,
             callback=keep,
-            steps_per_call=1 if plan.features else STEPS_PER_CALL,
+            steps_per_call=per_call,
             **options,
         )
     if not snapshots:  # a run that was resumed at its end, or one whose loss is not finite

@@ -71,8 +71,8 @@ class March:
         found: list[Attempt] = []
         at, level, enough = self.begin, 0, self.tight
         while at < self.end - self.rounding:
-            rest = self.end - at
-            length = rest if length > rest - self.rounding else min(length, max(length, rest / 2))
+            left = max(1, np.ceil((self.end - at) / length - 1e-9))  # windows of this length
+            length = (self.end - at) / left if left <= 2 else length  # the last two are of one length
             best = self.improved(at, length, level, found[-1][1] if found else None, enough)
             found.append(best)
             piece = best[0]

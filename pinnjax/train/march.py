@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Array
 
@@ -20,6 +21,7 @@ from pinnjax import checks, nn, sampling
 from pinnjax.derivatives import diff
 from pinnjax.optimizers import gauss_newton
 from pinnjax.term_weights import fixed
+from pinnjax.terms import names
 from pinnjax.train._marching import SHORTEST, March, Network, Piece
 from pinnjax.train.state import TrainStep
 from pinnjax.train.step import train_step
@@ -83,7 +85,6 @@ def march(
         ValueError: when a number is out of range or a name unknown.
 
     Example:
-        >>> import jax
         >>> import jax.numpy as jnp
         >>> import pinnjax as pj
         >>> terms = {"ode": lambda u, t: pj.diff(u, 0)(t) + u(t) ** 2, "start": lambda u, t: u(t) - 1.0}
@@ -109,9 +110,14 @@ def march(
     later = [name for name in terms if name not in initial]
     if not later:
         raise ValueError(f"march: all terms are initial, {sorted(initial)}; expected an equation beside them")
+    if own := {CONTINUED, HELD} & terms.keys():
+        raise ValueError(f"march: terms are called {sorted(own)}, as those of the march are; expected other names")
+    lam = dict(weights or {})
+    for name in lam:
+        names.term_of(name, terms)
+    _check_points(terms, jax.eval_shape(draw, key), axis)
     inner = {name: _moved(term, axis, begin, end) for name, term in terms.items()}
     goes_on = {CONTINUED: _continues(axis, orders)}
-    lam = dict(weights or {})
     lam |= {f"{CONTINUED}/{j}": float(x) for j, x in enumerate(np.broadcast_to(continued, orders))}
 
     def across(points: Mapping[str, PyTree]) -> PyTree:
@@ -119,7 +125,7 @@ def march(
         return max((points[name] for name in later), key=len)
 
     def step(some: Mapping[str, Any], drawn: Callable[[Array], dict[str, PyTree]]) -> TrainStep:
-        own = {name: x for name, x in lam.items() if name in some or name.split("/")[0] in some}
+        own = {name: x for name, x in lam.items() if names.of_residual(name, dict.fromkeys(some, True), some)}
         sampler = sampling.resample(drawn)
         return train_step(some, gauss_newton(solver="qr"), term_weights=fixed(own), sampler=sampler)
 
@@ -138,6 +144,20 @@ def march(
     pieces = [piece for piece, _ in found]
     done = bool(found) and pieces[-1].residual <= loose and pieces[-1].begin + pieces[-1].length >= end - run.rounding
     return (nn.Windows([window for _, window in found]) if done else None), pieces
+
+
+def _check_points(terms: Mapping[str, Any], drawn: Mapping[str, PyTree], axis: int) -> None:
+    for term in terms:
+        if term not in drawn:
+            raise ValueError(f"march: draw(key) has no points of {term!r}; expected {{{term!r}: (n, d)}}")
+        points = drawn[term]
+        if not hasattr(points, "ndim") or points.ndim != 2:
+            raise ValueError(
+                f"march: the points of {term!r} are {checks.described(points)}; expected an array (n, d), which can be "
+                "moved into a window"
+            )
+        if not 0 <= axis < points.shape[1]:
+            raise ValueError(f"march: axis is {axis}; expected a coordinate of the points of {term!r}, {points.shape}")
 
 
 def _moved(term: Any, axis: int, begin: float, end: float) -> Callable:
