@@ -86,7 +86,8 @@ def solve(
         outputs: `"scalar"`, or the number of components of the field, when `model` is None.
         coefficients: `{name: first guess}` of unknown coefficients, when `model` is None: residuals read them as
             `u.name`. Each keeps the sign of its guess; see `pinnjax.nn.WithCoefficients`.
-        seconds: wall time for everything, compilation included; the end comes after the call in which it is over.
+        seconds: wall time for everything, compilation included; the end comes after the call in which it is over. Some
+            40 s are spent in any case, most of them in compilation.
         steps: number of steps of a deep network after those of Adam, whatever time they take; None for what `seconds`
             allow.
         key: random key of the networks and the points; `jax.random.key(0)` when None.
