@@ -33,7 +33,7 @@ from pinnjax.cli.race import race
 from pinnjax.problems import burgers, helmholtz
 
 FAST = bool(os.environ.get("PINNJAX_FAST"))
-STEPS = 4_000 if FAST else 20_000
+STEPS = 2_000 if FAST else 20_000
 plain = helmholtz.recipes["M1"]
 
 

@@ -27,8 +27,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`pinnjax.plot` and `pinnjax.problems` without imports of their own, for those who ask for them."""
-    if name in ("plot", "problems"):
+    """`pinnjax.plot`, `pinnjax.problems`, `pinnjax.subdomains` without imports of their own, for those who ask."""
+    if name in ("plot", "problems", "subdomains"):
         return importlib.import_module(f"pinnjax.{name}")
     raise AttributeError(f"module 'pinnjax' has no attribute {name!r}")
 

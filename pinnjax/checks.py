@@ -126,10 +126,10 @@ def times(what: str, time: Any, points: PyTree) -> jax.Array:
     return found
 
 
-def chunk(value: int | None) -> None:
-    """A chunk is None or a positive number of points."""
-    if value is not None and (not isinstance(value, int) or value < 1):
-        raise ValueError(f"chunk is {value!r}; expected None or a number of points >= 1")
+def chunk(value: Any) -> None:
+    """A chunk is a positive number of points, "auto" or None."""
+    if value not in (None, "auto") and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError(f'chunk is {value!r}; expected a number of points >= 1, "auto", or None for all points')
 
 
 def number(what: str, value: Any, low: float = -np.inf, high: float = np.inf) -> None:
@@ -150,6 +150,14 @@ def point(what: str, x: Any, d: int | None = None) -> jax.Array:
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"{what}: a point has dtype {x.dtype}; expected a floating dtype")
     return jnp.asarray(x)
+
+
+def corners(lower: Any, upper: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Two opposite corners `(d,)` of a box, as tuples."""
+    low, high = (np.asarray(end, float) for end in (lower, upper))
+    if low.ndim != 1 or low.shape != high.shape or not np.all(low < high) or not np.isfinite([low, high]).all():
+        raise ValueError(f"lower is {lower}, upper {upper}; expected two corners (d,), lower < upper")
+    return tuple(low.tolist()), tuple(high.tolist())
 
 
 def key(what: str, given: Any) -> jax.Array:

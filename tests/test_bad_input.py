@@ -373,8 +373,15 @@ def test_wrong_input_is_named(case):
 
 COMMANDS = {
     "solve helmholz": "inverse_burgers (did you mean 'helmholtz'?)",
-    "reproduce helmholz": "study is 'helmholz'; expected one of harmonic, poisson, tanh, gradnorm, helmholtz, "
-    "klein_gordon, cavity, cavity_uvp (did you mean 'helmholtz'?)",
+    "reproduce helmholz": "study is 'helmholz'; expected one of harmonic, poisson, tanh, gradnorm, fbpinn, helmholtz, "
+    "klein_gordon, cavity, cavity_uvp, xpinn, hard, cascade, phases (did you mean 'helmholtz'?)",
+    "page loss_weight": "page is 'loss_weight'; expected one of loss_weights, race, gradnorm, phases "
+    "(did you mean 'loss_weights'?)",
+    "solve helmholtz --method windows": "windows: helmholtz has no time; expected a problem in time",
+    "solve inverse_burgers --method windows": "has unknown coefficients or points that stay",
+    "solve burgers --method windows --until 2": "until is 2.0; expected a time in (0, 1]",
+    "solve burgers --method windows --steps 3": "leave out --steps, or choose another method",
+    "solve burgers --until 1": "--until is the last time of --method windows",
     "solve helmholtz --method M5": "method is 'M5'; expected one of M1, M2, M3, M4",
     "solve helmholtz --model mpl": "model is 'mpl'; expected one of mlp, modified_mlp",
     "solve helmholtz --term-weights annealing": "term-weights is 'annealing'; expected one of none, fixed,",

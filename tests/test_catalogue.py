@@ -30,7 +30,7 @@ TRANSFORMS = (optax.GradientTransformation, optax.GradientTransformationExtraArg
 # in a table of methods.
 TOOLS = {
     *("bounded", "guarded", "normalized", "smoothed", "scheduled", "held", "per_term", "skip_exploding"),
-    *("per_point_memory", "combine", "from_optimistix"),
+    *("per_point_memory", "combine", "from_optimistix", "grown"),
 }
 
 

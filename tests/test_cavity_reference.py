@@ -225,7 +225,7 @@ def test_the_extrema_at_100_are_those_of_botella_and_peyret(fine):
     assert_published(found["v_min"], -0.2538030, 1 - 0.1896, atol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_velocity_and_pressure_at_1000_are_those_of_botella_and_peyret():
     """Their tables 7 to 9, with 160² modes; ours err by 1e-5 of the speed, most of it at the lid and in its corners."""
     flow = cavity.solve(1000.0, 64)

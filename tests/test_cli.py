@@ -40,7 +40,7 @@ def test_solve_writes_a_table_json_and_plots(tmp_path, capsys):
         assert picture.std() > 0.05  # something is drawn
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_several_methods_give_a_list_and_one_table(tmp_path, capsys):
     json_file = tmp_path / "all.json"
     assert main(["solve", "helmholtz", "--steps", "3", "--json", str(json_file)]) == 0
@@ -207,7 +207,7 @@ def test_race_takes_your_own_factory(mine, capsys):
         assert matplotlib.image.imread(f"{name}.png").std() > 0.02, name
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_without_a_reference_losses_are_raced_and_nothing_is_called_an_error(mine, capsys):
     once = ["mine_to_race:unknown", "--method", "plain", "--steps", "3", "--out", "."]
     assert main(["race", *once, "--json", "race.json"]) == 0
@@ -229,7 +229,7 @@ def test_points_that_are_always_the_same_show_the_doctor_no_gap(mine, capsys):
     assert "train/test gap: no fresh points were given" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_arguments_of_diagnose_can_be_raced(mine, capsys):
     assert main(["race", "mine_to_race:arguments", "--steps", "3", "--json", "race.json"]) == 0
     assert "1 seed, 3 steps" in capsys.readouterr().out
@@ -288,11 +288,13 @@ def places(tmp_path):
         (["diagnose", "tanh"], "--json"),
         (["bench", "step"], "--json"),
         (["reproduce", "tanh", "--quick"], "--out"),
+        (["page", "loss_weights"], "--out"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_one_sentence_before_any_training(command, option, places, capsys):
     for place, why in places.items():
-        fits = os.path.isfile if option in ("--json", "--report") else os.path.isdir
+        a_file = option in ("--json", "--report") or command[0] == "page"
+        fits = os.path.isfile if a_file else os.path.isdir
         if fits(place):
             continue
         assert main([*command, option, place]) == 2, place

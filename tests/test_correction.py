@@ -58,7 +58,7 @@ def phases(first, second):
     return [pj.Phase(first, 10), pj.Phase(second, 10, model=model)]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_first_field_stays_and_a_killed_run_goes_on(tmp_path):
     """What a checkpoint keeps of the trained field is what was trained."""
     first, second = (pj.train_step(poisson.TERMS, optax.adam(rate)) for rate in (1e-2, 1e-3))
@@ -112,7 +112,7 @@ def test_fields_of_other_shapes_are_named():
         pj.nn.Corrected(network(KEY), vector, 1.0)(jnp.ones(1))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore:fit.*the run has converged to rounding")
 def test_the_limit_is_arithmetic(x64):
     """The oscillator below 1e-11: a network, and a second one on what it leaves."""

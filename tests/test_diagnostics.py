@@ -327,13 +327,21 @@ def test_the_error_by_mode_is_where_it_was_put(x64):
 
 
 def test_scales_are_those_computed_by_hand():
-    """On v = 1 + x / rms(x) = 2 at x = 1: 2s = 300, and what it does to three times its slope is 3s."""
+    """v = 1 ± x / rms(x) is 2 and 0 at x = 1, √2 in the mean: √2 s = 300, and it does 3s to three times its slope."""
     terms = {"data": lambda u, x: u(x) - 300.0, "slope": lambda u, x: 3 * pj.diff(u, 0)(x)}
     found = d.scales(terms, lambda x: x[0], {name: jnp.ones((2, 1)) for name in terms})
     assert isinstance(found, d.Scales)
-    np.testing.assert_allclose(found.field, 150.0, rtol=1e-4)
-    np.testing.assert_allclose([found.residuals["data"], found.residuals["slope"]], [300.0, 450.0], rtol=1e-4)
+    s = 300 / np.sqrt(2)
+    np.testing.assert_allclose(found.field, s, rtol=1e-4)
+    np.testing.assert_allclose([found.residuals["data"], found.residuals["slope"]], [300.0, 3 * s], rtol=1e-4)
     np.testing.assert_allclose([found.zero["data"], found.zero["slope"]], [300.0, 0.0])
+
+
+def test_an_exponential_that_overflows_is_no_warning(x64):
+    """u'' + e^4u = 2 asks for a field of order one, whatever e^4u is at the larger sizes that are tried."""
+    terms = {"pde": lambda u, x: pj.diff(u, 0, 0)(x) + jnp.exp(4 * u(x)) - 2.0}
+    found = d.scales(terms, lambda x: x[0], {"pde": jnp.linspace(0.1, 1, 9)[:, None]})
+    assert 0.01 < found.field < 10 and np.isfinite(found.residuals["pde"])
 
 
 def test_a_field_may_be_asked_for_by_a_nonlinear_residual():
@@ -348,4 +356,17 @@ def test_a_component_gets_the_size_at_which_it_matters():
     terms = {"data": lambda u, x: u(x)[0] - 5.0, "sum": lambda u, x: u(x)[0] + 10 * u(x)[1]}
     field = lambda x: jnp.stack([x[0], x[0]])
     found = d.scales(terms, field, {name: jnp.ones((2, 1)) for name in terms}, components=2)
-    np.testing.assert_allclose(found.field, [2.5, 0.25], rtol=1e-4)
+    np.testing.assert_allclose(found.field, np.array([5, 0.5]) / np.sqrt(2), rtol=1e-4)
+
+
+def test_a_condition_at_one_point_asks_for_the_same_size_whatever_the_network(x64):
+    """One that is -rms there, so that 1 + u / rms is zero, asked for infinitely much."""
+    terms = {"ode": lambda u, t: pj.diff(u, 0)(t) + u(t) ** 3, "start": lambda u, t: u(t) - 2.0}
+    t = jnp.linspace(0, 10, 101)[:, None]
+    sizes = []
+    for phase in np.linspace(0, 2 * np.pi, 9):
+        u = lambda t, phase=phase: jnp.sin(3 * t[0] + phase)
+        found = d.scales(terms, u, {"ode": t, "start": t[:1]})
+        sizes.append([float(found.field), found.residuals["ode"]])
+    field, ode = np.transpose(sizes)
+    assert field.min() > 1 and field.max() < 2.01 and ode.max() < 10 * ode.min()

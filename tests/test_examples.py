@@ -28,6 +28,8 @@ SLOW = {
     "harmonic": (3000, 0.05),
     "helmholtz": (800, 0.9),
     "inverse_burgers": (500, 3.6),
+    "inverse_diffusion": (400, 0.1),
+    "acoustic": (1000, 0.02),
     "kdv": (400, 0.12),
     "klein_gordon": (1500, 0.48),
     "kuramoto_sivashinsky": (800, 0.07),

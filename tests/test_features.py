@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pinnjax as pj
-from pinnjax.solver import _features, _plan
+from pinnjax.solver import _features, _pilot, _plan
 
 KEY = jax.random.key(0)
 
@@ -76,13 +76,13 @@ def plan(terms, points, outputs="scalar", **coefficients):
 @pytest.mark.parametrize("k", [3.0, 120.0])
 def test_features_are_as_steep_as_the_solution(k, x64):
     """Of sin(kt) on [0, 2], which is sin(kz + k)."""
-    kind, left = _features.chosen(plan(*waves(k)), 200, KEY)
+    kind, left, *_ = _features.chosen(plan(*waves(k)), 200, KEY)
     assert left < 1e-5
     assert kind.activation == "sin" or k < 10
     assert kind.slopes[0] > 0.9 * k or k < 10
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_kinds_of_which_none_does_are_none(x64):
     """A step inside, for which 60 points stay: nothing is small at others."""
     rng = np.random.default_rng(0)
@@ -93,6 +93,7 @@ def test_kinds_of_which_none_does_are_none(x64):
     assert _features.with_features(plan(terms, points), KEY) is None
 
 
+@pytest.mark.slow
 def test_points_that_stay_limit_the_parameters(x64):
     terms, points = waves(3.0)
     points["ode"] = jnp.asarray(np.random.default_rng(0).normal(size=(100, 1)))  # no box
@@ -102,7 +103,7 @@ def test_points_that_stay_limit_the_parameters(x64):
     assert _features.with_features(staying, KEY) is None  # too few
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_field_of_several_components_with_a_coefficient_has_features_of_its_own(x64):
     """u' = -a v, v' = a u on data: the columns of the outer layer and of the coefficient are told apart."""
     t = jnp.linspace(0, 3, 200)[:, None]
@@ -132,3 +133,27 @@ def test_a_wave_of_an_equation_that_nobody_tuned_is_found_to_many_digits():
     assert solution.relative_l2 < 1e-8
     assert 0.1 < solution.accuracy.value / solution.relative_l2 < 10
     assert "RandomFeatures" in solution.recipe and 'gauss_newton(solver="qr")' in solution.recipe
+
+
+@pytest.mark.slow
+def test_waves_of_a_linear_equation_may_be_many_along_one_coordinate_alone(x64):
+    """u_t + 60 u_x = 0 from sin x: 19 times as many along t as along x, more than equally steep features can tell."""
+    terms = {
+        "pde": lambda u, x: pj.diff(u, 0)(x) + 60 * pj.diff(u, 1)(x),
+        "ic": lambda u, x: u(x) - jnp.sin(x[1]),
+        "ends": lambda u, x: u(x) - u(x.at[1].add(2 * np.pi)),
+    }
+    box = lambda low, high: lambda key, n: pj.sampling.box(key, low, high, n)
+    whole = 2 * np.pi
+    points = {"pde": box([0, 0], [1, whole]), "ic": box([0, 0], [0, whole]), "ends": box([0, 0], [1, 0])}
+    found = _features.chosen(plan(terms, points), _features.PARAMETERS, KEY)
+    assert found.left < 1e-4
+    assert found.kind.slopes[0] > 30 > 10 > found.kind.slopes[1]  # z = 2 t - 1 goes over half of t
+
+
+@pytest.mark.slow
+def test_whether_equations_are_linear_is_seen_from_their_residuals(x64):
+    terms, points = waves(3.0)
+    bent = terms | {"ode": lambda u, t: pj.diff(u, 0, 0)(t) + jnp.sin(u(t))}
+    kind = _pilot.Kind("sin", (3.0,))
+    assert [_pilot.Pilot(plan(some, points), 40, 0.2, KEY).linear(kind) for some in (terms, bent)] == [True, False]

@@ -55,6 +55,7 @@ def test_it_solves_the_poisson_problem():
     assert float(error(train.model(state))) == pytest.approx(history["evaluation/error"][-1], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_history_is_that_of_the_python_loop():
     train = train_step()
     start = loop = train.init(poisson.model(), BATCH)

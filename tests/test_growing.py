@@ -65,7 +65,7 @@ def test_a_lost_run_is_told_from_one_that_learns(broken):
     assert says([broken] * 5, 1.0)[-1] == np.isinf(broken)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_recipe_of_a_run_that_was_done_again_makes_its_field(x64):
     plan, keys = _plan.early_times_first(planned(ODE, LINE)), (KEY, jax.random.key(4))
     steps = (260, 300)  # in each phase there is a decision
@@ -98,7 +98,7 @@ def test_a_residual_that_is_no_number_at_a_few_points_is_no_solution(x64):
     assert _accuracy.estimate([(best.validation, np.ones(9))], None).failure
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_system_of_lorenz_is_solved(x64):
     """At once, a network is on the wrong side of a jump between its points; the error is 1."""
     problem = unseen.problem("lorenz")

@@ -16,7 +16,7 @@ LAYERS = [
     ["derivatives"],
     ["terms"],
     ["point_weights", "term_weights", "optimizers", "nn", "sampling"],
-    ["train"],
+    ["subdomains", "train"],
     ["diagnostics"],
     ["monitors"],
     ["doctor"],

@@ -101,5 +101,5 @@ def test_a_chunk_bounds_memory_and_changes_nothing_beyond_rounding(x64):
         found[chunk] = compiled(params, batch)
     assert memory[256] < memory[None] / 8
     chex.assert_trees_all_close(*found.values(), rtol=2e-4, atol=2e-4)
-    with pytest.raises(ValueError, match="chunk is 0; expected None or a number of points >= 1"):
+    with pytest.raises(ValueError, match="chunk is 0; expected a number of points >= 1"):
         pj.value_and_grads(helmholtz.terms, definition, constants, chunk=0)

@@ -16,11 +16,19 @@ small = {"width": 4, "depth": 2}
 THREE_COORDINATES = {
     "MLP": lambda **dtype: pj.nn.MLP(3, "scalar", **small, **dtype, rngs=rngs()),
     "ModifiedMLP": lambda **dtype: pj.nn.ModifiedMLP(3, "scalar", **small, **dtype, rngs=rngs()),
+    "PirateNet": lambda **dtype: pj.nn.PirateNet(3, "scalar", **small, **dtype, rngs=rngs()),
+    "SIREN": lambda **dtype: pj.nn.SIREN(3, "scalar", omega=5.0, **small, **dtype, rngs=rngs()),
+    "ChebyshevKAN": lambda **dtype: pj.nn.ChebyshevKAN(3, "scalar", degree=3, **small, **dtype, rngs=rngs()),
+    "Separable": lambda **dtype: pj.nn.Separable([pj.nn.MLP(1, 2, **small, **dtype, rngs=rngs()) for _ in range(3)]),
+    "Factorized": lambda **dtype: pj.nn.Factorized(THREE_COORDINATES["MLP"](**dtype), rngs=rngs()),
     "Standardize": lambda **_: pj.nn.Standardize([0.5, 1.5, -1.0], [0.3, 2.0, 1.0]),
     "Periodic": lambda **_: pj.nn.Periodic([None, 2.0, None]),
     "FourierFeatures": lambda **dtype: pj.nn.FourierFeatures(3, 4, scale=2.0, **dtype, rngs=rngs()),
     "RandomFeatures": lambda **dtype: pj.nn.RandomFeatures(
         [0.0] * 3, [1.0] * 3, "scalar", width=5, scale=2.0, **dtype, rngs=rngs()
+    ),
+    "FBPINN": lambda **dtype: pj.nn.FBPINN(
+        [0.0] * 3, [1.0] * 3, "scalar", windows=[1, (2, 1, 3)], **small, **dtype, rngs=rngs()
     ),
     "Constrained": lambda **dtype: pj.nn.Constrained(
         pj.nn.MLP(3, "scalar", **small, **dtype, rngs=rngs()), lift=lambda x: x[1], factor=lambda x: x[0]
@@ -28,9 +36,17 @@ THREE_COORDINATES = {
     "Corrected": lambda **dtype: pj.nn.Corrected(
         THREE_COORDINATES["MLP"](**dtype), THREE_COORDINATES["MLP"](**dtype), 0.5
     ),
+    "Subdomains": lambda **dtype: pj.nn.Subdomains(
+        [THREE_COORDINATES["MLP"](**dtype), THREE_COORDINATES["MLP"](**dtype)],
+        [pj.sampling.Box((0.0, 0.0, 0.0), (0.5, 1.0, 1.0)), pj.sampling.Box((0.5, 0.0, 0.0), (1.0, 1.0, 1.0))],
+    ),
     "Window": lambda **dtype: pj.nn.Window(THREE_COORDINATES["MLP"](**dtype), 0, -1.0, 2.0),
     "Windows": lambda **dtype: pj.nn.Windows([THREE_COORDINATES["Window"](**dtype)] * 2),
     "WithCoefficients": lambda **dtype: pj.nn.WithCoefficients(THREE_COORDINATES["MLP"](**dtype), {"nu": 0.1}, **dtype),
+    "WithConditions": lambda **dtype: pj.nn.WithConditions(
+        THREE_COORDINATES["MLP"](**dtype),
+        [pj.nn.Dirichlet(lambda x: x[0], 1.0), pj.nn.Robin(lambda x: 1 - x[1], 2.0, lambda x: x[2])],
+    ),
     "MLP of Standardize": lambda **dtype: pj.nn.MLP(
         3, 2, inputs=pj.nn.Standardize([0.5] * 3, [0.3] * 3), **small, **dtype, rngs=rngs()
     ),
@@ -107,13 +123,15 @@ def test_without_a_word_networks_have_the_precision_that_is_switched_on(name, dt
 def test_a_float32_point_costs_a_float64_network_nothing(name, x64):
     u, x = THREE_COORDINATES[name](param_dtype=jnp.float64), jnp.array([0.1, 0.4, -7.3], jnp.float32)
     wrapped = ("Constrained", "Corrected", "WithCoefficients")
-    promoted = name in ("MLP", "ModifiedMLP", "FourierFeatures", "MLP of FourierFeatures", *wrapped)
+    plain = ("MLP", "ModifiedMLP", "PirateNet", "SIREN", "Separable", "Factorized")
+    promoted = name in (*plain, "FourierFeatures", "MLP of FourierFeatures", *wrapped)
     rounding = 1e-14 if promoted else 5e-6  # the others calculate with the point alone, in its own precision
     chex.assert_trees_all_close(np.float64(u(x)), u(x.astype(jnp.float64)), rtol=rounding, atol=rounding)
     mixed = THREE_COORDINATES[name](param_dtype=jnp.float32)(x.astype(jnp.float64))
     assert mixed.dtype == jnp.float64  # a float64 point is not rounded
 
 
+@pytest.mark.slow
 def test_coefficients_are_trained_with_the_field_and_keep_their_signs():
     """u' = k with u = 3x: k moves from 1 to 3, and a negative one from -6 to -3."""
     for guess, slope in [(1.0, 3.0), (-6.0, -3.0)]:

@@ -108,6 +108,7 @@ def test_a_rule_with_a_memory_of_another_kind_starts_anew():
     equal(optax.tree.get(begin.term_weights, "weights"), optax.tree.get(state.term_weights, "weights"))
 
 
+@pytest.mark.slow
 def test_single_precision_goes_on_in_double(x64):
     batch = jax.tree.map(lambda x: x.astype(jnp.float32), BATCH)
     first = step(term_weights=BALANCER, point_weights=MASK, sampler=pj.sampling.minibatches(batch, {"pde": 4}))
@@ -145,6 +146,19 @@ def wider(trained, key):
         "kernel": jnp.concatenate([params["kernel"], more]),
         "out": jnp.concatenate([params["out"], jnp.zeros(2)]),
     }
+
+
+@pytest.mark.parametrize("optimizer", few([optax.adam, pj.optimizers.ssbroyden], optax.adam))
+def test_an_optimiser_goes_on_with_its_memory_where_it_is_kept(optimizer):
+    make = lambda: optimizer(1e-2) if optimizer is optax.adam else optimizer()
+    first, second = step(make()), step(make())
+    keeps = ("point_weights", "term_weights", "optimizer")
+    one = fit([pj.Phase(first, 10)], start(first))[0]
+    two, anew = (
+        fit([pj.Phase(first, 6), pj.Phase(second, 4, **kept)], start(first))[0] for kept in ({"keeps": keeps}, {})
+    )
+    far = lambda a: max(float(jnp.max(jnp.abs(x))) for x in jax.tree.leaves(jax.tree.map(jnp.subtract, a, one.params)))
+    assert far(two.params) < 1e-4 < 1e-3 < far(anew.params)  # programs of other lengths, in single precision
 
 
 def test_a_network_may_grow_and_a_correction_be_trained():

@@ -118,3 +118,21 @@ def test_plots_are_there_without_an_import_and_matplotlib_is_not():
     program = "import sys, pinnjax as pj; assert 'matplotlib' not in sys.modules; print(pj.plot.errors.__name__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "errors\n", done.stderr
+
+
+def test_of_many_rules_a_race_names_the_best_and_the_worst_and_groups_the_rest():
+    steps = np.array([1, 10])
+    of = lambda error: {"step": steps, "relative_l2": np.full((2, 3), error), "loss/a": np.ones((2, 3))}
+    errors = {"good": 1e-3, "bad": 1.0, "lost": np.nan} | {f"rule {i}": 0.1 + 0.01 * i for i in range(6)}
+    histories = {label: of(error) | {"weight/a": np.ones((2, 3))} for label, error in errors.items()}
+    figure = plot.race(histories)
+    shown = [text.get_text() for text in figure.axes[2].get_legend().get_texts()]
+    assert shown == ["best: good", "worst: bad", "the other 7"]
+    at_end = {float(np.ma.filled(line.get_ydata()[-1], np.nan)): line.get_color() for line in figure.axes[2].lines}
+    assert at_end[1e-3] == plot.style.COLOURS[0] and at_end[1.0] == plot.style.COLOURS[1]
+    assert len({colour for error, colour in at_end.items() if 1e-3 < error < 1.0}) == 1
+    assert [text.get_text() for text in figure.axes[3].get_yticklabels()][:1] == ["good"]
+    few = plot.race({label: histories[label] for label in ("good", "bad")})
+    assert few.axes[2].get_legend() is None
+    plt.close(figure)
+    plt.close(few)

@@ -33,7 +33,7 @@ def test_a_race_is_the_single_runs_side_by_side(x64):
     assert outcomes["annealed"].steps[-1] == 90
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_points_that_weights_belong_to_are_drawn_once_a_seed():
     recipe = dataclasses.replace(RECIPE, point_weights=pj.point_weights.self_adaptive(1e-2))
     outcomes = race(harmonic, {"both": recipe}, seeds=range(2), steps=20, progress=False)
@@ -57,7 +57,7 @@ def test_the_command_line_races_rules_with_options(tmp_path, capsys):
     assert matplotlib.image.imread(tmp_path / "new" / "plots" / "race_harmonic.png").std() > 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_without_rules_the_methods_race(capsys):
     assert main(["race", "tanh", "--steps", "3", "--seeds", "2"]) == 0
     shown = capsys.readouterr().out
@@ -219,7 +219,7 @@ def test_balancers_by_gradients_cure_the_oscillator_without_tuning():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [disk, robin])
+@pytest.mark.parametrize("make", [disk, pytest.param(robin, marks=pytest.mark.exhaustive)])
 def test_second_order_takes_points_of_a_key_and_points_that_stay(make, x64):
     problem = quick(make())
     recipe = problem.recipes["second_order"]

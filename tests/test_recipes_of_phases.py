@@ -70,7 +70,23 @@ def test_a_race_of_recipes_with_phases_is_the_single_runs(x64):
         np.testing.assert_allclose(outcome.errors[i], alone.relative_l2, rtol=1e-4)
 
 
+def test_a_phase_grows_the_network_and_the_loss_goes_on(x64):
+    """By one step of a rate of zero; in a race, too, whose seeds are one program."""
+    wide = lambda **network: pj.nn.MLP(**{**network, "width": 9})
+    changes = {"before": FIRST, "grown": wide, "keeps": ("term_weights",), "schedule": lambda _: 0.0}
+    larger = dataclasses.replace(FIRST, steps=1, **changes)
+    found = solve(SMALL, larger, progress=False)
+    assert max(leaf.size for leaf in jax.tree.leaves(found.state.params)) == 9
+    before = solve(SMALL, FIRST, progress=False)
+    assert found.relative_l2 == pytest.approx(before.relative_l2, rel=1e-5)
+    raced = race(SMALL, {"grown": larger}, seeds=[0, 1], progress=False)["grown"]
+    assert raced.errors[0] == pytest.approx(found.relative_l2, rel=1e-4)
+    assert max(leaf.shape[-1] for leaf in jax.tree.leaves(raced.states.params)) == 9
+
+
 def test_what_is_missing_or_does_not_fit_is_said():
+    with pytest.raises(ValueError, match="grown is given, but nothing comes before"):
+        dataclasses.replace(FIRST, grown=pj.nn.MLP)
     with pytest.raises(ValueError, match="model is None, and nothing comes before it"):
         Recipe("nothing", steps=3)
     with pytest.raises(ValueError, match="dtype is 'float16'; expected \"float32\""):
@@ -162,7 +178,7 @@ def test_an_optimizer_that_is_none_is_one_sentence(optimizer, message, capsys):
         assert out == "" and err.count("\n") == 1 and message in err, err
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_optimizers_race_by_the_clock(mine, capsys, tmp_path):
     arguments = ["race", mine, "--method", "annealed", "--optimizers", "adam,soap:learning_rate=1e-2,gauss_newton"]
     assert main([*arguments, "--seeds", "2", "--steps", "20", "--json", "race.json", "--out", "."]) == 0
@@ -189,3 +205,17 @@ def test_time_ends_a_run_and_a_race_goes_on():
     assert ending.interrupted(solution.history, FIRST, 1000, solution.seconds, None)  # as if by Ctrl-C
     waits = solution.history | {"skipped": np.arange(1, 101)}
     assert not ending.interrupted(waits, FIRST, 1000, solution.seconds, None)  # converged to rounding
+
+
+def test_a_term_that_is_built_in_is_no_part_of_the_loss_and_an_unknown_one_is_refused():
+    hard = harmonic.recipes["hard"]
+    for resampled in (True, False):
+        train, start = prepare(SMALL, dataclasses.replace(hard, resampled=resampled), 2)
+        state, batch = start(jax.random.key(0))
+        state, metrics = train.update(state, batch)
+        assert batch is None or set(batch) == {"pde"}
+        assert {name for name in metrics if name.startswith("loss/")} == {"loss/pde"}
+    u = train.model(state)
+    np.testing.assert_allclose(harmonic.terms["ic"](u, jnp.zeros(1)), 0, atol=1e-12)
+    with pytest.raises(ValueError, match=r"built_in names unknown terms \['bc'\]; expected some of \['pde', 'ic'\]"):
+        prepare(SMALL, dataclasses.replace(hard, built_in=("bc",)), 2)

@@ -2,16 +2,15 @@
 
 import html.parser
 import pathlib
-import shutil
-import subprocess
 
 import pytest
 
 from pinnjax.cli import main
 
+from . import browser
+
 pytestmark = pytest.mark.slow
 FIGURES = ["comparison", "field_plain", "losses_plain", "gradients_plain", "state_plain"]
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -47,28 +46,15 @@ def test_the_page_stands_alone_and_has_figures_tables_and_the_doctor(page):
 
 
 def test_a_browser_shows_its_figures(page, tmp_path):
-    assert BROWSER, "no Chromium here; install Debian's package chromium to run this test"
     counts = page.with_name("counts.html")
     script = (
         "<script>window.addEventListener('load', () => { document.title = [...document.images].map("
         "i => `${i.id}:${i.complete && i.naturalWidth > 300}`).join(' '); });</script>"
     )
     counts.write_text(page.read_text().replace("</body>", script + "</body>"))
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ]
-    run = lambda *extra: subprocess.run([BROWSER, *flags, *extra], capture_output=True, text=True, timeout=120)
-    dom = run("--dump-dom", counts.as_uri()).stdout
+    dom = browser.run(tmp_path, "--dump-dom", counts.as_uri()).stdout
     for name in FIGURES:
         assert f"{name}:true" in dom, name
     picture = pathlib.Path(tmp_path / "page.png")
-    run(f"--screenshot={picture}", "--window-size=1100,3000", page.as_uri())
+    browser.run(tmp_path, f"--screenshot={picture}", "--window-size=1100,3000", page.as_uri())
     assert picture.stat().st_size > 50_000

@@ -14,7 +14,15 @@ import pytest
 import pinnjax as pj
 from pinnjax import plot
 from pinnjax.cli import reproduce
-from pinnjax.cli.reproduce import Run, Study, gradient_pathologies, harmonic_sweep, poisson_growth
+from pinnjax.cli.reproduce import (
+    Run,
+    Study,
+    cascade,
+    gradient_pathologies,
+    hard_conditions,
+    harmonic_sweep,
+    poisson_growth,
+)
 from pinnjax.problems import harmonic
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -157,3 +165,38 @@ def test_a_claim_of_the_sweep_says_which_weights_it_tests():
     for e in errors:
         worse = harmonic_sweep.claims(results | {f"λ = 1e{e}": result(0.0 if e != 2 else 1e-3)})
         assert worse[about] == (10.0**e > largest)  # it tests the weights that it names, and no others
+
+
+def test_each_claim_of_conditions_built_in_can_fail():
+    result = lambda error: reproduce.Result({"relative_l2": np.full((1, 3), error)}, np.array([1]), 0.0, {})
+    runs = hard_conditions.STUDY.runs
+    results = {label: result(1.0 if "plain" in label or "distance" in label else 1e-2) for label in runs}
+    assert all(hard_conditions.claims(results).values())
+    for label, error, failing in [
+        ("oscillator, plain", 5e-2, [0]),
+        ("oscillator, fixed", 1e-3, [1]),
+        ("oscillator, ntk", 1e-3, [1]),
+        ("oscillator, hard", 0.5, [0, 1]),
+        ("Helmholtz, λ = 100", 1e-3, [2]),
+        ("Helmholtz, hard, distance", 1e-3, [3]),
+        ("Helmholtz, annealed", 1e-3, []),  # what it does is shown, and nothing is claimed of it
+    ]:
+        found = hard_conditions.claims(results | {label: result(error)})
+        assert [i for i, holds in enumerate(found.values()) if not holds] == failing, label
+    built_in = {label: run.recipe.built_in for label, run in runs.items() if run.recipe.built_in}
+    assert built_in == {"oscillator, hard": ("ic",), "Helmholtz, hard": ("bc",), "Helmholtz, hard, distance": ("bc",)}
+
+
+def test_each_claim_of_levels_can_fail():
+    result = lambda error, seconds: reproduce.Result(
+        {"relative_l2": np.full((1, 3), error)}, np.array([1]), seconds, {}
+    )
+    levels = "Klein-Gordon, 10, 20, 40"
+    results = {label: result(1e-3, 9.0) for label in cascade.STUDY.runs} | {levels: result(1e-4, 5.0)}
+    assert all(cascade.claims(results).values())
+    for worse, failing in [(result(1e-2, 5.0), 0), (result(1e-4, 10.0), 1)]:
+        found = list(cascade.claims(results | {levels: worse}).values())
+        assert found.index(False) == failing and found.count(False) == 1
+    phases = cascade.STUDY.runs[levels].recipe.phases
+    assert [phase.steps for phase in phases] == [1000, *cascade.LEVELS]
+    assert [phase.grown is None for phase in phases] == [True, True, False, False]

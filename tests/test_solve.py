@@ -71,7 +71,7 @@ def test_arrays_that_fill_a_box_or_a_face_are_drawn_anew_and_others_stay():
 
 
 @pytest.mark.parametrize("d", [2, 3])
-@pytest.mark.parametrize("n", [100, 400])
+@pytest.mark.parametrize("n", few([100, 400], 100, rest="exhaustive"))
 def test_points_on_sides_of_a_box_are_drawn_anew_on_those_sides(d, n):
     """Two opposite sides, regular or random, and all of them: between them nothing is known of the term."""
     low, high = jnp.zeros(d), jnp.ones(d)
@@ -156,7 +156,8 @@ def test_a_fifth_of_the_points_of_an_equation_that_stay_is_held_out(x64):
 # Sizes
 
 
-@pytest.mark.parametrize("units", few([1e-6, 1.0, 1e9], 1e-6))
+@pytest.mark.slow
+@pytest.mark.parametrize("units", few([1e-6, 1.0, 1e9], 1e-6, rest="exhaustive"))
 def test_units_of_the_field_and_of_the_residuals_do_not_matter(units, x64):
     """The field in other units, and each residual in its own: the same weighted residuals."""
     terms = {"pde": lambda u, x: pj.laplacian(u)(x) + 1.0, "bc": lambda u, x: u(x)}
@@ -252,7 +253,7 @@ def test_residuals_that_are_left_are_no_solution():
     assert _accuracy.estimate([(1.0, x), (0.04, x)], None).failure
 
 
-@pytest.mark.parametrize("wrong", [1e-3, 1e-6])
+@pytest.mark.parametrize("wrong", few([1e-3, 1e-6], 1e-3, rest="exhaustive"))
 def test_newtons_correction_is_the_error_where_the_equation_is_linear(wrong, x64):
     """u' + u = 0, u(0) = 1 by a polynomial, off e^{-t} by a known one: the correction finds it, whatever its size."""
     polynomial = lambda p, t: p @ t[0] ** jnp.arange(len(p))
@@ -317,7 +318,7 @@ def test_the_recipe_makes_the_field_bit_for_bit():
     assert solution.u(jnp.array([1.0])).dtype == jnp.float32  # the caller's
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_example_in_its_docstring_holds():
     """Among the doctests it would take a minute, without XLA's optimisations."""
     text = pj.solve.__doc__.replace("# doctest: +SKIP", "")
@@ -354,7 +355,7 @@ def test_unknown_coefficients_are_found_with_the_field():
     assert "WithCoefficients" in solution.recipe
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_doctor_says_why_an_equation_is_hard():
     """Equal weights and an equation in other units: the loss-balance crisis that `solve` does not see."""
     terms = {"ode": lambda u, t: 1e4 * (pj.diff(u, 0)(t) + u(t)), "start": ODE["start"]}
@@ -366,6 +367,7 @@ def test_the_doctor_says_why_an_equation_is_hard():
 @pytest.mark.slow
 def test_a_run_that_is_interrupted_goes_on(tmp_path):
     """Ctrl-C in the second phase (it comes a few calls late), and the same call again: the field of a run without."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     own = {"model": pj.nn.ModifiedMLP(1, "scalar", width=20, depth=3, rngs=pj.nn.Rngs(0)), "progress": False}
     whole = pj.solve(ODE, LINE, steps=600, **own)
     calls = []
@@ -388,7 +390,7 @@ def test_a_run_that_is_interrupted_goes_on(tmp_path):
     np.testing.assert_allclose(jax.vmap(again.u)(t), jax.vmap(whole.u)(t), rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_small_solution_is_found():
     """-Δu = 1 on the square: u is 0.0737 at the centre (the series), which plain training misses by a quarter."""
     terms = {"pde": lambda u, x: pj.laplacian(u)(x) + 1.0, "bc": lambda u, x: u(x)}
@@ -417,7 +419,7 @@ def test_a_missing_side_is_no_silent_wrong_answer():
     assert pj.solve(terms, {"pde": square, "bc": sides}, steps=600, progress=False).solved
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_contradictory_conditions_are_no_silent_wrong_answer():
     terms = {"ode": lambda u, t: pj.diff(u, 0)(t), "start": lambda u, t: u(t) - 1.0, "end": lambda u, t: u(t) + 1.0}
     points = {"ode": jnp.linspace(0, 1, 60)[:, None], "start": jnp.zeros((1, 1)), "end": jnp.ones((1, 1))}

@@ -8,15 +8,17 @@ import rich.console
 import rich.table
 
 from pinnjax.cli import choosing, environment, writing
-from pinnjax.cli.bench import balancers, compile, monitors, optimizers, points, step
+from pinnjax.cli.bench import balancers, compile, derivatives, monitors, optimizers, points, step, windows
 
 BENCHES: dict[str, Callable[[int], Mapping[str, Mapping[str, Any]]]] = {
     "step": step.run,
+    "derivatives": derivatives.run,
     "balancers": balancers.run,
     "points": points.run,
     "monitors": monitors.run,
     "optimizers": optimizers.run,
     "compile": compile.run,
+    "windows": windows.run,
 }
 CAPTIONS = {
     "optimizers": "ms an iteration; its parts over the time of a value and gradient, the search is the rest",

@@ -124,7 +124,7 @@ def of_arguments(target: str, given: Mapping[str, Any]) -> Problem:
         point_weights=given.get("point_weights"),
         resampled=False,
         sampler=None if sampler is None else lambda numbers, dtype: sampler,
-        chunk=given.get("chunk"),
+        chunk=given.get("chunk", "auto"),
     )
     recipes = {"given": recipe}
     if recipe.term_weights is None and len(terms) > 1:

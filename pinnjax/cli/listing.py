@@ -6,7 +6,7 @@ import rich.console
 import rich.markup
 import rich.table
 
-from pinnjax.cli import catalogue, choosing, methods, reproduce
+from pinnjax.cli import catalogue, choosing, methods, pages, reproduce
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,6 +22,7 @@ def run(options: argparse.Namespace) -> int:
         "monitors": lambda: _space("monitors"),
         "models": _models,
         "studies": _studies,
+        "pages": _pages,
     }
     chosen = tables if options.what == "all" else {options.what: choosing.look_up("list", options.what, tables)}
     console = rich.console.Console()
@@ -71,6 +72,13 @@ def _studies() -> rich.table.Table:
     table = rich.table.Table("name", "study", "runs", "seeds", "source", title="studies")
     for study in reproduce.STUDIES:
         table.add_row(study.name, study.title, str(len(study.runs)), str(study.seeds), study.source)
+    return table
+
+
+def _pages() -> rich.table.Table:
+    table = rich.table.Table("name", "what it shows", title="pages")
+    for name, make in pages.PAGES.items():
+        table.add_row(name, (make.__doc__ or "").strip().splitlines()[0])
     return table
 
 

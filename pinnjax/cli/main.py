@@ -44,15 +44,17 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         default="all",
         metavar="WHAT",
-        help="problems, methods, term-weights, point-weights, optimizers, samplers, networks, monitors, models or "
-        "studies (default: all); what is in brackets is not for the command line",
+        help="problems, methods, term-weights, point-weights, optimizers, samplers, networks, monitors, models, "
+        "studies or pages (default: all); what is in brackets is not for the command line",
     )
 
     solver = commands.add_parser("solve", help="train on a problem and compare with the published figures")
     solver.set_defaults(module="solving")
     solver.add_argument("problem", metavar="PROBLEM", help=PROBLEM)
     solver.add_argument(
-        "--method", metavar="M", help="a recipe of the problem, or all (default: its fail-and-cure pair)"
+        "--method",
+        metavar="M",
+        help="a recipe of the problem, all, or windows of time (default: its fail-and-cure pair)",
     )
     solver.add_argument("--term-weights", metavar="RULE", help="NAME or NAME:option=value,...; see `pinnjax list`")
     solver.add_argument("--point-weights", metavar="RULE", help="likewise; the points are then drawn once and kept")
@@ -65,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     solver.add_argument("--model", metavar="NAME", help="network; see `pinnjax list models`")
     solver.add_argument("--steps", type=int, metavar="N", help="number of steps, of the last phase; " + STEPS)
     solver.add_argument("--seconds", type=float, metavar="S", help="end each run after S seconds, compilation included")
+    solver.add_argument("--until", type=float, metavar="T", help="last time of --method windows, in its units")
     solver.add_argument("--seed", type=int, default=0, metavar="N", help="of network and points (default: 0)")
     solver.add_argument("--dtype", metavar="T", help=DTYPE)
     solver.add_argument(
@@ -108,6 +111,12 @@ def parser() -> argparse.ArgumentParser:
         "--out", default="reproduced", metavar="DIR", help="where results, JSON and plots go (default: reproduced)"
     )
 
+    pager = commands.add_parser("page", help="train, and write one HTML file with sliders that needs no kernel")
+    pager.set_defaults(module="paging")
+    pager.add_argument("page", metavar="NAME", help="see `pinnjax list pages`")
+    pager.add_argument("--quick", action="store_true", help="fewer seeds and shorter runs")
+    pager.add_argument("--out", metavar="FILE", help="where it goes (default: NAME.html)")
+
     doctor = commands.add_parser("diagnose", help="train for a short while, say what is wrong and which line to change")
     doctor.set_defaults(module="diagnosing")
     doctor.add_argument("problem", metavar="PROBLEM", help=PROBLEM)
@@ -130,7 +139,9 @@ def parser() -> argparse.ArgumentParser:
 
     bencher = commands.add_parser("bench", help="measure costs as ratios in one run")
     bencher.set_defaults(module="benching")
-    bencher.add_argument("what", metavar="WHAT", help="step, balancers, points, monitors, optimizers or compile")
+    bencher.add_argument(
+        "what", metavar="WHAT", help="step, derivatives, balancers, points, monitors, optimizers, compile or windows"
+    )
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
     bencher.add_argument("--json", metavar="FILE", help="write the figures")
 

@@ -139,7 +139,7 @@ def _trained(
     with jax.enable_x64(True):
         terms, batch = posed(problem)
         network = {**problem.network, "width": WIDTH, "depth": DEPTH}
-        if isinstance(network["inputs"], nn.Periodic):  # here that is a term, as for `solve`
+        if isinstance(network.get("inputs"), nn.Periodic):  # here that is a term, as for `solve`
             box = nn.Standardize.box(problem.grid.min(axis=0), problem.grid.max(axis=0))
             network |= {"in_features": len(problem.grid[0]), "inputs": box}
         model = problem.module(nn.MLP)(**network, rngs=nn.Rngs(seed))

@@ -1,11 +1,13 @@
 """`pinnjax scoreboard`."""
 
 import argparse
+import itertools
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import rich.console
@@ -42,11 +44,14 @@ def run(options: argparse.Namespace) -> int:
                     continue
                 problem = scoreboard.problem(name) if problem is None else problem
                 record = _played(problem, contestant, seconds, seed)
+                jax.clear_caches()  # programs of hundreds of runs are more maps than a process may have
                 records.append(record)
                 console.print(_line(record), highlight=False, soft_wrap=True)
                 if options.json:
                     with results.write("json", options.json):
                         writing.write_json(options.json, _whole(records, seconds))
+    others = dict.fromkeys(r["contestant"] for r in records if r["contestant"] not in CONTESTANTS)  # of other packages
+    contestants += others
     mine = [r for r in records if r["problem"] in problems and r["contestant"] in contestants]
     console.print(_table(mine, contestants))
     for line in summary(mine):
@@ -82,7 +87,7 @@ def summary(records: Records) -> list[str]:
                 f"{kind}: {np.sum(found <= GOOD)} of {len(found)} at {GOOD:.0e} or less, {np.sum(found <= BETTER)} at "
                 f"{BETTER:.0e} or less."
             )
-    for other in [who for who in CONTESTANTS if who != "solve"]:
+    for other in dict.fromkeys(who for _, who in errors if who != "solve"):
         ratios = [
             e / errors[name, "solve"] for (name, who), e in errors.items() if who == other and (name, "solve") in errors
         ]
@@ -107,18 +112,18 @@ def summary(records: Records) -> list[str]:
 def draw(records: Records) -> plt.Figure:
     """A dot for each contestant and problem: the error, the median over the seeds."""
     errors = _medians(records)
-    contestants = [who for who in CONTESTANTS if any(key[1] == who for key in errors)]
+    contestants = sorted(dict.fromkeys(who for _, who in errors), key=lambda who: [*CONTESTANTS, who].index(who))
     names = sorted(
         {name for name, _ in errors}, key=lambda name: errors.get((name, contestants[0]), np.inf), reverse=True
     )
     figure, ax = plt.subplots(figsize=(6.5, 0.22 * len(names) + 1.2), layout="constrained")
-    for who, marker in zip(contestants, "os^", strict=False):
+    for who, marker in zip(contestants, itertools.cycle("os^Dv"), strict=False):
         rows = [i for i, name in enumerate(names) if (name, who) in errors]
         ax.plot([errors[names[i], who] for i in rows], rows, marker, label=who, markersize=5)
     ax.set(xscale="log", xlabel="relative L2 error", yticks=range(len(names)), yticklabels=names)
     ax.axvline(GOOD, color="0.7", linewidth=1, zorder=0)
     ax.grid(axis="y", color="0.9")
-    ax.legend(loc="upper right", fontsize=8)  # where errors would be large and ranks good
+    ax.legend(loc="lower left", fontsize=8)  # where errors would be small and ranks bad
     return figure
 
 

@@ -14,6 +14,7 @@ from pinnjax.cli import (
     ending,
     environment,
     factories,
+    marching,
     optimizing,
     pictures,
     reporting,
@@ -34,6 +35,10 @@ def run(options: argparse.Namespace) -> int:
         problem = factories.as_problem(options.problem, found)
     else:
         problem = factories.problem(options.problem)
+    if options.method == marching.METHOD and marching.METHOD not in problem.recipes:
+        return marching.run(problem, options)
+    if options.until is not None:
+        raise ValueError("--until is the last time of --method windows; leave it out, or choose that method")
     recipes = _recipes(problem, options)
     choosing.double(recipes.values(), options.dtype)
     for recipe in recipes.values():

@@ -4,6 +4,7 @@ Points have few coordinates, so a Jacobian-vector product along each axis is che
 """
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -46,6 +47,14 @@ def along_axes(derivative: Callable[[Array], Array], x: Array, axes: Sequence[in
     if len(basis) <= UNROLLED_AXES:
         return jnp.stack([derivative(v) for v in basis], axis=-1)
     return jax.vmap(derivative, out_axes=-1)(jnp.stack(basis))
+
+
+def over_axes(derivative: Callable[..., Array], x: Array, axes: Sequence[int], *each: np.ndarray) -> Array:
+    """Sum of `derivative(e_i, ...)` over the axes; `each`: further arguments `(number of axes,)`, one for each."""
+    basis = [unit(x, axis) for axis in axes]
+    if len(basis) <= UNROLLED_AXES:
+        return functools.reduce(operator.add, map(derivative, basis, *(values.tolist() for values in each)))
+    return jax.vmap(derivative)(jnp.stack(basis), *each).sum(0)
 
 
 def unit(x: Array, axis: int) -> Array:

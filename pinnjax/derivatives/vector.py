@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from pinnjax import checks
@@ -69,7 +70,7 @@ def laplacian(u: Field, axes: Sequence[int] | None = None) -> Field:
         def second(v: Array) -> Array:
             return _fields.slope("laplacian", lambda y: _fields.slope("laplacian", u, y, v), x, v)
 
-        return _fields.along_axes(second, x, _arguments.coordinates("laplacian", chosen, x)).sum(-1)
+        return _fields.over_axes(second, x, _arguments.coordinates("laplacian", chosen, x))
 
     chosen = None if axes is None else _arguments.integers("laplacian", axes)
     return laplace
@@ -98,9 +99,13 @@ def divergence(u: Field, axes: Sequence[int] | None = None) -> Field:
     def div(x: Float[Array, " d"]) -> Float[Array, ""]:
         x = checks.point("divergence", x)
         along = _arguments.coordinates("divergence", chosen, x)
-        jacobian = _fields.along_axes(lambda v: _fields.slope("divergence", u, x, v), x, along)
-        _arguments.check_components("divergence", jacobian.shape[:-1], (len(along),))
-        return jnp.trace(jacobian)
+
+        def own(v: Array, component: int | Array) -> Array:
+            slope = _fields.slope("divergence", u, x, v)
+            _arguments.check_components("divergence", slope.shape, (len(along),))
+            return slope[component]
+
+        return _fields.over_axes(own, x, along, np.arange(len(along)))
 
     chosen = None if axes is None else _arguments.integers("divergence", axes)
     return div

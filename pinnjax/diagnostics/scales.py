@@ -19,8 +19,8 @@ class Scales(NamedTuple):
 
     Attributes:
         field: s, the size of the field, in its units, `()` or `(m,)`.
-        residuals: `{name: root mean square of r[s v] - r[0]}`, in each residual's units: what an error of the size of
-            the field itself does to it. 1 where it does nothing.
+        residuals: `{name: root mean square of r[s v] - r[0]}`, of both v, in each residual's units: what an error of
+            the size of the field itself does to it. 1 where it does nothing.
         zero: `{name: root mean square of r[0]}`, what the field 0 leaves.
     """
 
@@ -34,8 +34,9 @@ def scales(
 ) -> Scales:
     """The size s at which a field s v changes a residual as much as the field 0 leaves of it; v has size 1 everywhere.
 
-    v = 1 + u / rms(u), so that values are of size one at every point, and slopes are those of u. Each term that u = 0
-    does not satisfy asks for an s, and the largest is taken. A component that no term asks for gets the size at which
+    v = 1 ± u / rms(u), and sizes of residuals are over both signs: values are of size one or more at every point, also
+    where one of the two is zero, and slopes are those of u. Each term that u = 0 does not satisfy asks for an s, and
+    the largest is taken. A component that no term asks for gets the size at which
     it matters as much as the others do (a pressure, of a velocity), or 1 where nothing asks. Residuals need not be
     linear in the field.
 
@@ -56,21 +57,25 @@ def scales(
         >>> batch = {"data": jnp.linspace(0, 1, 5)[:, None], "bc": jnp.zeros((1, 1))}
         >>> found = scales(terms, lambda x: 7 * x[0], batch)
         >>> print(f"{found.field:.0f} {found.residuals['bc']:.0f} {found.zero['bc']:.0f}")
-        150 150209 0
+        202 202260 0
     """
     places = [x for x in map(names.places, batch.values()) if x is not None]
     if not places:
         raise ValueError("scales: no term has points (n, d); expected some, at which the field has a size")
-    values = jnp.concatenate([jax.vmap(u)(x) for x in places])
+    values = jax.jit(lambda places: jnp.concatenate([jax.vmap(u)(x) for x in places]))(places)
     rms = jnp.sqrt(jnp.mean(values**2, axis=0))
-    unit = lambda x: 1 + u(x) / jnp.where(rms > 0, rms, 1)
     m = 1 if components is None else components
 
     @jax.jit
     def evaluate(scale: Array) -> dict[str, Array]:
         size = scale[0] if components is None else scale
-        definition, params, _ = bridge.of_field(bridge.Derived(lambda x: size.astype(x.dtype) * unit(x), u))
-        return evaluation.residuals(terms, definition)(params, batch)
+
+        def of(sign: Array) -> dict[str, Array]:
+            unit = lambda x: 1 + sign.astype(x.dtype) * u(x) / jnp.where(rms > 0, rms, 1)
+            definition, params, _ = bridge.of_field(bridge.Derived(lambda x: size.astype(x.dtype) * unit(x), u))
+            return evaluation.residuals(terms, definition)(params, batch)
+
+        return {name: jnp.concatenate(r) for name, r in jax.vmap(of)(jnp.array([1.0, -1.0])).items()}
 
     def needed(component: int, known: np.ndarray) -> list[float]:
         """For each residual that is not zero with what is known, the size of this component that changes it as much."""
@@ -101,7 +106,8 @@ def scales(
 def _size(r: Array) -> float:
     """Root of the mean square over the points; of a vector residual, of its norm."""
     values = np.asarray(r, float).reshape(len(r), -1)
-    return float(np.sqrt(np.mean(np.sum(values**2, axis=1))))
+    with np.errstate(over="ignore"):  # an exponential of a large field: infinite, and so it is taken
+        return float(np.sqrt(np.mean(np.sum(values**2, axis=1))))
 
 
 def _crossing(values: list[float], goal: float) -> float:

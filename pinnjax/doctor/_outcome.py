@@ -12,7 +12,7 @@ from pinnjax import diagnostics
 from pinnjax.doctor.evidence import Snapshot
 from pinnjax.metrics import relative_l2
 from pinnjax.term_weights import current_weights
-from pinnjax.terms import bridge, evaluation, losses, names
+from pinnjax.terms import all_points, bridge, evaluation, losses, names
 from pinnjax.train.state import TrainState, TrainStep
 
 PyTree = Any
@@ -29,8 +29,8 @@ def broken(terms: Mapping[str, Any], state: TrainState, points: Mapping[str, PyT
         bad = ~np.isfinite(np.asarray(r).reshape(len(r), -1)).all(axis=1)
         if bad.any():
             owner, first = names.term_of(name, terms), int(np.argmax(bad))
-            all_points = isinstance(terms[owner], evaluation.Batchwise)
-            found[name] = None if all_points else jax.tree.map(lambda leaf, i=first: np.asarray(leaf)[i], points[owner])
+            whole = isinstance(terms[owner], all_points.Batchwise)
+            found[name] = None if whole else jax.tree.map(lambda leaf, i=first: np.asarray(leaf)[i], points[owner])
     return found
 
 

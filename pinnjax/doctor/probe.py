@@ -15,7 +15,7 @@ from pinnjax import checks, diagnostics, monitors
 from pinnjax.doctor import _outcome
 from pinnjax.doctor.evidence import SHORT, Evidence, Snapshot
 from pinnjax.term_weights import current_weights
-from pinnjax.terms import bridge, evaluation, losses, names, point_gradients
+from pinnjax.terms import all_points, bridge, evaluation, losses, names, point_gradients
 from pinnjax.train.fit import fit
 from pinnjax.train.state import TrainState
 from pinnjax.train.step import train_step
@@ -50,7 +50,7 @@ def probe(
     state = train.init(model, batch, key=key)
     first = train.model(state)
     points = dict(batch or {}) | (dict(sampler.pool(state.sampler)) if sampler is not None else {})
-    pointwise = {t: p for t, p in points.items() if not isinstance(terms[t], evaluation.Batchwise)}
+    pointwise = {t: p for t, p in points.items() if not isinstance(terms[t], all_points.Batchwise)}
     arrays = {t: jnp.asarray(p) for t, p in pointwise.items() if not isinstance(p, Mapping | tuple) and np.ndim(p) == 2}
     box = {t: (np.min(np.asarray(p), axis=0), np.max(np.asarray(p), axis=0)) for t, p in arrays.items()}
     unmeasured: dict[str, str] = {}

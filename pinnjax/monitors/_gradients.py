@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from pinnjax import diagnostics
-from pinnjax.terms import evaluation, losses, names, point_gradients, term_gradients
+from pinnjax.terms import all_points, evaluation, losses, names, point_gradients, term_gradients
 from pinnjax.train.monitor import Monitor, StepInfo
 
 PyTree = Any
@@ -98,7 +98,7 @@ def signal_to_noise(*, parts: int = 8, unit: bool = False, every: int = 100) -> 
             return jax.tree.map(lambda v: _parted(v, parts), values)
 
         whole = {
-            name: isinstance(function, evaluation.Batchwise) or jax.tree.leaves(info.points[name])[0].shape[0] < parts
+            name: isinstance(function, all_points.Batchwise) or jax.tree.leaves(info.points[name])[0].shape[0] < parts
             for name, function in info.terms.items()
         }
         owner = lambda name: name if name in info.terms else names.term_of(name, info.terms)

@@ -15,7 +15,8 @@ Field = Callable[[Array], Array]
 class Constrained(nnx.Module):
     """Conditions built into the field, which hold whatever the network does.
 
-    u(x) = g(x) + φ(x) N(x): where the factor φ vanishes, u is the lift g.
+    u(x) = g(x) + φ(x) N(x): where the factor φ vanishes, u is the lift g. With constants it scales the output: the mean
+    of the values for g, and their deviation for φ.
 
     Args:
         network: N, a field, `()` or `(m,)`.

@@ -52,16 +52,12 @@ class MLP(nnx.Module):
         param_dtype: Any = None,
         rngs: nnx.Rngs,
     ):
-        for name, size in [("in_features", in_features), ("width", width), ("depth", depth)]:
-            checks.count(name, size)
-        if out_features != "scalar":
-            checks.count("out_features", out_features, otherwise='"scalar"')
-        if not callable(activation):
-            raise TypeError(f"activation is {checks.described(activation)}; expected a function such as jnp.tanh")
+        check_sizes(out_features, in_features=in_features, width=width, depth=depth)
+        check_activation(activation)
         check_inputs(inputs)
         sizes = [in_features, *[width] * depth]
         self.hidden = nnx.List([linear(i, o, param_dtype, rngs) for i, o in itertools.pairwise(sizes)])
-        self.out = linear(sizes[-1], 1 if out_features == "scalar" else out_features, param_dtype, rngs)
+        self.out = linear(sizes[-1], components(out_features), param_dtype, rngs)
         self.out_features = out_features
         self.activation = activation
         self.inputs = inputs
@@ -103,6 +99,25 @@ def encoded(
     if jnp.shape(h) != (in_features,):
         raise ValueError(f"{name}: inputs gives the shape {jnp.shape(h)}; expected (in_features,) = ({in_features},)")
     return h
+
+
+def components(out_features: OutFeatures) -> int:
+    """Outputs of the last layer."""
+    return 1 if out_features == "scalar" else out_features
+
+
+def check_sizes(out_features: OutFeatures, **sizes: int) -> None:
+    """Sizes of a network are whole numbers >= 1; `out_features` may be `"scalar"`."""
+    for name, size in sizes.items():
+        checks.count(name, size)
+    if out_features != "scalar":
+        checks.count("out_features", out_features, otherwise='"scalar"')
+
+
+def check_activation(activation: Activation) -> None:
+    """A function."""
+    if not callable(activation):
+        raise TypeError(f"activation is {checks.described(activation)}; expected a function such as jnp.tanh")
 
 
 def check_inputs(inputs: Any) -> None:

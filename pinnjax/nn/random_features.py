@@ -1,6 +1,6 @@
 """Random features: one hidden layer that is drawn once, and a linear layer that is trained."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -20,13 +20,14 @@ class RandomFeatures(nnx.Module):
     of `pinnjax.optimizers.gauss_newton` solves; a nonlinear one takes a few. The field begins at zero.
 
     Args:
-        lower: `(d,)`, the least coordinates, in the units of x.
+        lower: `(d,)`, the least coordinates, in the units of x, or of what `inputs` make of it.
         upper: `(d,)`, the largest ones.
         out_features: m for a vector field `(m,)`, or `"scalar"` for a scalar field `()`.
         width: number of features.
         scale: largest slope of a feature, in units of z: `(d,)`, or one number. The components of w_j are uniform up to
             it. Some 2 for smooth fields, about the number of waves across the box for others.
         activation: φ; smooth, since residuals differentiate it.
+        inputs: what the point becomes first, such as `pinnjax.nn.Periodic`; None for the point as it is.
         param_dtype: dtype; when None JAX's default, float64 where `jax_enable_x64` is on.
         rngs: random numbers for w and for the centres z_j, uniform in the box.
 
@@ -49,6 +50,8 @@ class RandomFeatures(nnx.Module):
         >>> u = RandomFeatures([0.0, 0.0], [1.0, 2.0], "scalar", width=50, scale=2.0, rngs=nn.Rngs(0))
         >>> print(u(jnp.array([0.5, 0.5])), u.out.kernel.shape)
         0.0 (50, 1)
+        >>> circle = {"scale": 2.0, "inputs": nn.Periodic([2.0]), "rngs": nn.Rngs(0)}  # (cos πx, sin πx)
+        >>> periodic = RandomFeatures([-1.0, -1.0], [1.0, 1.0], "scalar", width=50, **circle)
     """
 
     def __init__(
@@ -60,35 +63,33 @@ class RandomFeatures(nnx.Module):
         width: int,
         scale: float | Sequence[float],
         activation: mlp.Activation = jnp.tanh,
+        inputs: Callable[[Array], Array] | None = None,
         param_dtype: Any = None,
         rngs: nnx.Rngs,
     ):
-        low, high = (np.asarray(end, float) for end in (lower, upper))
-        if low.ndim != 1 or low.shape != high.shape or not np.all(low < high) or not np.isfinite([low, high]).all():
-            raise ValueError(f"lower is {lower}, upper {upper}; expected two corners (d,), lower < upper")
-        checks.count("width", width)
-        if out_features != "scalar":
-            checks.count("out_features", out_features, otherwise='"scalar"')
+        self.lower, self.upper = checks.corners(lower, upper)
+        d = len(self.lower)
+        mlp.check_sizes(out_features, width=width)
         slopes = np.asarray(scale, float)
-        if slopes.shape not in ((), low.shape) or not np.isfinite(slopes).all() or np.any(slopes <= 0):
-            raise ValueError(f"scale is {scale}; expected a positive number, or one for each of {len(low)} coordinates")
-        if not callable(activation):
-            raise TypeError(f"activation is {checks.described(activation)}; expected a function such as jnp.tanh")
+        if slopes.shape not in ((), (d,)) or not np.isfinite(slopes).all() or np.any(slopes <= 0):
+            raise ValueError(f"scale is {scale}; expected a positive number, or one for each of {d} coordinates")
+        mlp.check_activation(activation)
+        mlp.check_inputs(inputs)
         mlp.check_rngs(rngs)
         dtype = checks.floating("param_dtype", param_dtype)
-        self.lower, self.upper = tuple(low.tolist()), tuple(high.tolist())
-        draw = lambda: jax.random.uniform(rngs.params(), (width, len(low)), dtype, -1.0, 1.0)
-        self.weights = nnx.Variable(draw() * jnp.broadcast_to(jnp.asarray(slopes, dtype), (width, len(low))))
+        draw = lambda: jax.random.uniform(rngs.params(), (width, d), dtype, -1.0, 1.0)
+        self.weights = nnx.Variable(draw() * jnp.broadcast_to(jnp.asarray(slopes, dtype), (width, d)))
         self.centres = nnx.Variable(draw())
         zeros = jax.nn.initializers.zeros
-        m = 1 if out_features == "scalar" else out_features
+        m = mlp.components(out_features)
         self.out = nnx.Linear(width, m, kernel_init=zeros, bias_init=zeros, param_dtype=dtype, rngs=rngs)
         self.out_features = out_features
         self.activation = activation
+        self.inputs = inputs
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
         """The field at one point."""
-        x = checks.point("RandomFeatures", x, len(self.lower))
+        x = mlp.encoded("RandomFeatures", x, self.inputs, len(self.lower))
         low, high = (jnp.asarray(end, x.dtype) for end in (self.lower, self.upper))
         z = (2 * x - low - high) / (high - low)
         weights = self.weights[...]

@@ -1,20 +1,23 @@
 """A race in one figure: losses, weights and errors of every rule over the steps, and the errors of every seed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pinnjax.plot import style
 
 History = Mapping[str, np.ndarray]
+REST = "#BBBBBB"
 
 
 def race(histories: Mapping[str, History], *, compared: str = "relative_l2") -> Figure:
     """Medians over the seeds, best rule first; with few rules also a band from the best seed to the worst.
+
+    Of more rules than there are colours the best and the worst have one each, and a legend; the rest are a grey group.
 
     Args:
         histories: `{label: {"step": (E,), "relative_l2": (E, K), "loss/t": (E, K), "weight/t": (E, K)}}`.
@@ -36,12 +39,11 @@ def race(histories: Mapping[str, History], *, compared: str = "relative_l2") -> 
     title = "relative $L_2$ error" if compared == "relative_l2" else compared.replace("_", " ")
     order = sorted(histories, key=lambda label: np.median(final[label]))
     few = len(order) <= len(style.COLOURS)
-    palette = list(style.COLOURS) if few else [mpl.colormaps["viridis"](x) for x in np.linspace(0, 0.95, len(order))]
-    colours = dict(zip(order, palette, strict=False))
+    colours = dict(zip(order, style.COLOURS, strict=False)) if few else _best_and_worst(order, final)
     figure, axes = plt.subplots(
         1, 4, figsize=(15, max(3.2, 0.24 * len(order))), layout="constrained", width_ratios=[1, 1, 1, 1.1]
     )
-    for label in order:
+    for label in sorted(order, key=lambda label: colours[label] != REST):  # the group lies below
         history = histories[label]
         step, colour = history["step"], colours[label]
         losses = np.sum([values for name, values in history.items() if name.startswith("loss/")], axis=0)
@@ -51,6 +53,8 @@ def race(histories: Mapping[str, History], *, compared: str = "relative_l2") -> 
     for ax, name in zip(axes, ("sum of the unweighted losses", "largest weight / smallest", title), strict=False):
         ax.set_yscale("log")
         style.finish(ax, "step", name)
+    if not few:
+        _legend(axes[2], colours)
     places = np.arange(len(order))
     for place, label in zip(places, order, strict=True):
         errors = final[label][np.isfinite(final[label])]
@@ -119,6 +123,21 @@ def clock(
 def _check(plot: str, given: Mapping[str, object]) -> None:
     if not given:
         raise ValueError(f"plot.{plot}: nothing to draw; expected at least one run")
+
+
+def _best_and_worst(order: Sequence[str], final: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """A colour for the best, one for the worst of those that are finite, and grey for the rest."""
+    finite = [label for label in order if np.isfinite(np.median(final[label]))]
+    named = zip((*finite[:1], *finite[1:][-1:]), style.COLOURS, strict=False)
+    return dict.fromkeys(order, REST) | dict(named)
+
+
+def _legend(ax: Axes, colours: Mapping[str, str]) -> None:
+    named = [label for label, colour in colours.items() if colour != REST]
+    handles = [Line2D([], [], color=colours[label]) for label in named]
+    handles.append(Line2D([], [], color=REST))
+    said = [f"{word}: {label}" for word, label in zip(("best", "worst"), named, strict=False)]
+    ax.legend(handles, [*said, f"the other {len(colours) - len(named)}"], frameon=False, fontsize="small")
 
 
 def _spread(history: History) -> np.ndarray:

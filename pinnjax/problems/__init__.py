@@ -18,6 +18,7 @@ from pinnjax.problems._prepare import (
 from pinnjax.problems._problem import COMPARED, Problem, Recipe
 from pinnjax.problems._second_order import EVERY, WARM_UP, second_order
 from pinnjax.problems._solve import EVALUATIONS, Solution, solve
+from pinnjax.problems._windows import in_windows
 from pinnjax.problems.advection import advection
 from pinnjax.problems.allen_cahn import allen_cahn
 from pinnjax.problems.burgers import burgers
@@ -59,6 +60,7 @@ __all__ = [
     "gray_scott",
     "harmonic",
     "helmholtz",
+    "in_windows",
     "inverse_burgers",
     "kdv",
     "klein_gordon",

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from pinnjax import nn, sampling
+from pinnjax import checks, nn, sampling
 from pinnjax.problems._problem import Problem, Recipe
 from pinnjax.train.phases import Phase, batch_of
 from pinnjax.train.state import TrainState, TrainStep
@@ -52,7 +52,10 @@ def phases(
         length = one.steps if steps is None or one is not recipe else steps
         options = step_options(problem, one, length, kind)
         phase_dtype = kind if recipe.before else None
-        found.append(Phase(train_step(problem.terms, **options), length, dtype=phase_dtype, summary=one.summary))
+        checks.known_names("Recipe: built_in", problem.terms, one.built_in)
+        terms = _left(problem.terms, one)
+        train, model = train_step(terms, **options), _grown(problem, one, kind)
+        found.append(Phase(train, length, dtype=phase_dtype, model=model, keeps=one.keeps, summary=one.summary))
         for term, shape in _shapes_that_stay(problem, one, options["sampler"]).items():
             if kept.setdefault(term, (one, shape))[1] != shape:
                 raise ValueError(
@@ -65,7 +68,7 @@ def phases(
         batch = None
         if kept:
             wide = max(kinds, key=lambda kind: kind.itemsize)  # places in single precision are not on the boundary
-            draws = {id(one): problem.draw(key, numbers_of_points(problem, one), wide) for one, _ in kept.values()}
+            draws = {id(one): _points(problem, one, key, wide) for one, _ in kept.values()}
             batch = {term: draws[id(one)][term] for term, (one, _) in kept.items()}
         first = found[0]
         return first.train.init(model, batch_of(first.train, batch, first.dtype), key=key), batch
@@ -92,12 +95,11 @@ def dtypes(recipe: Recipe, dtype: Any = None) -> list[Any]:
 
 def step_options(problem: Problem, recipe: Recipe, steps: int, dtype: Any = jnp.float32) -> dict[str, Any]:
     """What a recipe, without those before it, gives `pinnjax.train_step` beside the terms."""
-    numbers = numbers_of_points(problem, recipe)
     sampler = None
     if recipe.sampler is not None:
-        sampler = recipe.sampler(numbers, dtype)
+        sampler = recipe.sampler(numbers_of_points(problem, recipe), dtype)
     elif draws_anew(recipe):
-        sampler = sampling.resample(lambda key: problem.draw(key, numbers, dtype))
+        sampler = sampling.resample(lambda key: _points(problem, recipe, key, dtype))
     return {
         "optimizer": recipe.optimizer(recipe.schedule(steps)),
         "term_weights": recipe.term_weights,
@@ -140,8 +142,24 @@ def _model(problem: Problem, recipe: Recipe, key: Array, dtype: Any) -> tuple[Ar
     return key, network(**problem.network, param_dtype=dtype, rngs=nn.Rngs(model_key))
 
 
+def _grown(problem: Problem, recipe: Recipe, dtype: Any) -> Callable[[Any, Array], Any] | None:
+    """What makes the network of a phase of that of the phase before."""
+    make = recipe.grown
+    if make is None:
+        return None
+    return lambda trained, key: nn.grown(trained, make(**problem.network, param_dtype=dtype, rngs=nn.Rngs(key)))
+
+
+def _left(of_terms: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """Of things by term, those of the terms that are not built in."""
+    return {term: thing for term, thing in of_terms.items() if term not in recipe.built_in}
+
+
+def _points(problem: Problem, recipe: Recipe, key: Array, dtype: Any) -> dict[str, PyTree]:
+    return _left(problem.draw(key, numbers_of_points(problem, recipe), dtype), recipe)
+
+
 def _shapes_that_stay(problem: Problem, recipe: Recipe, sampler: sampling.Sampler | None) -> Mapping[str, Any]:
-    numbers = numbers_of_points(problem, recipe)
-    drawn = jax.eval_shape(lambda key: problem.draw(key, numbers, jnp.float32), jax.random.key(0))
+    drawn = jax.eval_shape(lambda key: _points(problem, recipe, key, jnp.float32), jax.random.key(0))
     shapes = {term: jax.tree.map(lambda leaf: leaf.shape, points) for term, points in drawn.items()}
     return points_that_stay(shapes, sampler) or {}

@@ -7,6 +7,7 @@ from typing import Any
 import optax
 
 from pinnjax.sampling import Sampler
+from pinnjax.terms.chunks import Chunk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +29,13 @@ class Recipe:
             `point_weights` are, which often belong to points.
         sampler: function of the numbers of points and the dtype; terms that it does not draw keep their points, all of
             them where it returns None.
-        chunk: points in memory at once; None for all.
+        chunk: points of a term that are differentiated at once, as in `pinnjax.train_step`.
+        built_in: terms that the model satisfies as it is made, and that are left out of the loss.
         published: relative L2 error in the source; None where there is none.
-        before: what comes first: the phase before, whose field, and whose rules where they are the same, this one goes
-            on with, as `pinnjax.fit` says.
+        before: what comes first: the phase before, whose field this one goes on with.
+        grown: network class, called as `model` is: with `before`, what its network becomes, which begins as the same
+            field (`pinnjax.nn.grown`), such as one of more width; None where the network stays.
+        keeps: what else goes on, where it can, as `pinnjax.Phase` says.
         dtype: "float32" or "float64" of parameters and points; None for that of the phase before, or float32. Who runs
             the recipe may ask for another one.
 
@@ -57,9 +61,12 @@ class Recipe:
     points: Mapping[str, int] | None = None
     resampled: bool | None = None
     sampler: Callable[[Mapping[str, int], Any], Sampler | None] | None = None
-    chunk: int | None = None
+    chunk: Chunk = "auto"
+    built_in: tuple[str, ...] = ()
     published: float | None = None
     before: "Recipe | None" = None
+    grown: Callable[..., Any] | None = None
+    keeps: tuple[str, ...] = ("point_weights", "term_weights")
     dtype: str | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +76,8 @@ class Recipe:
                 f"Recipe {self.summary!r}: model is None, and nothing comes before it; expected a network class, or "
                 "before=Recipe(...), whose model goes on"
             )
+        if self.grown is not None and self.before is None:
+            raise ValueError(f"Recipe {self.summary!r}: grown is given, but nothing comes before; expected before=")
         if self.dtype not in (None, "float32", "float64"):
             raise ValueError(f'Recipe {self.summary!r}: dtype is {self.dtype!r}; expected "float32", "float64" or None')
 

@@ -1,10 +1,12 @@
 """Samplers of collocation points: in the program, of fixed shape, their state and key in the step's state."""
 
+from pinnjax.sampling import distances
 from pinnjax.sampling.adaptive import rad, rar_d, rar_g
 from pinnjax.sampling.box import box, box_faces
 from pinnjax.sampling.combined import Difference, Union
 from pinnjax.sampling.domains import Domain, Shape
 from pinnjax.sampling.growing import growing
+from pinnjax.sampling.interfaces import Interface, interfaces
 from pinnjax.sampling.polygon import Polygon
 from pinnjax.sampling.pools import importance, minibatches
 from pinnjax.sampling.r3 import r3
@@ -18,6 +20,7 @@ __all__ = [
     "Disk",
     "Domain",
     "Draw",
+    "Interface",
     "Polygon",
     "Sampler",
     "Shape",
@@ -25,9 +28,11 @@ __all__ = [
     "box",
     "box_faces",
     "combine",
+    "distances",
     "grid",
     "growing",
     "importance",
+    "interfaces",
     "minibatches",
     "quasi",
     "r2",

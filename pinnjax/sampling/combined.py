@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
-from pinnjax.sampling import _arguments, _tree
+from pinnjax.sampling import _arguments, _tree, distances
 from pinnjax.sampling._arguments import Dtype, Points
 from pinnjax.sampling.domains import Domain, Shape
 from pinnjax.sampling.shapes import Box
@@ -92,6 +92,10 @@ class Union(Combined):
         mine = [part.joined(held[end - len(part.leaves) : end]) for part, end in zip(self.parts, ends, strict=True)]
         return functools.reduce(lambda a, b: a | b, mine)
 
+    def distance(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """That of `distances.union`."""
+        return distances.union(*(part.distance for part in self.parts))(x)
+
 
 @dataclasses.dataclass(frozen=True)
 class Difference(Combined):
@@ -133,6 +137,10 @@ class Difference(Combined):
         """Whether the whole holds a point and the hole does not."""
         first = len(self.whole.leaves)
         return self.whole.joined(held[:first]) & ~self.hole.joined(held[first:])
+
+    def distance(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """That of `distances.difference`."""
+        return distances.difference(self.whole.distance, self.hole.distance)(x)
 
 
 def _near(leaf: Shape, low: np.ndarray, high: np.ndarray) -> Shape:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 from pinnjax.sampling import _arguments
 from pinnjax.sampling._arguments import Dtype, Points
@@ -43,6 +43,10 @@ class Domain(abc.ABC):
     @abc.abstractmethod
     def boundary(self, key: Array, n: int, dtype: Dtype = None) -> tuple[Points, Points]:
         """Uniform points on the boundary, and the outward unit normals there."""
+
+    def distance(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """Approximate distance of one point to the boundary, negative outside; see `pinnjax.sampling.distances`."""
+        raise NotImplementedError(f"{type(self).__name__} has no distance; expected a method distance(self, x) of it")
 
     @property
     @abc.abstractmethod

@@ -6,7 +6,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from jaxtyping import Array, Float
 
+from pinnjax.sampling import distances
 from pinnjax.sampling._arguments import numbers
 from pinnjax.sampling.domains import Shape, pick
 
@@ -64,6 +66,10 @@ class Polygon(Shape):
     def surface(self) -> float:
         """Sum of the edges."""
         return float(self._lengths.sum())
+
+    def distance(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """That of `distances.polygon`."""
+        return distances.polygon(self.vertices)(x)
 
     def holds(self, y: Any, xp: ModuleType) -> Any:
         """By the parity of the edges that a ray to the right crosses."""

@@ -5,7 +5,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from jaxtyping import Array, Float
 
+from pinnjax.sampling import distances
 from pinnjax.sampling._arguments import numbers
 from pinnjax.sampling.domains import Shape, pick
 
@@ -58,6 +60,10 @@ class Box(Shape):
     def surface(self) -> float:
         """Sum over the faces; 2 for an interval, whose boundary is two points."""
         return float(2 * np.sum(self.volume / self.sides))
+
+    def distance(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """That of `distances.box`."""
+        return distances.box(self.lower, self.upper)(x)
 
     def holds(self, y: Any, xp: ModuleType) -> Any:
         """|y| is at most half the sides."""
@@ -123,6 +129,10 @@ class Disk(Shape):
     def surface(self) -> float:
         """2π r."""
         return float(2 * np.pi * self.radius)
+
+    def distance(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """That of `distances.disk`."""
+        return distances.disk(self.center, self.radius)(x)
 
     def holds(self, y: Any, xp: ModuleType) -> Any:
         """|y| is at most the radius, whose square may not exist in single precision."""

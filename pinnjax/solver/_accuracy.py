@@ -22,7 +22,7 @@ APART = 0.1  # two fields that differ by more are not the same solution,
 SURPRISE = 10.0  # if it is so many times more than their residuals are worth;
 UNSTABLE, SMALL = 1e4, 1e-6  # one that is worth so many times its size says so too, where it is worth more than this
 STABLE = 300.0  # a residual is worth no more than this, or it is the terms that leave the field open
-FREE = 30.0  # times the believed error: a field that could be farther off, with residuals as small, is not determined
+FREE = 10.0  # times the believed error: a field that could be farther off, with residuals as small, is not determined
 NEAR, FAR, ANY = 3.0, 30.0, 1e3  # residuals of the snapshots that tell of the end, in units of the last ones
 
 
@@ -67,9 +67,12 @@ class Accuracy(NamedTuple):
         """The verdict in a sentence."""
         if self.failure:
             return f"Failed: {self.failure}."
+        worth = "it is not known how much larger errors are"
+        if np.isfinite(self.growth):
+            worth = f"errors are {self.growth:.2g} times as large as that"
         return (
             f"Solved to about {self.value:.0e}: the residuals at fresh points are {self.residual:.0e} of those of an "
-            f"error of 100 %, and errors are {self.growth:.2g} times as large as that."
+            f"error of 100 %, and {worth}."
         )
 
 

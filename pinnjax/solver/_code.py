@@ -20,7 +20,9 @@ jax.config.update("jax_enable_x64", True)
 # terms and points are those given to pj.solve{model}
 network_key, training_key = {keys}
 {network}
-{points}
+{points}"""
+
+WEIGHTS = """
 weights = pj.term_weights.fixed({weights})"""
 
 NETWORK = """
@@ -41,12 +43,21 @@ u = train.model(state)
 """
 
 
+DOUBLE = """
+def double(points):
+    real = lambda x: jnp.issubdtype(jnp.result_type(x), jnp.floating)
+    return jax.tree.map(lambda x: jnp.asarray(x, float if real(x) else None), points)
+
+"""
+
 OF_SAMPLER = """
 sampler = points
 points = {t: lambda key, n, t=t: sampler.pool(sampler.init(key))[t] for t in terms}"""
 
 
-def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: bool = False) -> str:
+def code(
+    plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: bool = False, march: str | None = None
+) -> str:
     """Python that makes the same field, where `terms` and `points` (and `model`) are what was solved for.
 
     Args:
@@ -54,18 +65,19 @@ def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: b
         keys: of the network and of training.
         steps: of each phase, up to the field that was kept.
         sampled: whether the points were a sampler.
+        march: what is done with the points in place of training.
     """
     moving = {t: source for t, source in plan.sources.items() if source.generate is not None}
     adaptive = [t for t in plan.equations if t in moving and moving[t].counts]
     rest = [t for t in moving if t not in adaptive]
     staying = [t for t in plan.sources if t not in moving]
-    batch = "{" + ", ".join(f"{t!r}: {_staying(plan, t)}" for t in staying) + "}" if staying else "None"
-    lines = [f"batch = {batch}"]
+    batch = "{" + ", ".join(f"{t!r}: {_staying(plan, t)}" for t in staying) + "}"
+    lines = [DOUBLE, f"batch = double({batch})"] if staying else ["batch = None"]
     if moving:
         lines.append("moving = {")
         lines += [f"    {t!r}: ({source.code}, {plan.numbers[t]})," for t, source in moving.items()]
-        lines += ["}", "", "", "def draw(key, names):", "    keys = jax.random.split(key, len(names))"]
-        lines += ["    return {t: moving[t][0](k, moving[t][1]) for k, t in zip(keys, names)}", "", ""]
+        lines += ["}", "", "", "def draw(key, names, fewer=1):", "    keys = jax.random.split(key, len(names))"]
+        lines += ["    return {t: moving[t][0](k, max(1, moving[t][1] // fewer)) for k, t in zip(keys, names)}", "", ""]
     samplers = [
         f"pj.sampling.rad({t!r}, moving[{t!r}][0], {n}, candidates={_phases.CANDIDATES * n}, every={_phases.EVERY})"
         for t, n in ((t, plan.numbers[t]) for t in adaptive)
@@ -73,7 +85,8 @@ def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: b
     samplers += [f"pj.sampling.resample(lambda key: draw(key, {rest}), every={_phases.EVERY})"] if rest else []
     second = f", sampler=pj.sampling.combine(\n    {(',' + chr(10) + '    ').join(samplers)},\n)"
     second = second if len(samplers) > 1 else f", sampler={samplers[0]}" if samplers else ""
-    first = f", sampler=pj.sampling.resample(lambda key: draw(key, {list(moving)}))" if moving else ""
+    fewer = "" if plan.features else f", {_phases.FEWER}"
+    first = f", sampler=pj.sampling.resample(lambda key: draw(key, {list(moving)}{fewer}))" if moving else ""
     if plan.growing and plan.time is not None and moving:
         lines += [
             "def growing(sampler):  # early times first",
@@ -87,10 +100,12 @@ def code(plan: Plan, keys: tuple[Array, Array], steps: Sequence[int], sampled: b
     head = HEAD.format(
         model=("" if plan.made.scale is not None else ", and so is model") + (OF_SAMPLER if sampled else ""),
         keys=", ".join(map(_key, keys)),
-        network=plan.made.code,
+        network=plan.made.code if march is None else "",
         points="\n".join(lines),
-        weights=_numbers(dict(plan.weights)),
     )
+    if march is not None:
+        return head + march
+    head += WEIGHTS.format(weights=_numbers(dict(plan.weights)))
     if plan.features:
         return head + FEATURES.format(in_every_step=first, steps=steps[0], per_call=_phases.rhythm(plan)[1])
     return head + NETWORK.format(

@@ -7,8 +7,9 @@ solved at some points, and what is left of the residuals at other points is comp
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +27,11 @@ LEAST = 50  # parameters: where points stay and are fewer, there is nothing to f
 OVER = 3.0  # residuals of the equations for each parameter
 ON_FACES = 1000  # points of a condition on an area; on a line as many as usual
 ROUNDS = 3  # of kinds, the later ones around the best so far
+PLANNED = 0.3  # of the time, about, after which no more kinds are tried
+SHARE = 0.6  # of the time, at most, for more features than usual,
+STEPS, FACTORS = 3, 5  # fitted twice, in so many steps that each take so many factorisations,
+MORE = 2.0  # and no more than so many times as many
+EXACT = 1e-12  # of the residuals: if half as many features leave no more, these will do
 HOPELESS = 1e-2  # of the residuals: if the best kind leaves more, by least squares or by a few steps, none will do
 ACTIVATIONS = {"tanh": jnp.tanh, "sin": jnp.sin}
 SLOPES = {
@@ -34,12 +40,14 @@ SLOPES = {
 }  # the latter in units of the steepest
 
 
-def with_features(plan: Plan, key: Array) -> Plan | None:
+def with_features(plan: Plan, key: Array, seconds: float | None = None) -> Plan | None:
     """The plan with random features in place of the network; None where they would not do.
 
     Args:
         plan: of a network of ours.
         key: of the points at which kinds are compared, and of the features that are.
+        seconds: that are left for everything; None where time does not count, and no more features than usual are
+            wanted.
     """
     if plan.made.box is None:
         return None
@@ -47,12 +55,28 @@ def with_features(plan: Plan, key: Array) -> Plan | None:
     size = parameters(plan, each)
     if size < LEAST:
         return None
-    inside = int(np.ceil(OVER * size / max(1, sum(each[t] for t in plan.equations))))
+    components = max(1, sum(each[t] for t in plan.equations))
+    plan = dataclasses.replace(_with_points(plan, size / components), features=True)
+    found = chosen(plan, size, key, seconds)
+    if found.left > HOPELESS:
+        return None
+    if found.left < EXACT:
+        size = int(found.share * size)
+        plan = _with_points(plan, size / components)
+    if found.barely and seconds is not None and all(plan.sources[t].counts for t in plan.equations):
+        # Twice as many take eight times as long: as many as two fits of some steps have time for.
+        affordable = (SHARE * seconds / (2 * STEPS * FACTORS * found.seconds)) ** (1 / 3)
+        size = int(size * min(max(affordable, 1.0), MORE))
+        plan = _with_points(plan, size / components)
+    return _made_of(plan, found.kind, size)
+
+
+def _with_points(plan: Plan, per_component: float) -> Plan:
+    """With as many points as so many parameters for each residual of a point of the equations ask for."""
     on_area = lambda t: _dimension(plan, t) > 1.5
+    inside = int(np.ceil(OVER * per_component))
     numbers = {t: inside if t in plan.equations else ON_FACES if on_area(t) else n for t, n in plan.numbers.items()}
-    plan = dataclasses.replace(plan, numbers=numbers, features=True)
-    kind, left = chosen(plan, size, key)
-    return _made_of(plan, kind, size) if left < HOPELESS else None
+    return dataclasses.replace(plan, numbers=numbers)
 
 
 def parameters(plan: Plan, each: Mapping[str, int]) -> int:
@@ -62,8 +86,26 @@ def parameters(plan: Plan, each: Mapping[str, int]) -> int:
     return int(min([PARAMETERS, *[each[t] * rows(x) / OVER for t, x in others.items()]]))
 
 
-def chosen(plan: Plan, size: int, key: Array) -> tuple[Kind, float]:
-    """The kind whose least squares leave least at other points, and what a few of their steps leave of the residuals.
+class Chosen(NamedTuple):
+    """What was found.
+
+    Attributes:
+        kind: whose least squares leave least at other points.
+        left: what they leave of the residuals there, or a few steps do where that is more.
+        share: of the parameters, with which they do.
+        barely: whether half as many features would not do, and as many as usual leave more than is to be wished.
+        seconds: that one factorisation took.
+    """
+
+    kind: Kind
+    left: float
+    share: float
+    barely: bool
+    seconds: float
+
+
+def chosen(plan: Plan, size: int, key: Array, seconds: float | None = None) -> Chosen:
+    """The kind of features for an equation.
 
     Half as many parameters tell kinds apart in an eighth of the time, where they can solve the equations at all.
 
@@ -71,26 +113,41 @@ def chosen(plan: Plan, size: int, key: Array) -> tuple[Kind, float]:
         plan: whose points they are.
         size: parameters of the features.
         key: of points and blocks.
+        seconds: that are left for everything.
     """
+    began = time.perf_counter()
+    late = lambda: seconds is not None and time.perf_counter() - began > PLANNED * seconds
     d, m = len(plan.made.box[0]), components_of(plan.made.outputs)
     follows = False  # whether a few steps come to something: asked once, as soon as a kind is good enough to say
     for share, kinds in ((0.5, _ladder), (1.0, _steep)):
-        pilot, tried = Pilot(plan, int(share * size), share, key), kinds(d, int(share * size) // m)
+        width = int(share * size) // m
+        pilot, tried = Pilot(plan, int(share * size), share, key), kinds(d, width)
         found: dict[Kind, float] = {}
+        best = _best(pilot, tried, found, late)
+        if found[best] > HOPELESS and d > 1 and not late() and pilot.linear(best):
+            for axis in (*range(d), *range(d)):
+                if found[best] > HOPELESS:
+                    best = _best(pilot, _along(best, axis, width), found, late)
         for _ in range(ROUNDS):
-            for i in range(0, len(tried), BLOCKS):
-                found |= pilot.left(tried[i : i + BLOCKS])
-                best = min(found, key=found.__getitem__)
-                if not follows and found[best] < HOPELESS:
-                    follows = (left := pilot.followed(best, found[best])) < HOPELESS
-                    if not follows:
-                        return best, left
-            tried = [kind for kind in _around(best) if kind not in found]
-            if not tried or not ENOUGH < found[best] < HOPELESS:
+            if not follows and found[best] < HOPELESS:
+                follows = (left := pilot.followed(best, found[best])) < HOPELESS
+                if not follows:
+                    return Chosen(best, left, share, False, pilot.seconds)
+            if not ENOUGH < found[best] < HOPELESS:
                 break
-        if found[best] < HOPELESS:
+            best = _best(pilot, _around(best), found, late)
+        if found[best] < HOPELESS or late():
             break
-    return best, found[best]
+    return Chosen(best, found[best], share, share == 1.0 and found[best] > ENOUGH, pilot.seconds)
+
+
+def _best(pilot: Pilot, kinds: Iterable[Kind], found: dict[Kind, float], late: Callable[[], bool]) -> Kind:
+    """The best of all that have been tried, after those kinds that have not been, as long as there is time."""
+    new = [kind for kind in kinds if kind not in found]
+    for i in range(0, len(new), BLOCKS):
+        if not found or not late():
+            found |= pilot.left(new[i : i + BLOCKS])
+    return min(found, key=found.__getitem__)
 
 
 def _ladder(d: int, width: int) -> list[Kind]:
@@ -105,6 +162,14 @@ def _steep(d: int, width: int) -> list[Kind]:
     """The steeper ones."""
     ladder = _ladder(d, width)
     return ladder[1 : len(SLOPES["tanh"])] + ladder[-3:]
+
+
+def _along(kind: Kind, axis: int, width: int) -> list[Kind]:
+    """Kinds that differ in one slope: waves may be many along one coordinate, and few along the others."""
+    others = float(np.prod([s for i, s in enumerate(kind.slopes) if i != axis]))
+    most = (np.pi / 2) ** len(kind.slopes) * width / 2 / others
+    slopes = 2.0 ** np.arange(int(np.log2(max(most, 1.0))) + 1)
+    return [Kind("sin", (*kind.slopes[:axis], float(s), *kind.slopes[axis + 1 :])) for s in slopes]
 
 
 def _around(kind: Kind) -> Iterator[Kind]:

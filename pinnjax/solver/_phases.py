@@ -21,14 +21,16 @@ PyTree = Any
 Until = Callable[[Mapping[str, Any]], bool]
 
 WARM_UP = 1000  # steps of Adam
-EVERY = 250  # steps between two draws
+FEWER = 4  # times fewer points of a term in these, which are new in every step and go only part of the way
+EVERY = 250  # steps between two draws of the others
 CANDIDATES = 25  # for each point of an equation
 EVALUATE_EVERY, STEPS_PER_CALL = 100, 50  # of a network
 MOST = 10**6  # steps, where the clock ends the run
 FIT = 12  # steps of Gauss-Newton, at most
 GROWS = 1e-4  # where early times are learnt first: the loss at which later ones join, residuals of an error of 1 %,
 FACTOR = 1.3  # and how many times more time there is then
-SETTLED = 0.5  # a loss of which more than this share is left after two steps falls no more
+SETTLED = 0.5  # a loss of which more than this share is left after two steps falls no more,
+ROUNDING = 1e-25  # and one of which no more than this is left is that of rounding
 
 
 def phases(plan: Plan, steps: int | None = None, first: float | None = None) -> list[Phase]:
@@ -60,7 +62,9 @@ def rhythm(plan: Plan) -> tuple[int, int]:
 
 def in_every_step(plan: Plan) -> sampling.Sampler | None:
     """Uniform points, new in every step."""
-    return _grown(plan, sampling.resample(_draw(plan.moving))) if plan.moving else None
+    fewer = 1 if plan.features else FEWER
+    moving = {t: (generate, max(1, n // fewer)) for t, (generate, n) in plan.moving.items()}
+    return _grown(plan, sampling.resample(draw_of(moving))) if moving else None
 
 
 def now_and_then(plan: Plan) -> sampling.Sampler | None:
@@ -73,7 +77,7 @@ def now_and_then(plan: Plan) -> sampling.Sampler | None:
     samplers = [
         sampling.rad(t, generate, n, candidates=CANDIDATES * n, every=EVERY) for t, (generate, n) in adaptive.items()
     ]
-    samplers += [sampling.resample(_draw(rest), every=EVERY)] if rest else []
+    samplers += [sampling.resample(draw_of(rest), every=EVERY)] if rest else []
     return _grown(plan, sampling.combine(*samplers) if len(samplers) > 1 else samplers[0])
 
 
@@ -85,6 +89,9 @@ def settled() -> Until:
         >>> seen = lambda loss: until({"loss": loss, "evaluation/validation": loss})
         >>> print([seen(loss) for loss in (1.0, 1e-6, 2e-8, 1.9e-8, 1.8e-8)])
         [False, False, False, False, True]
+        >>> until = settled()
+        >>> print([seen(loss) for loss in (1.0, 2e-27)])
+        [False, True]
     """
     losses: list[float] = []
     fresh: list[float] = []
@@ -92,7 +99,7 @@ def settled() -> Until:
     def until(metrics: Mapping[str, Any]) -> bool:
         losses.append(float(metrics["loss"]))
         fresh.append(float(np.nan_to_num(metrics["evaluation/validation"], nan=np.inf)))
-        return _settled(losses) and _settled(fresh)
+        return (_settled(losses) and _settled(fresh)) or max(losses[-1], fresh[-1]) < ROUNDING * losses[0]
 
     return until
 
@@ -121,7 +128,7 @@ def _grown(plan: Plan, sampler: sampling.Sampler) -> sampling.Sampler:
     return sampling.growing(sampler, GROWS, plan.weights, axis=axis, start=begin, factor=FACTOR, every=EVERY)
 
 
-def _draw(moving: Mapping[str, tuple[_points.Generate, int]]) -> Callable[[Array], dict[str, PyTree]]:
+def draw_of(moving: Mapping[str, tuple[_points.Generate, int]]) -> Callable[[Array], dict[str, PyTree]]:
     def draw(key: Array) -> dict[str, PyTree]:
         keys = jax.random.split(key, len(moving))
         return {t: generate(k, n) for k, (t, (generate, n)) in zip(keys, moving.items(), strict=True)}

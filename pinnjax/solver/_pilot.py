@@ -1,6 +1,7 @@
 """Blocks of features of several kinds in one program: what least squares of each leave of the residuals."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ OTHERS = 1000  # points of a term at which they are compared
 FOLLOWED = 4  # Gauss-Newton steps from zero: an equation is near enough to a linear one if they come to something,
 FALLS = 0.7  # each leaves no more than this share of what the one before left,
 LINEAR = 10.0  # and is one if the first leaves no more times what it was to leave
+ROUNDED = 1e-8  # what a change of linear equations may differ by, relative
 ENOUGH = 1e-6  # with which it is not worth looking for better ones
 DAMPING = 1e-15  # of a block's least squares, over the norm of its J
 BLOCKS = 5  # in one program
@@ -70,6 +72,7 @@ class Pilot:
         self.systems: dict[Any, Callable] = {}
         self.steps: dict[Kind, np.ndarray] = {}  # the first one of each kind,
         self.begin = np.zeros(0)  # and the residuals before it at the others
+        self.seconds = np.inf  # that the fastest factorisation took
 
     def left(self, kinds: Sequence[Kind]) -> dict[Kind, float]:
         """The share of the residuals that the linearised equations leave, of at most as many kinds as blocks."""
@@ -78,9 +81,20 @@ class Pilot:
         found = {}
         for i, kind in enumerate(kinds):
             columns = self._block(params, i)
+            began = time.perf_counter()
             self.steps[kind] = _least(r, j[:, columns])
+            self.seconds = min(self.seconds, time.perf_counter() - began)
             found[kind] = _share(self.begin + j_other[:, columns] @ self.steps[kind], self.begin)
         return found
+
+    def linear(self, kind: Kind) -> bool:
+        """Whether the equations are: from zero to some other field residuals change as their Jacobian says."""
+        system, params, constants = self._model([kind] * BLOCKS)
+        flat, unravel = ravel_pytree(params)
+        step = np.random.default_rng(0).normal(size=flat.size) / np.sqrt(flat.size)
+        before, j = system(params, constants, self.others)
+        change = system(unravel(flat + step), constants, self.others)[0] - before
+        return bool(np.linalg.norm(change - j @ step) <= ROUNDED * np.linalg.norm(change))
 
     def followed(self, kind: Kind, left: float) -> float:
         """The share of the residuals that a few Gauss-Newton steps of a kind leave; of a linear equation one does."""

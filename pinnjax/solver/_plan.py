@@ -12,7 +12,7 @@ from jaxtyping import Array
 from pinnjax.solver import _network, _points, _time
 from pinnjax.solver._network import Made
 from pinnjax.solver._points import Source
-from pinnjax.terms import bridge, evaluation, names
+from pinnjax.terms import all_points, bridge, evaluation, names
 from pinnjax.train.phases import cast
 
 PyTree = Any
@@ -136,7 +136,7 @@ def _equations(
     terms: Mapping[str, Any], sources: Mapping[str, Source], places: Mapping[str, np.ndarray], field: Any
 ) -> tuple[str, ...]:
     """The terms with derivatives of the field at points of the most dimensions; the others are conditions and data."""
-    dimensions = {t: _points.dimension(x) for t, x in places.items() if not isinstance(terms[t], evaluation.Batchwise)}
+    dimensions = {t: _points.dimension(x) for t, x in places.items() if not isinstance(terms[t], all_points.Batchwise)}
     most = lambda some: tuple(t for t in some if dimensions[t] > max(map(dimensions.__getitem__, some)) - SAME)
     widest = most(tuple(dimensions))
     differential = lambda some: tuple(t for t in some if _differential(terms[t], sources[t].points, field))

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from pinnjax import checks, sampling
 from pinnjax.terms import names
+from pinnjax.train.phases import cast
 
 PyTree = Any
 Generate = Callable[[Array, int], PyTree]
@@ -59,7 +60,8 @@ def sources(terms: Mapping[str, Any], points: Mapping[str, Any], key: Array) -> 
             )
         if callable(points[term]):
             found[term] = _drawn(term, points[term], key)
-    arrays = {t: jax.tree.map(jnp.asarray, points[t]) for t in terms if t not in found}
+    # What a condition asks for at a point would be rounded as the point is.
+    arrays = {t: cast(jax.tree.map(jnp.asarray, points[t]), float) for t in terms if t not in found}
     seen = {t: names.places(p) for t, p in (arrays | {t: source.points for t, source in found.items()}).items()}
     ends = [end(np.asarray(x), axis=0) for x in seen.values() if x is not None and len(x) for end in (np.min, np.max)]
     found |= {t: _given(given, [end for end in ends if len(end) == len(ends[0])]) for t, given in arrays.items()}

@@ -17,7 +17,7 @@ from jaxtyping import Array, ScalarLike
 from pinnjax import checks
 from pinnjax.term_weights import _rule
 from pinnjax.terms import names
-from pinnjax.terms.evaluation import Batchwise
+from pinnjax.terms.all_points import Batchwise
 
 PyTree = Any
 

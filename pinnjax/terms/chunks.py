@@ -1,12 +1,50 @@
 """Maps and sums over points in chunks, so that memory is bounded by the chunk and not by the number of points."""
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core
 
 PyTree = Any
+Chunk = int | Literal["auto"] | None
+CACHE = 2**26  # bytes of all that is computed on the way: what a chunk has on a CPU
+MEMORY = 2**30  # bytes: what residuals may take that no chunk was asked for
+SHARE = 0.25  # of an accelerator's memory, which streams at full speed: what a chunk holds there
+LEAST = 64  # points
+
+
+def automatic(per_point: int, n: int, room: int | None = None) -> int | None:
+    """Points of a chunk for which there is room; None where all n have it.
+
+    Args:
+        per_point: bytes that a point needs.
+        n: number of points.
+        room: bytes on a CPU, `CACHE` when None; on an accelerator it is a share of its memory.
+
+    Example:
+        >>> automatic(2**20, 10) is None, automatic(2**20, 1024)
+        (True, 64)
+    """
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        room = CACHE if room is None else room
+    else:
+        room = int(SHARE * (device.memory_stats() or {}).get("bytes_limit", 2**33))
+    most = max(LEAST, room // max(per_point, 1))
+    if n <= 2 * most:
+        return None
+    parts = -(-n // most)
+    even = next((k for k in range(parts, 2 * parts) if n % k == 0), parts)  # a rest would be a program of its own
+    return -(-n // even)
+
+
+def footprint(program: core.ClosedJaxpr) -> int:
+    """Bytes of all that a program computes on the way: what a backward pass keeps, about."""
+    sizes = [v.aval for equation in program.jaxpr.eqns for v in equation.outvars]
+    return sum(math.prod(a.shape) * a.dtype.itemsize for a in sizes if hasattr(a, "shape"))
 
 
 def some(points: PyTree, n: int) -> PyTree:
@@ -22,10 +60,38 @@ def some(points: PyTree, n: int) -> PyTree:
 
 
 def over_points(function: Callable[[PyTree], PyTree], points: PyTree, chunk: int | None) -> PyTree:
-    """Apply `function` to each point: `vmap`, or `lax.map` in chunks of `chunk` points."""
-    if chunk is None:
-        return jax.vmap(function)(points)
-    return jax.lax.map(function, points, batch_size=chunk)
+    """Apply `function` to each point, to `chunk` of them at once; None for all."""
+    return swept(lambda some: ((), jax.vmap(function)(some)), points, chunk)[1]
+
+
+def swept(function: Callable[[PyTree], tuple[PyTree, PyTree]], points: PyTree, chunk: int | None) -> Any:
+    """`function(some points)` gives a sum and something for each of them: the whole sum, and that of all points.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(*swept(lambda x: (x.sum(), 2 * x), jnp.arange(5.0), 2))
+        10.0 [0. 2. 4. 6. 8.]
+    """
+    n = jax.tree.leaves(points)[0].shape[0]
+    if chunk is None or chunk >= n:
+        return function(points)
+    whole, rest = divmod(n, chunk)
+    # Chunk k has the points k, k + whole, ...: where points are spread over devices, each has its part of every chunk.
+    stacked = jax.tree.map(lambda p: jnp.moveaxis(p[: whole * chunk].reshape(chunk, whole, *p.shape[1:]), 1, 0), points)
+    start, _ = jax.eval_shape(function, jax.tree.map(lambda p: p[0], stacked))
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), start)
+
+    def add(carry: PyTree, part: PyTree) -> tuple[PyTree, PyTree]:
+        more, each = function(part)
+        return jax.tree.map(jnp.add, carry, more), each
+
+    result, each = jax.lax.scan(add, zeros, stacked)
+    each = jax.tree.map(lambda e: jnp.moveaxis(e, 0, 1).reshape(whole * chunk, *e.shape[2:]), each)
+    if rest:
+        more, last = function(jax.tree.map(lambda p: p[whole * chunk :], points))
+        result = jax.tree.map(jnp.add, result, more)
+        each = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), each, last)
+    return result, each
 
 
 def total(function: Callable[[PyTree], PyTree], points: PyTree, chunk: int | None) -> PyTree:
@@ -36,18 +102,4 @@ def total(function: Callable[[PyTree], PyTree], points: PyTree, chunk: int | Non
         >>> print(total(jnp.sum, jnp.arange(5.0), 2))
         10.0
     """
-    n = jax.tree.leaves(points)[0].shape[0]
-    if chunk is None or chunk >= n:
-        return function(points)
-    whole, rest = divmod(n, chunk)
-    stacked = jax.tree.map(lambda p: p[: whole * chunk].reshape(whole, chunk, *p.shape[1:]), points)
-    first = jax.tree.map(lambda p: p[0], stacked)
-    start = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(function, first))
-
-    def add(carry: PyTree, part: PyTree) -> tuple[PyTree, None]:
-        return jax.tree.map(jnp.add, carry, function(part)), None
-
-    result, _ = jax.lax.scan(add, start, stacked)
-    if rest:
-        result = jax.tree.map(jnp.add, result, function(jax.tree.map(lambda p: p[whole * chunk :], points)))
-    return result
+    return swept(lambda some: (function(some), ()), points, chunk)[0]

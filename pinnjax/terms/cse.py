@@ -32,13 +32,14 @@ def shared(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
 
     def evaluate(*arguments: PyTree) -> PyTree:
         program, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        merged = core.jaxpr_as_fun(program.replace(jaxpr=_merged(program)))
-        return jax.tree.unflatten(jax.tree.structure(shapes), merged(*jax.tree.leaves(arguments)))
+        run = core.jaxpr_as_fun(merged(program))
+        return jax.tree.unflatten(jax.tree.structure(shapes), run(*jax.tree.leaves(arguments)))
 
     return evaluate
 
 
-def _merged(program: core.ClosedJaxpr) -> core.Jaxpr:
+def merged(program: core.ClosedJaxpr) -> core.ClosedJaxpr:
+    """The program with each distinct subexpression once."""
     jaxpr = program.jaxpr
     same_as: dict[core.Var, core.Var] = {}  # a variable and an earlier one of the same value
     seen: dict[Hashable, list[core.Var]] = {}
@@ -54,7 +55,7 @@ def _merged(program: core.ClosedJaxpr) -> core.Jaxpr:
         if key is not None:
             seen[key] = equation.outvars
         kept.append(equation)
-    return jaxpr.replace(eqns=kept, outvars=[_first(v, same_as) for v in jaxpr.outvars])
+    return program.replace(jaxpr=jaxpr.replace(eqns=kept, outvars=[_first(v, same_as) for v in jaxpr.outvars]))
 
 
 def _first(variable: core.Var | core.Literal, same_as: dict[core.Var, core.Var]) -> core.Var | core.Literal:

@@ -10,57 +10,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core
 from jaxtyping import Array, Float
 
 from pinnjax import checks
-from pinnjax.terms import bridge, chunks, cse, names
+from pinnjax.terms import bridge, chunks, names
+from pinnjax.terms.all_points import Batchwise
+from pinnjax.terms.simplified import simplified
 
 PyTree = Any
 Residuals = dict[str, Float[Array, "n *m"]]
 AtPoint = dict[str, Float[Array, "*m"]]
 
 
-class Batchwise(NamedTuple):
-    """A residual function of all the points of its term at once; see `batchwise`.
-
-    Attributes:
-        residual: the function.
-        a_point: whether its residuals are one a point, in the points' order, so that weights of points are theirs.
-    """
-
-    residual: Callable[[Any, PyTree], Any]
-    a_point: bool = False
-
-    def __call__(self, u: Any, points: PyTree) -> Any:
-        """The residual of all points."""
-        return self.residual(u, points)
-
-
-def batchwise(residual: Callable[[Any, PyTree], Any]) -> Batchwise:
-    """Mark a residual function that is not pointwise: an integral constraint, a mean, a spectrum.
-
-    Args:
-        residual: function of the field and *all* points of the term, `(n, d)`, returning one residual `()`, several
-            `(k,)`, or a dict of those. It is never chunked.
-
-    Returns:
-        The marked function, to be used as a term.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> @batchwise
-        ... def unit_mass(u, x):  # ∫ u = 1 on [0, 1], by the mean over the points
-        ...     return jnp.mean(jax.vmap(u)(x)) - 1.0
-        >>> u = (lambda a, x: a * x[0], 3.0)
-        >>> values = residuals({"mass": unit_mass}, u[0])(u[1], {"mass": jnp.array([[0.0], [1.0]])})
-        >>> print(values["mass"])
-        [0.5]
-    """
-    return Batchwise(residual)
-
-
 def residuals(
-    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: int | None = None
+    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: chunks.Chunk = None
 ) -> Callable[[PyTree, Mapping[str, PyTree]], Residuals]:
     """Residuals of every term at its points.
 
@@ -69,7 +33,8 @@ def residuals(
             of those for coupled equations on shared points, which appear as `"name/equation"`.
         definition: an `nnx.GraphDef`, or `apply(params, x)`.
         constants: a module's variables that are not trained.
-        chunk: points in memory at once; None for all. Changes no result beyond rounding.
+        chunk: points in memory at once; None for all, "auto" for as many as the memory has room for. Changes no result
+            beyond rounding.
 
     Returns:
         `evaluate(params, batch) -> {name: (n,) or (n, m)}`.
@@ -89,19 +54,16 @@ def residuals(
     checks.chunk(chunk)
 
     def evaluate(params: PyTree, batch: Mapping[str, PyTree]) -> Residuals:
-        checks.batch(terms, batch)
-        found = {
-            name: _residuals_of(name, function, definition, constants, chunk)(params, batch[name])
-            for name, function in terms.items()
-        }
-        names.distinct(found)
-        return {key: value for values in found.values() for key, value in values.items()}
+        found: Residuals = {}
+        for name, term in traced(terms, definition, constants)(params, batch).items():
+            found |= term.evaluate(params, batch[name], term.chunk(chunk, chunks.MEMORY))
+        return found
 
     return evaluate
 
 
 def pullback(
-    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: int | None = None
+    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: chunks.Chunk = None
 ) -> Callable[[PyTree, Mapping[str, PyTree]], tuple[Residuals, Callable[[Residuals], dict[str, PyTree]]]]:
     """Residuals of every term, and the map Jᵀ that takes cotangents in point space to gradients in parameter space.
 
@@ -109,7 +71,8 @@ def pullback(
         terms: as in `residuals`.
         definition: as in `residuals`.
         constants: as in `residuals`.
-        chunk: as in `residuals`; the residuals are then computed again, chunk by chunk, in the pullback.
+        chunk: as in `residuals`, with "auto" for as many as the cache has room for; the residuals are then computed
+            again, chunk by chunk, in the pullback.
 
     Returns:
         `linearize(params, batch) -> (residuals, pull)` with `pull({name: like residuals}) -> {name: like params}`.
@@ -125,34 +88,68 @@ def pullback(
     checks.chunk(chunk)
 
     def linearize(params: PyTree, batch: Mapping[str, PyTree]) -> tuple[Residuals, Callable]:
-        checks.batch(terms, batch)
-        values: Residuals = {}
-        pulls: dict[str, Callable[[Array], PyTree]] = {}
-        own: dict[str, list[str]] = {}
-        for name, function in terms.items():
-            evaluate = _residuals_of(name, function, definition, constants, chunk)
-            points = batch[name]
-            in_chunks = chunk is not None and not isinstance(function, Batchwise)
-            if in_chunks:
-                found = evaluate(params, points)
-                values |= found
-                own[name] = list(found)
-                whole = _residuals_of(name, function, definition, constants, None)
-                pulls |= {key: _pull_in_chunks(whole, key, params, points, chunk) for key in found}
-            else:
-                # One vjp an equation: equations on shared points repeat the forward pass here, and XLA merges it.
-                own[name] = list(jax.eval_shape(evaluate, params, points))
-                for key in own[name]:
-                    values[key], pulls[key] = _pull_at_once(evaluate, key, params, points)
-        names.distinct(own)
-        return values, lambda cotangents: {key: pull(cotangents[key]) for key, pull in pulls.items()}
+        return pulled(traced(terms, definition, constants)(params, batch), params, batch, chunk)
 
     return linearize
 
 
-def without_points(function: Any) -> bool:
-    """Whether the residuals of a term belong to no point of their own."""
-    return isinstance(function, Batchwise) and not function.a_point
+class Traced(NamedTuple):
+    """A term as it was traced for one batch.
+
+    Attributes:
+        residuals: `{name: shape and dtype}` of all points.
+        evaluate: `evaluate(params, points, chunk=None) -> {name: residuals}`.
+        per_point: bytes that a point needs on the way; None where the residual needs all points at once.
+    """
+
+    residuals: dict[str, jax.ShapeDtypeStruct]
+    evaluate: Callable[..., Residuals]
+    per_point: int | None
+
+    def chunk(self, asked: chunks.Chunk, room: int | None = None) -> int | None:
+        """Points at once, with "auto" as many as there is room for, in bytes; None for all."""
+        if self.per_point is None or asked is None:
+            return None
+        n = next(iter(self.residuals.values())).shape[0]
+        return chunks.automatic(self.per_point, n, room) if asked == "auto" else asked
+
+
+def traced(
+    terms: Mapping[str, Any], definition: Any, constants: PyTree = None
+) -> Callable[[PyTree, Mapping[str, PyTree]], dict[str, Traced]]:
+    """Every term at one point as a program, of which those of all points are made."""
+
+    def trace(params: PyTree, batch: Mapping[str, PyTree]) -> dict[str, Traced]:
+        checks.batch(terms, batch)
+        found = {name: _traced(name, f, definition, constants, params, batch[name]) for name, f in terms.items()}
+        names.distinct({name: list(term.residuals) for name, term in found.items()})
+        return found
+
+    return trace
+
+
+def shapes(traced: Mapping[str, Traced]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Of all residuals."""
+    return {name: shape for term in traced.values() for name, shape in term.residuals.items()}
+
+
+def pulled(
+    traced: Mapping[str, Traced], params: PyTree, batch: Mapping[str, PyTree], chunk: chunks.Chunk
+) -> tuple[Residuals, Callable[[Residuals], dict[str, PyTree]]]:
+    """Residuals and pullback of terms that were traced; see `pullback`."""
+    values: Residuals = {}
+    pulls: dict[str, Callable[[Array], PyTree]] = {}
+    for name, term in traced.items():
+        points, some = batch[name], term.chunk(chunk)
+        if some is not None:
+            values |= term.evaluate(params, points, some)
+        for key in term.residuals:
+            # One vjp an equation: equations on shared points repeat the forward pass here, and XLA merges it.
+            if some is None:
+                values[key], pulls[key] = _pull_at_once(term.evaluate, key, params, points)
+            else:
+                pulls[key] = _pull_in_chunks(term.evaluate, key, params, points, some)
+    return values, lambda cotangents: {key: pull(cotangents[key]) for key, pull in pulls.items()}
 
 
 def some_of_each(terms: Mapping[str, Any], batch: Mapping[str, PyTree], n: int) -> dict[str, PyTree]:
@@ -173,21 +170,24 @@ def at_point(name: str, function: Any, definition: Any) -> Callable[[PyTree, PyT
             error.add_note(_where(name, function, x))
             raise
 
-    return at if isinstance(function, Batchwise) else cse.shared(at)
+    return at if isinstance(function, Batchwise) else simplified(at)
 
 
-def _residuals_of(
-    name: str, function: Any, definition: Any, constants: PyTree, chunk: int | None
-) -> Callable[[PyTree, PyTree], Residuals]:
-    """The residuals of one term as a function of `(params, points)`, a dict with an entry an equation."""
+def _traced(name: str, function: Any, definition: Any, constants: PyTree, params: PyTree, points: PyTree) -> Traced:
     at = at_point(name, function, definition)
+    if isinstance(function, Batchwise):
+        whole = lambda params, points, chunk=None: jax.tree.map(jnp.atleast_1d, at(params, constants, points))
+        return Traced(jax.eval_shape(whole, params, points), whole, None)
+    point = jax.tree.map(lambda p: jax.ShapeDtypeStruct(jnp.shape(p)[1:], jnp.result_type(p)), points)
+    program, one = jax.make_jaxpr(at, return_shape=True)(params, constants, point)
+    run, n = core.jaxpr_as_fun(program), jax.tree.leaves(points)[0].shape[0]
 
-    def evaluate(params: PyTree, points: PyTree) -> Residuals:
-        if isinstance(function, Batchwise):
-            return jax.tree.map(jnp.atleast_1d, at(params, constants, points))
-        return chunks.over_points(lambda x: at(params, constants, x), points, chunk)
+    def evaluate(params: PyTree, points: PyTree, chunk: int | None = None) -> Residuals:
+        of_point = lambda x: jax.tree.unflatten(jax.tree.structure(one), run(*jax.tree.leaves((params, constants, x))))
+        return chunks.over_points(of_point, points, chunk)
 
-    return evaluate
+    residuals = jax.tree.map(lambda r: jax.ShapeDtypeStruct((n, *r.shape), r.dtype), one)
+    return Traced(residuals, evaluate, chunks.footprint(program))
 
 
 def _where(name: str, function: Any, x: PyTree) -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pinnjax.terms import evaluation
+from pinnjax import checks
+from pinnjax.terms import chunks, evaluation
 
 PyTree = Any
 
@@ -40,14 +42,16 @@ def magnitude(residuals: Float[Array, "n *m"]) -> Float[Array, " n"]:
     return jnp.abs(residuals) if residuals.ndim == 1 else jnp.sqrt(squared(residuals))
 
 
-def loss_cotangent(residuals: Float[Array, "n *m"], weights: Float[Array, " n"]) -> Float[Array, "n *m"]:
-    """∂loss/∂residuals = 2 w_i r_i / n, with the weights held fixed."""
-    scale = (2 / residuals.shape[0]) * weights
+def loss_cotangent(
+    residuals: Float[Array, "n *m"], weights: Float[Array, " n"], n: int | None = None
+) -> Float[Array, "n *m"]:
+    """∂loss/∂residuals = 2 w_i r_i / n, with the weights held fixed; n: of all points, where these are some."""
+    scale = (2 / (residuals.shape[0] if n is None else n)) * weights
     return (scale if residuals.ndim == 1 else scale[:, None]) * residuals
 
 
 def value_and_grads(
-    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: int | None = None
+    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: chunks.Chunk = None
 ) -> Callable[..., tuple[dict[str, Float[Array, ""]], dict[str, PyTree]]]:
     """Loss and gradient of every term, for a training loop of your own.
 
@@ -55,7 +59,7 @@ def value_and_grads(
         terms: `{name: residual function}`; see `pinnjax.residuals`.
         definition: `nnx.split(model, nnx.Param, ...)[0]`, or `apply(params, x)`.
         constants: a module's variables that are not trained.
-        chunk: points in memory at once; None for all.
+        chunk: points in memory at once; None for all, "auto" for as many as stay in the cache.
 
     Returns:
         `evaluate(params, batch, point_weights=None) -> (losses, term_grads)`: `{name: ()}` and `{name: like params}`.
@@ -67,20 +71,61 @@ def value_and_grads(
         >>> print(losses["data"], term_grads["data"])  # (1² + 5²)/2 and (2·1·1 + 2·5·3)/2
         13.0 16.0
     """
-    linearize = evaluation.pullback(terms, definition, constants, chunk=chunk)
+    checks.terms(terms)
+    checks.chunk(chunk)
+    trace = evaluation.traced(terms, definition, constants)
 
     def evaluate(
         params: PyTree, batch: Mapping[str, PyTree], point_weights: Mapping[str, Array] | None = None
     ) -> tuple[dict[str, Array], dict[str, PyTree]]:
-        residuals, pull = linearize(params, batch)
-        weights = ones(residuals) if point_weights is None else point_weights
-        losses = {name: loss(r, weights[name]) for name, r in residuals.items()}
-        return losses, pull({name: loss_cotangent(r, weights[name]) for name, r in residuals.items()})
+        found = trace(params, batch)
+        weights = ones(evaluation.shapes(found)) if point_weights is None else point_weights
+        residuals, term_grads = residuals_and_grads(found, params, batch, weights, chunk)
+        return {name: loss(r, weights[name]) for name, r in residuals.items()}, term_grads
 
     return evaluate
 
 
-def ones(residuals: Mapping[str, Array]) -> dict[str, Array]:
+def residuals_and_grads(
+    traced: Mapping[str, evaluation.Traced],
+    params: PyTree,
+    batch: Mapping[str, PyTree],
+    weights: Mapping[str, Float[Array, " n"]],
+    chunk: chunks.Chunk,
+) -> tuple[dict[str, Array], dict[str, PyTree]]:
+    """Residuals and every term's gradient, with weights that are known: chunk by chunk, each once there and back.
+
+    Args:
+        traced: terms, see `pinnjax.terms.evaluation.traced`.
+        params: the parameters.
+        batch: `{term: points}`.
+        weights: `{name: (n,)}` of the points.
+        chunk: points at once; None for all, "auto" for as many as stay in the cache.
+
+    Returns:
+        `({name: (n,) or (n, m)}, {name: like params})`.
+    """
+    residuals: dict[str, Array] = {}
+    grads: dict[str, PyTree] = {}
+    for name, term in traced.items():
+        n = {key: shape.shape[0] for key, shape in term.residuals.items()}
+
+        def there_and_back(part: Any, term: evaluation.Traced = term, n: dict[str, int] = n) -> Any:
+            points, own = part
+            values, pulled = {}, {}
+            for key in own:
+                values[key], pull = jax.vjp(lambda p, key=key: term.evaluate(p, points)[key], params)
+                (pulled[key],) = pull(loss_cotangent(values[key], own[key], n[key]))
+            return pulled, values
+
+        own = {key: weights[key] for key in term.residuals}
+        found, values = chunks.swept(there_and_back, (batch[name], own), term.chunk(chunk))
+        grads |= found
+        residuals |= values
+    return residuals, grads
+
+
+def ones(residuals: Mapping[str, Array | jax.ShapeDtypeStruct]) -> dict[str, Array]:
     """Point weights of one for each point of each term."""
     return {name: jnp.ones(r.shape[:1], r.dtype) for name, r in residuals.items()}
 

@@ -9,15 +9,15 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from pinnjax import checks
-from pinnjax.terms import evaluation
-from pinnjax.terms.evaluation import Batchwise
+from pinnjax.terms import chunks, evaluation
+from pinnjax.terms.all_points import Batchwise
 
 PyTree = Any
 CHUNK = 256  # points whose gradients are in memory at once: 256 rows of J
 
 
 def point_grad_norms(
-    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: int | None = None
+    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: chunks.Chunk = None
 ) -> Callable[[PyTree, Mapping[str, PyTree]], dict[str, Float[Array, " n"]]]:
     """‖∇_θ r_ti‖ at every point of every term, in the residual's units per parameter's.
 
@@ -28,7 +28,7 @@ def point_grad_norms(
         terms: `{name: residual function}`; see `pinnjax.residuals`.
         definition: an `nnx.GraphDef`, or `apply(params, x)`.
         constants: a module's variables that are not trained.
-        chunk: points whose gradients are in memory at once; 256 when None.
+        chunk: points whose gradients are in memory at once; 256 when None or "auto".
 
     Returns:
         `evaluate(params, batch) -> {name: (n,)}`.
@@ -45,7 +45,7 @@ def point_grad_norms(
 
 
 def point_jacobians(
-    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: int | None = None
+    terms: Mapping[str, Any], definition: Any, constants: PyTree = None, *, chunk: chunks.Chunk = None
 ) -> Callable[[PyTree, Mapping[str, PyTree]], dict[str, Float[Array, "n m P"]]]:
     """∂r_ti/∂θ at every point of every term: the rows of J, in the residual's units per parameter's.
 
@@ -56,7 +56,7 @@ def point_jacobians(
         terms: `{name: residual function}`; see `pinnjax.residuals`.
         definition: an `nnx.GraphDef`, or `apply(params, x)`.
         constants: a module's variables that are not trained.
-        chunk: points whose gradients are computed at once; 256 when None.
+        chunk: points whose gradients are computed at once; 256 when None or "auto".
 
     Returns:
         `evaluate(params, batch) -> {name: (n, m, P)}`, with m components (1 where the residual is a number) and P
@@ -78,7 +78,7 @@ def _each(
     terms: Mapping[str, Any],
     definition: Any,
     constants: PyTree,
-    chunk: int | None,
+    chunk: chunks.Chunk,
     measure: Callable[[Callable, dict[str, Array], str], Array],
     of_rows: Callable[[Float[Array, "n m P"]], Array],
 ) -> Callable[[PyTree, Mapping[str, PyTree]], dict[str, Array]]:
@@ -111,7 +111,7 @@ def _each(
                 values, pull = jax.vjp(lambda p: one(p, constants, x), params)
                 return {key: measure(pull, values, key) for key in values}
 
-            found |= jax.lax.map(at, batch[name], batch_size=CHUNK if chunk is None else chunk)
+            found |= jax.lax.map(at, batch[name], batch_size=chunk if isinstance(chunk, int) else CHUNK)
         return found
 
     return evaluate

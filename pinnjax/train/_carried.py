@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Bool, Int
 
 from pinnjax.point_weights.per_point_memory import PerPointMemoryState, moved, remembered_points
-from pinnjax.terms import evaluation, names
+from pinnjax.terms import all_points, names
 from pinnjax.train._members import members
 from pinnjax.train.state import Parts, TrainState
 
@@ -33,6 +33,11 @@ def term_weights(old: Parts, new: Parts, state: PyTree, fresh: PyTree) -> PyTree
             "expected held(rule) of the rule of the phase before"
         )
     return fresh if found is None else found
+
+
+def holds(term_weights: optax.GradientTransformation | None) -> bool:
+    """Whether weights are held, which a phase that forgets them cannot have."""
+    return HELD in _rules(term_weights)
 
 
 def point_weights(
@@ -101,7 +106,7 @@ def _places(
     if list(map(jnp.shape, old)) != list(map(jnp.shape, new)):
         return jnp.full(n, -1)
     same = [_same(a, b) for a, b in zip(old, new, strict=True)]
-    if evaluation.without_points(terms[term]):
+    if all_points.without_points(terms[term]):
         kept = jnp.full(n, jnp.all(jnp.stack([jnp.all(rows) for rows in same])))
     else:
         kept = jnp.all(jnp.stack(same), axis=0)

@@ -44,10 +44,11 @@ Attempt = tuple[Piece, nn.Window]
 
 @dataclasses.dataclass
 class March:
-    """The train steps of the first window, of those after it, and of where those start; and what `march` was told."""
+    """Train steps of the first window and of those after it, those of where each starts; and what `march` was told."""
 
     first: TrainStep
     after: TrainStep
+    still: TrainStep
     hold: TrainStep
     network: Network
     axis: int
@@ -91,9 +92,12 @@ class March:
         while not best[0].residual <= enough and time.perf_counter() < self.limit:
             tried = [self.attempt(at, *other, before) for other in self.others(best[0])]
             new = min(tried, key=lambda one: _rank(one[0]), default=best)
-            gain = BETTER if best[0].residual <= self.loose else 1.0
-            if not gain * _rank(new[0]) < _rank(best[0]):
+            if best[0].residual <= self.loose and not BETTER * _rank(new[0]) < _rank(best[0]):
                 break
+            if not _rank(new[0]) < _rank(best[0]):  # Newton's method finds nothing in any of them: in a shorter one?
+                new = min(tried, key=lambda one: one[0].length, default=best)
+                if not new[0].length < best[0].length:
+                    break
             best = new
         return best
 
@@ -110,8 +114,7 @@ class March:
         for_network, for_points = jax.random.split(self.key)
         key = jax.random.fold_in(for_points, self.number)
         window = nn.Window(self.network(for_network, level), self.axis, at, length, before)
-        if before is not None:
-            window, _ = self.trained(self.hold, window, key, HOLD)
+        window, _ = self.trained(self.still if before is None else self.hold, window, key, HOLD)
         window, loss = self.trained(self.first if before is None else self.after, window, key, STEPS)
         return Piece(at, length, level, float(np.sqrt(loss))), window
 

@@ -8,7 +8,7 @@ import jax
 from jaxtyping import Array, Float, Int
 
 from pinnjax.sampling.sampler import Draw, Sampler
-from pinnjax.terms import evaluation, losses, names
+from pinnjax.terms import all_points, chunks, evaluation, losses, names
 from pinnjax.train.state import TrainState
 
 PyTree = Any
@@ -36,13 +36,13 @@ def draw(
     batch: Mapping[str, PyTree] | None,
     terms: Mapping[str, Any],
     state: TrainState,
-    chunk: int | None,
+    chunk: chunks.Chunk,
 ) -> tuple[Drawn, PyTree]:
     """The points of this step, and the sampler's next state."""
     drawn, sampler_state = Draw({}), state.sampler
     if sampler is not None:
         drawn, sampler_state = sampler.update(state.sampler, residuals=_asked(terms, state, chunk))
-    of_points = lambda table: {t: value for t, value in table.items() if not evaluation.without_points(terms[t])}
+    of_points = lambda table: {t: value for t, value in table.items() if not all_points.without_points(terms[t])}
     points = together(batch, drawn.points)
     return Drawn(points, of_points(drawn.index), of_points(drawn.previous_index), drawn.weights), sampler_state
 
@@ -64,11 +64,11 @@ def together(batch: Mapping[str, PyTree] | None, drawn: Mapping[str, PyTree]) ->
 
 
 def sampling_weights(
-    drawn: Drawn, terms: Mapping[str, Any], residuals: Mapping[str, Array]
+    drawn: Drawn, terms: Mapping[str, Any], residuals: Mapping[str, Array | jax.ShapeDtypeStruct]
 ) -> dict[str, Float[Array, " n"]]:
     """The weights that the point-space chain starts with: ones, or those of the sampler."""
     for term in drawn.weights:
-        if evaluation.without_points(terms[term]):
+        if all_points.without_points(terms[term]):
             raise ValueError(
                 f"the sampler weighs the points of {term!r}, whose residuals belong to no point (@batchwise); expected "
                 "a sampler that draws its points with equal weights, or points in the batch"
@@ -80,7 +80,7 @@ def sampling_weights(
     return found
 
 
-def _asked(terms: Mapping[str, Any], state: TrainState, chunk: int | None) -> Any:
+def _asked(terms: Mapping[str, Any], state: TrainState, chunk: chunks.Chunk) -> Any:
     """Residuals of some of the terms, for a sampler that asks."""
 
     def residuals(points: Mapping[str, PyTree]) -> dict[str, Array]:

@@ -15,7 +15,10 @@ PyTree = Any
 
 
 def check_sizes(
-    state: PyTree, residuals: Mapping[str, Array], terms: Mapping[str, Any], index: Mapping[str, Array]
+    state: PyTree,
+    residuals: Mapping[str, Array | jax.ShapeDtypeStruct],
+    terms: Mapping[str, Any],
+    index: Mapping[str, Array],
 ) -> None:
     """Points that weights were made for are still as many."""
     for name, n in remembered_points(state, residuals).items():

@@ -11,7 +11,7 @@ References:
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -23,11 +23,27 @@ from pinnjax.optimizers import gauss_newton
 from pinnjax.term_weights import fixed
 from pinnjax.terms import names
 from pinnjax.train._marching import SHORTEST, March, Network, Piece
+from pinnjax.train._orders import orders_of as orders_of
 from pinnjax.train.state import TrainStep
 from pinnjax.train.step import train_step
 
 PyTree = Any
 Draw = Callable[[Array], Mapping[str, PyTree]]
+
+
+class Marched(NamedTuple):
+    """What `march` made.
+
+    Attributes:
+        u: the field, up to `reached`; None where there is none.
+        pieces: what each window came to; the last one is not part of the field where too much of its residuals is left.
+        reached: how far the field goes, in units of the coordinate: to the end, unless the march was given up.
+    """
+
+    u: nn.Windows | None
+    pieces: list[Piece]
+    reached: float
+
 
 CONTINUED = "continued"  # the term that makes a window go on where the one before ended,
 HELD = "held"  # and the one that makes it stay there
@@ -42,21 +58,22 @@ def march(
     begin: float,
     end: float,
     initial: Collection[str],
-    orders: int = 1,
     weights: Mapping[str, float] | None = None,
-    continued: float | tuple[float, ...] = 1.0,
     tight: float = 1e-5,
     loose: float = 1e-2,
     first: float = 0.1,
     levels: int = 4,
     seconds: float | None = None,
     key: Array,
-) -> tuple[nn.Windows | None, list[Piece]]:
+) -> Marched:
     """Solve window by window along a coordinate.
 
     In a window the equations hold, and the field goes on from where the window before ended. Gauss-Newton steps fit it
-    on points drawn anew. A window of which more than `tight` is left of the residuals is tried at half its length, and
-    with a network of the next level; what helps is kept, until nothing does. Then `loose` decides whether one goes on.
+    on points drawn anew. An equation of order k along the coordinate is divided by what stands before that derivative,
+    and multiplied by the length of the window to the k-th power; so are the derivatives that go on from the window
+    before. All residuals are then in the units of the field, and the root of their loss is about the error that a
+    window adds. Where it is more than `tight` the window is tried at half its length, and with a network of the next
+    level; what helps is kept, until nothing does. Then `loose` decides whether one goes on.
 
     Args:
         terms: `{name: residual function}` of points `(d,)`.
@@ -68,42 +85,61 @@ def march(
         begin: its first value, in its units.
         end: its last value.
         initial: terms that hold at the beginning, and in the first window only.
-        orders: derivatives along the coordinate, from 0, that go on: as many as the equation's order.
-        weights: `{residual: λ}`; 1 for others.
-        continued: λ of what goes on, one for each order.
-        tight: root of the weighted loss that a window needs not to be better than, dimensionless.
-        loose: root of the weighted loss above which one gives up.
+        weights: `{residual: λ}` beside that, 1 for others; dimensionless.
+        tight: root of the loss that a window needs not to be better than, in units of the field.
+        loose: root of the loss above which one gives up, in the same units.
         first: length of the first window, over the whole.
         levels: number of them.
         seconds: after which one gives up.
         key: random key.
 
     Returns:
-        `(u, pieces)`: the field, None where the march was given up, and what each window came to.
+        `(u, pieces, reached)`: the field, what each window came to, and how far they go.
 
     Raises:
-        ValueError: when a number is out of range or a name unknown.
+        ValueError: when a number is out of range, a name unknown, or no equation has a derivative along the coordinate.
 
     Example:
         >>> import jax.numpy as jnp
         >>> import pinnjax as pj
         >>> terms = {"ode": lambda u, t: pj.diff(u, 0)(t) + u(t) ** 2, "start": lambda u, t: u(t) - 1.0}
-        >>> draw = lambda key: {"ode": pj.sampling.box(key, [0.0], [9.0], 90), "start": jnp.zeros((1, 1))}
+        >>> draw = lambda key: {"ode": pj.sampling.box(key, [0.0], [1.0], 90), "start": jnp.zeros((1, 1))}
         >>> def network(key, level):
         ...     return pj.nn.RandomFeatures([0.0], [1.0], "scalar", width=30, scale=2.0, rngs=pj.nn.Rngs(key))
         >>> with jax.enable_x64(True):
-        ...     u, pieces = march(
-        ...         terms, draw, network, axis=0, begin=0.0, end=9.0, initial=["start"], key=jax.random.key(0)
+        ...     u, pieces, reached = march(
+        ...         terms, draw, network, axis=0, begin=0.0, end=1.0, initial=["start"], key=jax.random.key(0)
         ...     )
-        ...     print(f"{u(jnp.array([9.0])):.4f}")  # 1 / (1 + t)
-        0.1000
+        ...     print(reached, f"{u(jnp.array([1.0])):.4f}")  # 1 / (1 + t)
+        1.0 0.5000
     """
+    options: dict[str, Any] = {"axis": axis, "begin": begin, "end": end, "initial": initial, "weights": weights}
+    options |= {"tight": tight, "loose": loose, "first": first, "levels": levels, "key": key}
+    return marching(terms, draw, network, **options)(key, seconds)
+
+
+def marching(
+    terms: Mapping[str, Any],
+    draw: Draw,
+    network: Network,
+    *,
+    axis: int,
+    begin: float,
+    end: float,
+    initial: Collection[str],
+    weights: Mapping[str, float] | None = None,
+    tight: float,
+    loose: float,
+    first: float = 0.1,
+    levels: int,
+    key: Array,
+) -> Callable[[Array, float | None], Marched]:
+    """Of a key and seconds, what `march` does with these; several marches share their programs."""
     checks.terms(terms)
     checks.known_names("march: initial", terms, initial)
     if not begin < end:
         raise ValueError(f"march: begin is {begin}, end {end}; expected begin < end")
     checks.number("march: first", first, SHORTEST, 1.0)
-    checks.count("march: orders", orders)
     checks.count("march: levels", levels)
     checks.number("march: tight", tight, 0.0)
     checks.number("march: loose", loose, tight)
@@ -116,9 +152,13 @@ def march(
     for name in lam:
         names.term_of(name, terms)
     _check_points(terms, jax.eval_shape(draw, key), axis)
-    inner = {name: _moved(term, axis, begin, end) for name, term in terms.items()}
+    drawn, some = draw(key), network(key, 0)
+    scales = {name: orders_of(term, some, drawn[name], axis) for name, term in terms.items()}
+    orders = int(max(np.max(order) for name in later for order in jax.tree.leaves(scales[name][0])))
+    if not orders:
+        raise ValueError(f"march: no equation has a derivative along coordinate {axis}; expected another axis")
+    moved = {name: _moved(term, axis, begin, end, *scales[name]) for name, term in terms.items()}
     goes_on = {CONTINUED: _continues(axis, orders)}
-    lam |= {f"{CONTINUED}/{j}": float(x) for j, x in enumerate(np.broadcast_to(continued, orders))}
 
     def across(points: Mapping[str, PyTree]) -> PyTree:
         """Points of the term with the most, which fill the domain: across the coordinate they do as well."""
@@ -133,17 +173,33 @@ def march(
         points = draw(key)
         return {name: points[name] for name in later} | {CONTINUED: across(points)}
 
+    def at_begin(key: Array) -> dict[str, PyTree]:
+        points = draw(key)
+        return {name: points[name] for name in initial} | {HELD: across(points)}
+
+    held = lambda residual: {HELD: _moved(residual, axis, begin, end, 0, 1.0)}
     steps = (
-        step(inner, lambda key: dict(draw(key))),
-        step({name: inner[name] for name in later} | goes_on, in_the_middle),
-        step({HELD: _moved(_holds, axis, begin, end)}, lambda key: {HELD: across(draw(key))}),
+        step(moved, lambda key: dict(draw(key))),
+        step({name: moved[name] for name in later} | goes_on, in_the_middle),
+        step({name: moved[name] for name in initial} | held(_still(axis)), at_begin),
+        step(held(_holds), lambda key: {HELD: across(draw(key))}),
     )
-    limit = np.inf if seconds is None else time.perf_counter() + seconds
-    run = March(*steps, network, axis, begin, end, tight, loose, levels, limit, key)
-    found = run.windows(first * (end - begin))
-    pieces = [piece for piece, _ in found]
-    done = bool(found) and pieces[-1].residual <= loose and pieces[-1].begin + pieces[-1].length >= end - run.rounding
-    return (nn.Windows([window for _, window in found]) if done else None), pieces
+
+    def go(key: Array, seconds: float | None) -> Marched:
+        limit = np.inf if seconds is None else time.perf_counter() + seconds
+        run = March(*steps, network, axis, begin, end, tight, loose, levels, limit, key)
+        found = run.windows(first * (end - begin))
+        pieces = [piece for piece, _ in found]
+        if not pieces[-1].residual <= loose:
+            found = found[:-1]
+        if not found:
+            return Marched(None, pieces, begin)
+        last = found[-1][0]
+        reached = last.begin + last.length
+        u = nn.Windows([window for _, window in found])
+        return Marched(u, pieces, end if reached >= end - run.rounding else float(reached))
+
+    return go
 
 
 def _check_points(terms: Mapping[str, Any], drawn: Mapping[str, PyTree], axis: int) -> None:
@@ -160,11 +216,13 @@ def _check_points(terms: Mapping[str, Any], drawn: Mapping[str, PyTree], axis: i
             raise ValueError(f"march: axis is {axis}; expected a coordinate of the points of {term!r}, {points.shape}")
 
 
-def _moved(term: Any, axis: int, begin: float, end: float) -> Callable:
-    """The residual function at points of the whole domain, which are moved into the window."""
+def _moved(term: Any, axis: int, begin: float, end: float, orders: PyTree, factors: PyTree) -> Callable:
+    """The residual function at points of the whole domain, which are moved into the window, in units of the field."""
 
     def residual(u: nn.Window, x: Array) -> Any:
-        return term(u, u.within(x, (x[axis] - begin) / (end - begin)))
+        found = term(u, u.within(x, (x[axis] - begin) / (end - begin)))
+        scaled = lambda r, k, factor: (u.length[...] ** k / factor).astype(r.dtype) * r
+        return jax.tree.map(scaled, found, orders, factors)
 
     return residual
 
@@ -174,12 +232,17 @@ def _continues(axis: int, orders: int) -> Callable:
 
     def residual(u: nn.Window, x: Array) -> dict[str, Array]:
         at = u.at_begin(x)
-        along = lambda field, j: diff(field, *j * (axis,))(at) if j else field(at)
+        along = lambda field, j: u.length[...] ** j * (diff(field, *j * (axis,))(at) if j else field(at))
         return {str(j): along(u, j) - along(u.before, j) for j in range(orders)}
 
     return residual
 
 
+def _still(axis: int) -> Callable:
+    """The field does not change: where Newton's method starts in the first window."""
+    return lambda u, x: u.length[...] * diff(u, axis)(x)
+
+
 def _holds(u: nn.Window, x: Array) -> Array:
-    """The field stays what it was at the end of the window before: where Newton's method starts."""
+    """The field stays what it was at the end of the window before: where Newton's method starts in the others."""
     return u(x) - u.before(u.at_begin(x))

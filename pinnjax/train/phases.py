@@ -1,18 +1,19 @@
 """Phases of a run: what one trains with, and what goes on from one to the next."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from pinnjax import checks
+from pinnjax import checks, optimizers
 from pinnjax.terms import bridge
 from pinnjax.train import _carried, _evaluation, _points
 from pinnjax.train.state import Parts, TrainState, TrainStep
 
 PyTree = Any
+KEPT = {"point_weights", "term_weights", "optimizer"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Phase:
         model: `model(trained, key) -> model`, what the trained model of the phase before becomes: a wider network, or
             a correction to a frozen one. `trained` is an `nnx.Module` or a pair `(apply, params)`, as it was given to
             `init`, and so is what is returned, whose parameters are trained from here on.
+        keeps: what goes on from the phase before, where it can: "point_weights" and "term_weights", the memory of rules
+            that are the same, and "optimizer", its moments, which needs an optimiser of the same kind; those of
+            parameters that a larger model adds begin at zero (see `pinnjax.optimizers.grown`). The others start anew.
         summary: a few words for the progress bar.
 
     Example:
@@ -50,6 +54,7 @@ class Phase:
     seconds: float | None = None
     dtype: Any = None
     model: Callable[[Any, Any], Any] | None = None
+    keeps: Collection[str] = ("point_weights", "term_weights")
     summary: str = ""
 
     def __post_init__(self) -> None:
@@ -62,6 +67,8 @@ class Phase:
             checks.floating("Phase: dtype", self.dtype)
         if self.model is not None and not callable(self.model):
             raise TypeError(f"Phase: model is {checks.described(self.model)}; expected a function (trained, key)")
+        if isinstance(self.keeps, str) or not set(self.keeps) <= KEPT:
+            raise ValueError(f"Phase: keeps is {self.keeps!r}; expected a tuple of some of {sorted(KEPT)}")
 
 
 def following(before: TrainStep, state: TrainState, phase: Phase, batch: Mapping[str, PyTree] | None) -> TrainState:
@@ -69,12 +76,12 @@ def following(before: TrainStep, state: TrainState, phase: Phase, batch: Mapping
 
     * The model goes on, in the dtype of the phase, or becomes what the phase's `model` makes of it.
     * The counts go on: `step`, `skipped` and, by name, `nonfinite`.
-    * The optimiser starts anew, whatever it is.
+    * The optimiser starts anew, unless the phase keeps it.
     * A sampler goes on, with its points, where both steps were given the same one, the object itself. Another one
       starts anew, since it may draw from another domain.
     * A rule goes on with its memory where its name, and the names and shapes of what it remembers, are the same;
-      `pinnjax.term_weights.held(rule)` takes the memory of the rule. Others start anew. Numbers of
-      `optax.inject_hyperparams` are those of the new step.
+      `pinnjax.term_weights.held(rule)` takes the memory of the rule. Others start anew, and so does what
+      the phase does not keep. Numbers of `optax.inject_hyperparams` are those of the new step.
     * What a point rule remembers of a point stays with it: a place whose point is another, since a sampler came, went
       or started anew, starts anew.
 
@@ -108,12 +115,19 @@ def following(before: TrainStep, state: TrainState, phase: Phase, batch: Mapping
     fresh = phase.train.init(model, given, key=jax.random.key(0) if same_sampler else for_sampler)
 
     sampler = state.sampler if same_sampler else fresh.sampler
-    earlier = _pool(old, batch_of(before, batch, None), state.sampler)
-    later = _pool(new, given, sampler)
+    kept: dict[str, PyTree] = {}
+    if "point_weights" in phase.keeps:
+        earlier, later = _pool(old, batch_of(before, batch, None), state.sampler), _pool(new, given, sampler)
+        kept["point_weights"] = _carried.point_weights(old, new, state.point_weights, fresh, earlier, later)
+    if "term_weights" in phase.keeps:
+        kept["term_weights"] = _carried.term_weights(old, new, state.term_weights, fresh.term_weights)
+    elif _carried.holds(new.term_weights):
+        raise ValueError("Phase: term_weights are held, but keeps has no 'term_weights'; expected it there")
+    if "optimizer" in phase.keeps:
+        kept["optimizer"] = optimizers.grown(new.optimizer, state.optimizer, state.params, fresh.params)
     found = dataclasses.replace(
         fresh,
-        point_weights=_carried.point_weights(old, new, state.point_weights, fresh, earlier, later),
-        term_weights=_carried.term_weights(old, new, state.term_weights, fresh.term_weights),
+        **kept,
         sampler=sampler,
         step=state.step,
         skipped=state.skipped,

@@ -56,12 +56,14 @@ class Parts(NamedTuple):
         point_weights: the point-space chain.
         term_weights: the term-space chain.
         sampler: who draws the points of some terms, or all.
+        optimizer: parameter space.
     """
 
     terms: Mapping[str, Any]
     point_weights: optax.GradientTransformation | None
     term_weights: optax.GradientTransformation | None
     sampler: Sampler | None
+    optimizer: optax.GradientTransformation
 
 
 class _Pair(NamedTuple):

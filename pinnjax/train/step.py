@@ -16,13 +16,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array
 
 from pinnjax import checks
 from pinnjax.point_weights.per_point_memory import per_point_memory, reindexed
 from pinnjax.sampling.sampler import Sampler
 from pinnjax.term_weights import current_weights
-from pinnjax.terms import bridge, evaluation, losses, point_gradients, term_gradients
-from pinnjax.train import _metrics, _points, _taken, frozen, guard, monitor, spaces
+from pinnjax.terms import bridge, chunks, evaluation, losses, point_gradients, term_gradients
+from pinnjax.train import _known_before, _metrics, _points, _taken, frozen, guard, monitor, spaces
 from pinnjax.train.state import Metrics, Parts, TrainState, TrainStep
 
 PyTree = Any
@@ -36,7 +37,7 @@ def train_step(
     point_weights: optax.GradientTransformation | None = None,
     term_weights: optax.GradientTransformation | None = None,
     sampler: Sampler | None = None,
-    chunk: int | None = None,
+    chunk: chunks.Chunk = "auto",
     monitors: Sequence[monitor.Monitor] = (),
 ) -> TrainStep:
     """Compose residuals, balancers of the three spaces and a sampler into one compiled train step.
@@ -50,7 +51,8 @@ def train_step(
         point_weights: point space, e.g. `pinnjax.point_weights.self_adaptive(1e-2)`; ones when None.
         term_weights: term space, e.g. `pinnjax.term_weights.lr_annealing("pde")`; ones when None.
         sampler: draws the points of some terms, or all, inside the step; the others come with the batch.
-        chunk: points in memory at once; None for all.
+        chunk: points of a term that are differentiated at once: "auto" for as many as stay in the cache, None for all.
+            Changes no result beyond rounding.
         monitors: measurements that join the metrics, e.g. `pinnjax.monitors.signal_to_noise(every=100)`.
 
     Returns:
@@ -149,21 +151,33 @@ def train_step(
             old_point_state = reindexed(rule, old_point_state, drawn.previous_index, terms)
             places = {"index": drawn.index}
 
-        residuals, pull = evaluation.pullback(terms, state.definition, state.constants, chunk=chunk)(params, points)
-        guard.check_sizes(old_point_state, residuals, terms, drawn.index)
-        counts = _points.sampling_weights(drawn, terms, residuals)
+        traced = evaluation.traced(terms, state.definition, state.constants)(params, points)
+        shapes = evaluation.shapes(traced)
+        guard.check_sizes(old_point_state, shapes, terms, drawn.index)
+        counts = _points.sampling_weights(drawn, terms, shapes)
         at_points = point_gradients.point_grad_norms(terms, state.definition, state.constants, chunk=chunk)
         extra: dict[str, Any] = {
-            "residuals": jax.lax.stop_gradient(residuals),
             "points": points,
             "sampling_weights": counts,
             "step": state.step,
             "point_grad_norms": lambda: at_points(params, points),
         }
 
-        weights, point_state = point_tx.update(counts, old_point_state, None, **places, **extra)
+        def weigh(residuals: Mapping[str, Array]) -> tuple[dict[str, Array], PyTree]:
+            return point_tx.update(counts, old_point_state, None, **places, **extra, residuals=residuals)
+
+        weights_known, state_known = _known_before.without_residuals(weigh, shapes)
+        if weights_known:
+            weights, point_state = weigh(jax.tree.map(lambda r: jnp.zeros(r.shape, r.dtype), shapes))
+            residuals, term_grads = losses.residuals_and_grads(traced, params, points, weights, chunk)
+            if not state_known:
+                weights, point_state = weigh(jax.lax.stop_gradient(residuals))
+        else:
+            residuals, pull = evaluation.pulled(traced, params, points, chunk)
+            weights, point_state = weigh(jax.lax.stop_gradient(residuals))
+            term_grads = pull({name: losses.loss_cotangent(r, weights[name]) for name, r in residuals.items()})
+        extra["residuals"] = jax.lax.stop_gradient(residuals)
         term_losses = {name: losses.loss(r, weights[name]) for name, r in residuals.items()}
-        term_grads = pull({name: losses.loss_cotangent(r, weights[name]) for name, r in residuals.items()})
 
         extra |= {"losses": term_losses, "point_weights": weights}
         term_params = dict.fromkeys(term_grads, params)
@@ -233,4 +247,4 @@ def train_step(
         )
         return new_state, monitor.joined([metrics, monitor.measured(monitors, info)])
 
-    return TrainStep(init, update, Parts(terms, point_weights, term_weights, sampler))
+    return TrainStep(init, update, Parts(terms, point_weights, term_weights, sampler, optimizer))

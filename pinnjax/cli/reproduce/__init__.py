@@ -1,6 +1,17 @@
 """Published tables and figures, made anew: each study has runs, figures, and claims that can fail."""
 
-from pinnjax.cli.reproduce import gradient_pathologies, gradnorm_evolution, harmonic_sweep, poisson_growth, tanh_race
+from pinnjax.cli.reproduce import (
+    cascade,
+    fbpinn,
+    gradient_pathologies,
+    gradnorm_evolution,
+    hard_conditions,
+    harmonic_sweep,
+    phases,
+    poisson_growth,
+    tanh_race,
+    xpinn,
+)
 from pinnjax.cli.reproduce.runner import Report, run
 from pinnjax.cli.reproduce.study import Result, Run, Study
 
@@ -9,7 +20,12 @@ STUDIES = [
     poisson_growth.STUDY,
     tanh_race.STUDY,
     gradnorm_evolution.STUDY,
+    fbpinn.STUDY,
     *gradient_pathologies.STUDIES,
+    xpinn.STUDY,
+    hard_conditions.STUDY,
+    cascade.STUDY,
+    phases.STUDY,
 ]
 
 __all__ = ["STUDIES", "Report", "Result", "Run", "Study", "run"]

@@ -4,14 +4,18 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
 from pinnjax.cli.race import race
-from pinnjax.cli.reproduce.study import Claims, Result, Run, Study
+from pinnjax.cli.reproduce.study import Claims, Result, Run, Study, Watch
+from pinnjax.cli.watching import watched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,9 +101,24 @@ def _noting(unwritten: list[str], path: pathlib.Path) -> Iterator[None]:
 
 
 def _make(study: Study, label: str, one: Run, steps: int, seeds: int, progress: bool | None) -> Result:
-    outcome = race(one.problem, {label: one.recipe}, seeds=range(seeds), steps=steps, progress=progress)[label]
-    extras = {name: np.asarray(value) for name, value in study.extras(one.problem, outcome).items()}
+    double = any(phase.dtype == "float64" for phase in one.recipe.phases)
+    if study.watch is not None:
+        return _watched(study.watch, one, steps, seeds)
+    with jax.enable_x64(double or jax.config.read("jax_enable_x64")):
+        outcome = race(one.problem, {label: one.recipe}, seeds=range(seeds), steps=steps, progress=progress)[label]
+        extras = {name: np.asarray(value) for name, value in study.extras(one.problem, outcome).items()}
     return Result(outcome.history, outcome.steps, outcome.seconds, extras)
+
+
+def _watched(watch: Watch, one: Run, steps: int, seeds: int) -> Result:
+    """The run, looked at on its way: the seeds one after another, since what is measured may be large."""
+    began, every = time.perf_counter(), max(1, steps // watch.moments)
+    measure = lambda info: watch.measure(info) | one.problem.evaluate(info.field())
+    run = watched(one.problem, one.recipe, measure, every=every, moments=watch.moments)
+    keys = jnp.stack([jax.random.key(seed) for seed in range(seeds)])
+    found = jax.device_get(jax.jit(lambda keys: jax.lax.map(lambda key: run(key)[0], keys))(keys))
+    history = {name: np.swapaxes(values, 0, 1) for name, values in found.items()}
+    return Result(history, every * np.arange(watch.moments + 1), time.perf_counter() - began, {})
 
 
 def _row(study: Study, label: str, result: Result) -> dict[str, Any]:

@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 from matplotlib.figure import Figure
 
 from pinnjax.cli.race import Outcome
 from pinnjax.problems import Problem, Recipe
+from pinnjax.train.monitor import StepInfo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +32,13 @@ class Result:
     """What a run left, as it is stored.
 
     Attributes:
-        history: `{name: (E, K)}` at E moments over K seeds.
+        history: `{name: (E, K)}` at E moments over K seeds; what a `Watch` measures may have more axes.
         steps: `(E,)`, the moments.
         seconds: wall time of all seeds together, compilation included.
         extras: what the study measured at the end.
     """
 
-    history: dict[str, Float[np.ndarray, "E K"]]
+    history: dict[str, Float[np.ndarray, "E K *m"]]
     steps: Int[np.ndarray, " E"]
     seconds: float
     extras: dict[str, np.ndarray]
@@ -58,6 +59,19 @@ Check = Callable[[Results], Claims]
 
 
 @dataclasses.dataclass(frozen=True)
+class Watch:
+    """What is measured along every run of a study.
+
+    Attributes:
+        measure: of a step, as in `pinnjax.Monitor`, beside its metrics and the problem's own figures.
+        moments: how often.
+    """
+
+    measure: Callable[[StepInfo], dict[str, Array]]
+    moments: int = 40
+
+
+@dataclasses.dataclass(frozen=True)
 class Study:
     """A published table or figure.
 
@@ -73,6 +87,8 @@ class Study:
         seeds: number of seeds, from 0.
         quick: share of the steps in a quick run, which has one seed.
         compared: the figure in the table, a name in the history.
+        watch: what is measured along the runs, where metrics and errors are not enough; such a study has no `extras`,
+            and recipes of one phase.
     """
 
     name: str
@@ -86,3 +102,4 @@ class Study:
     seeds: int = 3
     quick: float = 0.25
     compared: str = "relative_l2"
+    watch: Watch | None = None

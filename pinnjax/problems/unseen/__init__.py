@@ -12,6 +12,7 @@ from pinnjax.problems._problem import Problem
 MODULES = {
     "taylor_green": "taylor_green",
     "kovasznay": "kovasznay",
+    "beltrami": "beltrami",
     "l_shape": "l_shape",
     "plate": "plate",
     "helmholtz_6": "helmholtz_high",

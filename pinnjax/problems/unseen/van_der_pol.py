@@ -1,6 +1,6 @@
 """Van der Pol's oscillator, x'' - μ (1 - x²) x' + x = 0 with μ = 1, x(0) = 2, x'(0) = 0, up to t = 10.
 
-The reference is that of an integrator of order 8 with tolerances of 1e-12.
+The reference is that of an integrator of order 8 with tolerances of 2.5e-14.
 
 References:
   van der Pol, `On relaxation-oscillations <https://doi.org/10.1080/14786442608564127>`_, Philosophical Magazine 2,

@@ -1,0 +1,101 @@
+"""The runs of the study of phases with one seed, the loss around their ends, and what they say of the paper."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from pinnjax.cli.pages import landscape
+from pinnjax.cli.pages.landscape import Slice, Trajectory, adam_scale
+from pinnjax.cli.reproduce import phases as study
+from pinnjax.cli.reproduce.study import Result, Run
+from pinnjax.cli.watching import watched
+from pinnjax.problems import prepare
+from pinnjax.train.monitor import StepInfo
+
+HIDDEN = 3  # layers of the network, after its two encoders
+
+
+@dataclasses.dataclass(frozen=True)
+class Watched:
+    """A run of the study with the first seed, and the loss around its end.
+
+    Attributes:
+        result: as the study has it, of one seed.
+        slices: in the coordinates of gradient descent, and in Adam's.
+        trajectory: the way to there.
+    """
+
+    result: Result
+    slices: tuple[Slice, Slice]
+    trajectory: Trajectory
+
+
+def runs(
+    moments: int = study.MOMENTS, steps: int = study.STEPS, problems: Iterable[str] = tuple(study.SETUPS)
+) -> dict[str, Watched]:
+    """The study's runs on these problems with the first seed, looked at so many times."""
+    chosen = [f"{problem}, {rule}" for problem in problems for rule in study.RULES]
+    return {label: _watched(study.STUDY.runs[label], moments, steps) for label in chosen}
+
+
+def _watched(run: Run, moments: int, steps: int) -> Watched:
+    def measure(info: StepInfo) -> dict[str, Array]:
+        params = jax.flatten_util.ravel_pytree(info.params)[0]
+        return {**study.measure(info), **run.problem.evaluate(info.field()), "params": params}
+
+    key, every = jax.random.key(0), steps // moments
+    history, state = jax.jit(watched(run.problem, run.recipe, measure, every=every, moments=moments))(key)
+    seen = {name: np.asarray(values)[:, None] for name, values in history.items()}
+    batch = prepare(run.problem, run.recipe, steps)[1](key)[1] or {}
+    weights = {t: float(seen[f"weight/{t}"][-1, 0]) for t in run.problem.terms}
+    loss = landscape.weighted_loss(run.problem.terms, state, batch, weights)
+    path = seen.pop("params")[:, 0]
+    end = jnp.asarray(path[-1])
+    slices = (landscape.around(loss, end, jnp.ones_like(end)), landscape.around(loss, end, adam_scale(state)))
+    return Watched(Result(seen, every * np.arange(moments + 1), 0.0, {}), slices, landscape.trajectory(loss, path))
+
+
+def claims(found: dict[str, Watched]) -> dict[str, tuple[bool, str]]:
+    """What the paper says, and what these runs say."""
+    said: dict[str, tuple[bool, str]] = {}
+    for label, run in found.items():
+        result, (plain, scaled) = run.result, run.slices
+        regime = study.regimes(result)[0]
+        first, snr = result.history["snr"][0, 0], study.smooth(result.history["snr"])[:, 0]
+        diffusion = "never" if regime.diffusion is None else f"at step {regime.diffusion:g}"
+        said[f"{label}: parts of the batch agree at first, and disagree later"] = (
+            bool(first > study.LEVEL and regime.diffusion is not None),
+            f"SNR {first:.2g} at first, smoothed {snr.min():.2g} at least; below {study.LEVEL:g} {diffusion}",
+        )
+        fall = f"the error falls fastest near step {study.fastest_fall(result)[0]:g}"
+        away = {name: float(looks[0]) for name, looks in study.marks(result).items()}
+        middle = {name: float(step[0]) for name, step in study.rises(result).items()}
+        rise = {
+            name: f"half of its rise at step {at:g}" if np.isfinite(at) else "no rise" for name, at in middle.items()
+        }
+        said[f"{label}: a rise of the SNR marks the fall of the error"] = (
+            away["snr"] <= study.NEAR,
+            f"{rise['snr']}; {fall}",
+        )
+        total = "never" if regime.total_diffusion is None else f"from step {regime.total_diffusion:g} on"
+        said[f"{label}: after it the SNR stays up, in total diffusion"] = (regime.total_diffusion is not None, total)
+        said[f"{label}: residuals become even where the error falls"] = (
+            away["homogeneity"] <= study.NEAR,
+            f"{rise['homogeneity']}; {fall}",
+        )
+        layers = result.history["saturation"][-1, 0][-HIDDEN:]
+        said[f"{label}: deeper layers lose less to saturation"] = (
+            bool(np.all(np.diff(layers) <= 0)),
+            "hidden layers, from the first: " + ", ".join(f"{share:.1%}" for share in layers),
+        )
+        before, after = plain.steepest / plain.mean, scaled.steepest / scaled.mean
+        said[f"{label}: Adam's scaling makes the landscape rounder"] = (
+            bool(abs(after) < abs(before)),
+            f"steepest over mean curvature {before:.3g}, scaled {after:.3g}",
+        )
+    return said
