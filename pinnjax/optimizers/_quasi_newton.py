@@ -121,10 +121,9 @@ def quasi_newton(
         hessian, newton, used = _learnt(state, coefficients, g, g - old_grad, same | retake)
 
         idle = jnp.where(same, state.idle, 0)
-        descends = (g @ newton < 0) & jnp.all(jnp.isfinite(newton))
-        fresh = ~descends | (idle > 0)
-        steepest = -g / jnp.maximum(1, jnp.linalg.norm(g))
-        direction = jnp.where(fresh, steepest, newton)
+        descends = ((g @ newton < 0) | ~jnp.any(g)) & jnp.all(jnp.isfinite(newton))
+        fresh = ~descends | (idle > 0) | (state.pairs + used == 0)
+        direction = jnp.where(fresh, _steepest(g, value), newton)
         line = lambda a: jax.jvp(lambda t: loss(flat + t * direction), (a,), (jnp.ones_like(a),))
         slope = g @ direction
         found, tried = _line_search.strong_wolfe(line, value, slope, (slope < 0) & (idle < 2), trials)
@@ -176,6 +175,17 @@ def _learnt(
     whole = scale / tau * state.inverse_hessian + jnp.outer(hy, left) + jnp.outer(s, right)
     hg_new = hg / tau + hy * (left @ g) + s * (right @ g)
     return jnp.where(used, whole, state.inverse_hessian), -jnp.where(used, hg_new, hg), used
+
+
+def _steepest(g: Array, value: Array) -> Array:
+    """Down the gradient to where a parabola with its minimum at a loss of zero has it, a length of one at most.
+
+    It is the same step for a loss of another size: a step that is only as long as a small gradient is lost in rounding
+    (Nocedal & Wright, equation 3.60).
+    """
+    norm = jnp.linalg.norm(g)
+    some = jnp.where(norm > 0, norm, 1)
+    return -g / some * jnp.minimum(1, jnp.where(value == 0, 1, 2 * jnp.abs(value)) / some)
 
 
 def _check_memory(rule: str, flat: Array) -> None:
