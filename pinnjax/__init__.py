@@ -8,6 +8,7 @@ import importlib
 from typing import Any
 
 from pinnjax import diagnostics, monitors, nn, optimizers, point_weights, sampling, term_weights
+from pinnjax.deploy import export, load
 from pinnjax.derivatives import component, curl, diff, directional, divergence, grad, hessian, laplacian
 from pinnjax.doctor import Diagnosis, diagnose
 from pinnjax.metrics import relative_l2
@@ -51,10 +52,12 @@ __all__ = [
     "diff",
     "directional",
     "divergence",
+    "export",
     "fit",
     "grad",
     "hessian",
     "laplacian",
+    "load",
     "march",
     "monitors",
     "nn",

@@ -17,7 +17,7 @@ LAYERS = [
     ["terms"],
     ["point_weights", "term_weights", "optimizers", "nn", "sampling"],
     ["subdomains", "train"],
-    ["diagnostics"],
+    ["deploy", "diagnostics"],
     ["monitors"],
     ["doctor"],
     ["problems", "plot", "solver"],
