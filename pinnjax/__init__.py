@@ -8,7 +8,7 @@ import importlib
 from typing import Any
 
 from pinnjax import diagnostics, monitors, nn, optimizers, point_weights, sampling, term_weights
-from pinnjax.deploy import export, load
+from pinnjax.deploy import export
 from pinnjax.derivatives import component, curl, diff, directional, divergence, grad, hessian, laplacian
 from pinnjax.doctor import Diagnosis, diagnose
 from pinnjax.metrics import relative_l2
@@ -28,8 +28,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`pinnjax.plot`, `pinnjax.problems`, `pinnjax.subdomains` without imports of their own, for those who ask."""
-    if name in ("plot", "problems", "subdomains"):
+    """`pinnjax.deploy`, `pinnjax.plot`, `pinnjax.problems`, `pinnjax.subdomains` without imports of their own, for those who ask."""
+    if name in ("deploy", "plot", "problems", "subdomains"):
         return importlib.import_module(f"pinnjax.{name}")
     raise AttributeError(f"module 'pinnjax' has no attribute {name!r}")
 
@@ -57,7 +57,6 @@ __all__ = [
     "grad",
     "hessian",
     "laplacian",
-    "load",
     "march",
     "monitors",
     "nn",

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 import pinnjax as pj
+from pinnjax.deploy import load
 
 from . import poisson
 
@@ -29,7 +30,7 @@ def exported():
 
 
 def test_the_field_and_its_derivatives_for_any_number_of_points(exported):
-    field, u = pj.load(exported), network()
+    field, u = load(exported), network()
     for n in (1, 7):
         found = jax.jit(field)(POINTS[:n])
         assert sorted(found) == ["gradient", "laplacian", "u"]
@@ -64,27 +65,27 @@ def test_states_pairs_and_fields_are_exported_alike(tmp_path):
     fields = []
     for model in (state, train.model(state), lambda x: train.model(state)(x), (lambda p, x: train.model(state)(x), {})):
         pj.export(model, 1, path=tmp_path / "field")
-        fields.append(pj.load(tmp_path / "field")(points)["u"])
+        fields.append(load(tmp_path / "field")(points)["u"])
     for field in fields:
         np.testing.assert_allclose(field, jax.vmap(train.model(state))(points), rtol=1e-6)
 
 
 @pytest.mark.parametrize("asked", [jnp.float32, jnp.float64])
 def test_a_precision_may_be_asked_for_whatever_the_process_computes_in(asked):
-    field = pj.load(pj.export(network(), 2, dtype=asked))
+    field = load(pj.export(network(), 2, dtype=asked))
     assert field(POINTS)["u"].dtype == asked
 
 
 def test_what_coefficients_a_field_has_may_be_asked_for():
     u = pj.nn.WithCoefficients(network(), {"nu": 0.5})
-    found = pj.load(pj.export(u, 2, derivatives={"nu": lambda u, x: u.nu}))(POINTS)
+    found = load(pj.export(u, 2, derivatives={"nu": lambda u, x: u.nu}))(POINTS)
     np.testing.assert_allclose(found["nu"], 0.5, rtol=1e-6)
 
 
 @pytest.mark.parametrize("part", [slice(0, 0), slice(0, 100), slice(0, -1), slice(1, None)])
 def test_a_file_that_is_cut_off_is_known(exported, part):
     with pytest.raises(ValueError, match=r"no exported field, or is cut off|is damaged"):
-        pj.load(exported[part])
+        load(exported[part])
 
 
 @pytest.mark.parametrize("place", [0, 5, 1000, -60, -20, -1])
@@ -92,7 +93,7 @@ def test_one_bit_that_changed_is_known(exported, place):
     damaged = bytearray(exported)
     damaged[place] ^= 1
     with pytest.raises(ValueError, match=r"no exported field|is damaged"):
-        pj.load(bytes(damaged))
+        load(bytes(damaged))
 
 
 @pytest.mark.parametrize(
@@ -113,4 +114,4 @@ def test_what_cannot_be_exported_is_said(options, error, message):
 
 def test_points_that_do_not_fit_are_named(exported):
     with pytest.raises(ValueError, match=r"points of shape \(7, 1\); expected \(n, 2\)"):
-        pj.load(exported)(POINTS[:, :1])
+        load(exported)(POINTS[:, :1])
