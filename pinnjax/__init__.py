@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`pinnjax.deploy`, `pinnjax.plot`, `pinnjax.problems`, `pinnjax.subdomains` without imports of their own, for those who ask."""
+    """`pinnjax.deploy`, `plot`, `problems` and `subdomains` without imports of their own, for those who ask."""
     if name in ("deploy", "plot", "problems", "subdomains"):
         return importlib.import_module(f"pinnjax.{name}")
     raise AttributeError(f"module 'pinnjax' has no attribute {name!r}")
