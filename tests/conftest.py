@@ -20,7 +20,7 @@ hypothesis.settings.load_profile("gate")
 collect_ignore = ["frozen/make_surgery.py", "frozen/make_deepxde.py", "annotations.py"]
 
 # Several devices on one processor, so that sharded runs can be compared with unsharded ones.
-jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_num_cpu_devices", 8)
 # (n, 1) - (n,) is the classic bug of this field; here it raises.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

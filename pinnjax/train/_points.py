@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from pinnjax.sampling.sampler import Draw, Sampler
 from pinnjax.terms import all_points, chunks, evaluation, losses, names
+from pinnjax.terms.spread import spread
 from pinnjax.train.state import TrainState
 
 PyTree = Any
@@ -43,7 +44,7 @@ def draw(
     if sampler is not None:
         drawn, sampler_state = sampler.update(state.sampler, residuals=_asked(terms, state, chunk))
     of_points = lambda table: {t: value for t, value in table.items() if not all_points.without_points(terms[t])}
-    points = together(batch, drawn.points)
+    points = spread(together(batch, drawn.points))
     return Drawn(points, of_points(drawn.index), of_points(drawn.previous_index), drawn.weights), sampler_state
 
 
@@ -85,7 +86,7 @@ def _asked(terms: Mapping[str, Any], state: TrainState, chunk: chunks.Chunk) -> 
 
     def residuals(points: Mapping[str, PyTree]) -> dict[str, Array]:
         some = {name: terms[name] for name in points}
-        found = evaluation.residuals(some, state.definition, state.constants, chunk=chunk)(state.params, points)
+        found = evaluation.residuals(some, state.definition, state.constants, chunk=chunk)(state.params, spread(points))
         return jax.lax.stop_gradient(found)
 
     return residuals

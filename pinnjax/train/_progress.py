@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 CRISIS = 1e2  # gradients of two terms farther apart than this: the rule that the source documents give
@@ -13,6 +14,7 @@ def bar(total: int, shown: bool | None) -> Any:
     """A progress bar over steps; None shows it on terminals."""
     import tqdm.auto  # only who trains needs it
 
+    shown = shown if jax.process_index() == 0 else False  # of several processes the first one speaks
     return tqdm.auto.tqdm(total=total, unit="step", disable=None if shown is None else not shown)
 
 
@@ -34,7 +36,8 @@ def say(text: str) -> None:
     """One line on stderr, above a bar if there is one."""
     import tqdm
 
-    tqdm.tqdm.write(text, file=sys.stderr)
+    if jax.process_index() == 0:
+        tqdm.tqdm.write(text, file=sys.stderr)
 
 
 def line(metrics: Mapping[str, Any], errors: Mapping[str, Any]) -> dict[str, str]:

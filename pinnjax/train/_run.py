@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from pinnjax.train import _evaluation, _fingerprint, _history, _progress, _resume, _seeds, _stuck
+from pinnjax.train import _devices, _evaluation, _fingerprint, _history, _progress, _resume, _seeds, _stuck
 from pinnjax.train import checkpoint as checkpoint_
 from pinnjax.train._history import History
 from pinnjax.train.state import TrainState, TrainStep
@@ -34,6 +34,7 @@ class Settings:
     checkpoint_every: int
     progress: bool | None
     began: float
+    mesh: jax.sharding.Mesh | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +126,10 @@ def run(
         _progress.skip(bar, done - start)
     about["end"] = target
 
+    state = _devices.state_over(settings.mesh, state)
+    batch = _devices.points_over(settings.mesh, batch, dict(axes or ()))
+    how = _devices.shardings(settings.mesh, state)
+    agreed = functools.partial(_devices.agreed, settings.mesh)
     measured = functools.partial(_evaluation.measured, evaluate, train, names)
     late = lambda since, limit: limit is not None and time.perf_counter() - since >= limit
     not_due = {f"evaluation/{name}": np.full(np.shape(state.step), np.nan)[()] for name in names}
@@ -134,7 +139,7 @@ def run(
         length = min(settings.steps_per_call, target - done)
         old = state
         started = time.perf_counter()
-        state, metrics = jax.block_until_ready(_scan(train.update, axes, length, state, batch))
+        state, metrics = jax.block_until_ready(_scan(train.update, axes, length, how, state, batch))
         seconds += time.perf_counter() - started
         metrics = jax.device_get(metrics)
         before, done = done, done + length
@@ -148,9 +153,9 @@ def run(
         errors = measured(state) if ending or passed(settings.evaluate_every) else None
         now = {name: _evaluation.number(values[-1]) for name, values in metrics.items()} | (errors or not_due)
         now |= {} if part.number is None else {"phase": part.number}
-        reached = _evaluation.reached(part.until, now, names) or late(began, part.seconds)
-        all_reached = _evaluation.reached(settings.until, now, names)
-        over = all_reached or late(settings.began, settings.seconds)
+        reached = agreed(_evaluation.reached(part.until, now, names) or late(began, part.seconds))
+        all_reached = agreed(_evaluation.reached(settings.until, now, names))
+        over = all_reached or agreed(late(settings.began, settings.seconds))
         ending = ending or reached or over or interrupted()
         if ending and errors is None:
             errors = measured(state)
@@ -199,7 +204,10 @@ def run(
     return Done(state, _history.joined(pieces), Before(best, seconds, crisis, shown), over)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _scan(update: Callable, axes: Any, length: int, state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _scan(
+    update: Callable, axes: Any, length: int, how: _devices.Shardings, state: TrainState, batch: Any
+) -> tuple[TrainState, Metrics]:
     step = _seeds.over_seeds(update, axes)
-    return jax.lax.scan(lambda s, _: step(s, batch), state, None, length)
+    state, metrics = jax.lax.scan(lambda s, _: step(s, batch), state, None, length)
+    return _devices.laid(state, metrics, how)

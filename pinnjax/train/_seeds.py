@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pinnjax.terms.spread import SEEDS, size_of
 from pinnjax.train.state import TrainState
 
 PyTree = Any
@@ -34,7 +35,8 @@ def _seed_axis(name: str, points: PyTree, seeds: int) -> int | None:
 
 def over_seeds(update: Callable, axes: Axes) -> Callable:
     """The update of one state, or of all."""
-    return update if axes is None else jax.vmap(update, in_axes=(0, dict(axes) or None))
+    name = SEEDS if size_of(SEEDS) > 1 else None
+    return update if axes is None else jax.vmap(update, in_axes=(0, dict(axes) or None), spmd_axis_name=name)
 
 
 def steps_seen(state: TrainState) -> int:

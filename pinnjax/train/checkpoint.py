@@ -4,14 +4,18 @@ import dataclasses
 import pathlib
 import re
 import tempfile
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
+
+from pinnjax.train import _format
+from pinnjax.train._format import History
 
 PyTree = Any
-History = dict[str, np.ndarray]
 KEPT = 3
 BEST = "best"  # the folder, in that of the run, of the model with the least error
 
@@ -60,16 +64,9 @@ def save(
     """
     import orbax.checkpoint as ocp  # slow to import, and only runs that save need it
 
-    leaves = {name: np.asarray(_data(leaf)) for name, leaf in _named(state).items()}
+    leaves = {name: _whole(_data(leaf)) for name, leaf in _named(state).items()}
     history = {name: np.asarray(values) for name, values in (history or {}).items()}
-    # Names are written apart from the arrays, so that any name will do; orbax refuses arrays without elements.
-    arrays = {f"state {i}": leaf for i, leaf in enumerate(leaves.values())}
-    arrays |= {f"history {i}": values for i, values in enumerate(history.values())}
-    names = {
-        "state": [[name, list(leaf.shape), leaf.dtype.name] for name, leaf in leaves.items()],
-        "history": [[name, list(values.shape), values.dtype.name] for name, values in history.items()],
-        "about": dict(about or {}),
-    }
+    arrays, names = _format.packed(leaves, history, about or {})
     with _manager(directory, keep) as manager:
         if step in manager.all_steps():  # a replayed run may come by the same step again
             manager.delete(step)
@@ -83,7 +80,7 @@ def save(
 
 
 def restore(directory: str | pathlib.Path, like: PyTree) -> Saved | None:
-    """Read the newest checkpoint of a run.
+    """Read the newest checkpoint of a run that is whole; one that is damaged is a warning, and the one before is read.
 
     Args:
         directory: folder of the run's checkpoints.
@@ -93,7 +90,8 @@ def restore(directory: str | pathlib.Path, like: PyTree) -> Saved | None:
         What was saved, or None when there is no checkpoint yet.
 
     Raises:
-        ValueError: when the checkpoint belongs to another structure (another model, optimiser or balancer).
+        ValueError: when the checkpoint belongs to another structure (another model, optimiser or balancer), was written
+            by another version, or none is whole.
     """
     read = _read(directory)
     if read is None:
@@ -158,21 +156,32 @@ def _read(directory: str | pathlib.Path) -> tuple[int, dict[str, np.ndarray], Hi
     if not pathlib.Path(directory).exists():
         return None
     with _manager(directory, None) as manager:
-        step = manager.latest_step()
-        if step is None:
-            return None
-        if not (pathlib.Path(directory) / str(step) / "names").exists():
-            raise ValueError(f"the checkpoint in {directory} was not written by this version; choose another folder")
-        saved = manager.restore(
-            step, args=ocp.args.Composite(arrays=ocp.args.StandardRestore(), names=ocp.args.JsonRestore())
+        steps = sorted(manager.all_steps(), reverse=True)
+        for step in steps:
+            whole = ocp.args.Composite(arrays=ocp.args.StandardRestore(), names=ocp.args.JsonRestore())
+            try:
+                read = manager.restore(step, args=whole)
+                found = _format.unpacked(read.arrays, read.names)
+            except _format.OtherFormat:
+                raise ValueError(
+                    f"the checkpoint in {directory} was written by another version; expected format {_format.FORMAT} "
+                    "(choose another folder to start anew)"
+                ) from None
+            except Exception as error:  # whatever a damaged file makes of a reader
+                said = (str(error).splitlines() or [""])[0][:200]
+                warnings.warn(
+                    f"the checkpoint of step {step} in {directory} is damaged ({type(error).__name__}: {said}); "
+                    "the one before it is read",
+                    stacklevel=4,
+                )
+                continue
+            return step, *found
+    if steps:
+        raise ValueError(
+            f"no checkpoint in {directory} is whole; expected one of {steps} to be (choose another folder to start "
+            "anew)"
         )
-    found = {}
-    for kind in ("state", "history"):
-        found[kind] = {
-            name: np.asarray(saved.arrays[f"{kind} {i}"]) if 0 not in shape else np.zeros(shape, dtype)
-            for i, (name, shape, dtype) in enumerate(saved.names[kind])
-        }
-    return step, found["state"], found["history"], saved.names["about"]
+    return None
 
 
 def _filled(directory: str | pathlib.Path, like: PyTree, found: Mapping[str, np.ndarray]) -> PyTree:
@@ -214,8 +223,15 @@ def _data(leaf: Any) -> Any:
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
+def _whole(leaf: Any) -> np.ndarray:
+    """All of an array, wherever its parts lie; where they lie with other processes all of these ask at once."""
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable and not leaf.is_fully_replicated:
+        return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))
+    return np.asarray(leaf)
+
+
 def _kind(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
-    return np.shape(leaf), np.asarray(leaf).dtype
+    return np.shape(leaf), np.dtype(leaf.dtype)
 
 
 def _like(old: Any, new: Any) -> jax.Array:

@@ -1,15 +1,17 @@
 """Fit: scan the train step, many steps in one call of a compiled program, and touch the host only between calls."""
 
+import functools
 import pathlib
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from pinnjax import checks
-from pinnjax.train import _evaluation, _history, _interrupts, _plan, _progress, _resume, _run
+from pinnjax.train import _devices, _evaluation, _history, _interrupts, _plan, _progress, _resume, _run
 from pinnjax.train import checkpoint as checkpoint_
 from pinnjax.train._history import History
 from pinnjax.train._stuck import STUCK as STUCK
@@ -36,12 +38,16 @@ def fit(
     checkpoint: str | pathlib.Path | None = None,
     checkpoint_every: int = 10_000,
     progress: bool | None = None,
+    mesh: jax.sharding.Mesh | None = None,
 ) -> tuple[TrainState, History]:
     """Train for `steps` more steps, or phase after phase.
 
     Ctrl-C ends training after the call that is running and returns what there is; a second one ends it at once. When
     100 steps in a row were not taken, training stops with a warning that says why: a loss or a gradient was not
     finite, or no step lowered the loss.
+
+    Where there is a checkpoint, SIGTERM, which a machine sends before it is taken away, ends training after the call
+    that is running, saves, and ends the process with exit code 143.
 
     With a `checkpoint` folder the result is what it is without, bit for bit: the given state, `steps` steps on. What
     of them the folder already has is read from it, so an interrupted script does the rest when it is started again,
@@ -90,6 +96,9 @@ def fit(
         progress: show a progress bar with steps/s, time left, loss, errors, ‖∇L_t‖ and λ_t of each term; None shows it
             on terminals. Unless False, one line says so when the terms' weighed gradients differ by more than 10²,
             for the first time.
+        mesh: devices to train on, such as `jax.make_mesh((8,), ("points",))`: points are split along its axis
+            "points", states of several seeds along "seeds", and all else is on every device. A term whose points
+            cannot be split evenly is computed on all.
 
     Returns:
         `(state, history)`. The history maps `step` and each metric to an array with one entry a recorded step, and
@@ -130,40 +139,48 @@ def fit(
         raise TypeError(f"fit: the state is a {type(state).__name__}; expected one of train.init")
     _evaluation.check_until("fit", until, evaluate)
     _evaluation.check_seconds("fit", seconds)
-    if plan:
-        _plan.check(plan, state, batch, evaluate)
-    if checkpoint is not None:
-        _resume.check_folder(checkpoint, phases=bool(plan))
-    settings = _run.Settings(
-        evaluate,
-        evaluate_every,
-        callback,
-        until,
-        seconds,
-        steps_per_call,
-        record_every,
-        checkpoint_every,
-        progress,
-        began=time.perf_counter(),
-    )
-    parts = _plan.parts(plan, train, steps, checkpoint)
-    pieces = []
-    best = _resume.Best(np.full(np.shape(state.step), np.inf), checkpoint_.Model(state.params, state.constants))
-    before = _run.Before(best)
-    with _progress.bar(sum(part.steps for part in parts), progress) as bar, _interrupts.held_back() as interrupted:
-        for i, part in enumerate(parts):
-            points = batch
-            if plan:
-                if i:
-                    state = _plan.begun(plan[i - 1].train, state, plan[i], batch)
-                    before = before._replace(best=_resume.goes_on(before.best, state))
-                points = batch_of(part.train, batch, plan[i].dtype)
-                bar.set_description(" ".join(filter(None, [f"phase {i + 1}/{len(plan)}", plan[i].summary])))
-            state, history, before, over = _run.run(part, state, points, before, settings, bar, interrupted)
-            pieces.append(history)
-            if not over and interrupted() and part is not parts[-1]:
-                warnings.warn(f"{part.title}: interrupted at its end; returning the state there", stacklevel=2)
-                over = True
-            if over:
-                break
+    with _devices.over(mesh) as devices:
+        if plan:
+            _plan.check(plan, state, batch, evaluate)
+        if checkpoint is not None:
+            _resume.check_folder(checkpoint, phases=bool(plan))
+        settings = _run.Settings(
+            evaluate,
+            evaluate_every,
+            callback,
+            until,
+            seconds,
+            steps_per_call,
+            record_every,
+            checkpoint_every,
+            progress,
+            began=time.perf_counter(),
+            mesh=devices,
+        )
+        parts = _plan.parts(plan, train, steps, checkpoint)
+        pieces = []
+        best = _resume.Best(np.full(np.shape(state.step), np.inf), checkpoint_.Model(state.params, state.constants))
+        before = _run.Before(best)
+        with (
+            _progress.bar(sum(part.steps for part in parts), progress) as bar,
+            _interrupts.held_back(checkpoint is not None, functools.partial(_devices.agreed, devices)) as interrupted,
+        ):
+            for i, part in enumerate(parts):
+                points = batch
+                if plan:
+                    if i:
+                        state = _plan.begun(plan[i - 1].train, state, plan[i], batch)
+                        before = before._replace(best=_resume.goes_on(before.best, state))
+                    points = batch_of(part.train, batch, plan[i].dtype)
+                    bar.set_description(" ".join(filter(None, [f"phase {i + 1}/{len(plan)}", plan[i].summary])))
+                state, history, before, over = _run.run(part, state, points, before, settings, bar, interrupted)
+                pieces.append(history)
+                if not over and interrupted() and part is not parts[-1]:
+                    warnings.warn(f"{part.title}: interrupted at its end; returning the state there", stacklevel=2)
+                    over = True
+                if over:
+                    break
+        terminated = interrupted.terminated()
+    if terminated:
+        raise SystemExit(_interrupts.TERMINATED)
     return state, _history.joined(pieces)
