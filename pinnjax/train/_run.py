@@ -14,6 +14,7 @@ import numpy as np
 from pinnjax.train import _devices, _evaluation, _fingerprint, _history, _progress, _resume, _seeds, _stuck
 from pinnjax.train import checkpoint as checkpoint_
 from pinnjax.train._history import History
+from pinnjax.train.faults import Faults, Watch
 from pinnjax.train.state import TrainState, TrainStep
 
 PyTree = Any
@@ -34,6 +35,7 @@ class Settings:
     checkpoint_every: int
     progress: bool | None
     began: float
+    faults: Faults
     mesh: jax.sharding.Mesh | None = None
 
 
@@ -133,7 +135,7 @@ def run(
     measured = functools.partial(_evaluation.measured, evaluate, train, names)
     late = lambda since, limit: limit is not None and time.perf_counter() - since >= limit
     not_due = {f"evaluation/{name}": np.full(np.shape(state.step), np.nan)[()] for name in names}
-    in_a_row = np.zeros(np.shape(state.step), int)
+    watch = Watch(settings.faults, state, part.title)
     over = ended == "run"
     while done < target:
         length = min(settings.steps_per_call, target - done)
@@ -142,12 +144,13 @@ def run(
         state, metrics = jax.block_until_ready(_scan(train.update, axes, length, how, state, batch))
         seconds += time.perf_counter() - started
         metrics = jax.device_get(metrics)
+        after = state
+        state = watch.after(old, state, metrics)
         before, done = done, done + length
         passed = lambda every, before=before, done=done: done // every > before // every
         piece = _history.thinned(metrics, before, settings.record_every)
         piece |= _history.in_phase(part.number, len(piece["step"]))
-        in_a_row = _stuck.not_taken(in_a_row, np.asarray(old.skipped), metrics["skipped"])
-        stuck = bool(in_a_row.min() >= _stuck.STUCK)
+        stuck = watch.stuck
 
         ending = done == target or stuck or interrupted()
         errors = measured(state) if ending or passed(settings.evaluate_every) else None
@@ -185,10 +188,12 @@ def run(
             best = _resume.save(folder, done, state, pieces[0], about, best)
 
         if stuck:
-            why = _stuck.why(old.nonfinite, state.nonfinite)
+            why = _stuck.why(old.nonfinite, after.nonfinite)
+            if settings.faults.then == "raise":
+                raise FloatingPointError(f"{part.title}: step {done}: {why}")
             warnings.warn(
-                f"{part.title}: stopped after {done - start} of {part.steps} steps: none of the last {in_a_row.min()} "
-                f"steps was taken: {why}",
+                f"{part.title}: stopped after {done - start} of {part.steps} steps: none of the last "
+                f"{watch.in_a_row.min()} steps was taken: {why}",
                 stacklevel=3,
             )
         elif ending and done < target and not (reached or over):

@@ -17,11 +17,16 @@ def not_taken(before: np.ndarray, skipped: np.ndarray, counts: np.ndarray) -> np
     return np.asarray(trailing + np.where(taken.any(axis=0), 0, before))
 
 
+def broken(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The terms that were not finite in between, from the counts."""
+    return [name for name in after if np.any(np.asarray(after[name]) > np.asarray(before[name]))]
+
+
 def why(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """In words, from the counts of steps that were not finite, by term, before and after them."""
-    broken = [name for name in after if np.any(np.asarray(after[name]) > np.asarray(before[name]))]
-    if broken:
-        return f"loss or gradient were not finite (terms {broken}); the state is that of the last finite step"
+    terms = broken(before, after)
+    if terms:
+        return f"loss or gradient were not finite (terms {terms}); the state is that of the last finite step"
     return (
         "every term was finite, but no step lowered the loss: the run has converged to rounding (or the optimiser's "
         "updates are not finite)"

@@ -13,6 +13,13 @@ from pinnjax.train.frozen import Loss
 PyTree = Any
 
 
+def paced(updates: PyTree, pace: Float[Array, ""], loss: Loss) -> PyTree:
+    """Updates times the pace, but for an optimiser that searches on the loss and finds their length."""
+    if "value_fn" in loss.called:
+        return updates
+    return jax.tree.map(lambda u: pace.astype(u.dtype) * u, updates)
+
+
 def judged(
     optimizer: optax.GradientTransformation,
     loss: Loss,

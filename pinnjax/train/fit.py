@@ -15,6 +15,7 @@ from pinnjax.train import _devices, _evaluation, _history, _interrupts, _plan, _
 from pinnjax.train import checkpoint as checkpoint_
 from pinnjax.train._history import History
 from pinnjax.train._stuck import STUCK as STUCK
+from pinnjax.train.faults import Faults
 from pinnjax.train.phases import Phase, batch_of
 from pinnjax.train.state import TrainState, TrainStep
 
@@ -38,6 +39,7 @@ def fit(
     checkpoint: str | pathlib.Path | None = None,
     checkpoint_every: int = 10_000,
     progress: bool | None = None,
+    faults: Faults | None = None,
     mesh: jax.sharding.Mesh | None = None,
 ) -> tuple[TrainState, History]:
     """Train for `steps` more steps, or phase after phase.
@@ -96,6 +98,7 @@ def fit(
         progress: show a progress bar with steps/s, time left, loss, errors, ‖∇L_t‖ and λ_t of each term; None shows it
             on terminals. Unless False, one line says so when the terms' weighed gradients differ by more than 10²,
             for the first time.
+        faults: what is done when steps in a row are not finite, or the loss explodes; see `pinnjax.train.faults`.
         mesh: devices to train on, such as `jax.make_mesh((8,), ("points",))`: points are split along its axis
             "points", states of several seeds along "seeds", and all else is on every device. A term whose points
             cannot be split evenly is computed on all.
@@ -155,6 +158,7 @@ def fit(
             checkpoint_every,
             progress,
             began=time.perf_counter(),
+            faults=Faults() if faults is None else faults,
             mesh=devices,
         )
         parts = _plan.parts(plan, train, steps, checkpoint)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import optax
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from pinnjax.sampling.sampler import Sampler
 from pinnjax.terms import bridge
@@ -32,6 +32,7 @@ class TrainState:
         skipped: `()`, updates that were not taken: a loss, a gradient or the update was not finite, or a line search
             ended at a larger loss than it began with.
         nonfinite: `{term: ()}`, how often a term's loss or gradient was not finite.
+        pace: `()`, what updates are multiplied by: 1, and less after a rollback (see `pinnjax.train.faults`).
         key: random key from which later phases draw theirs (see `pinnjax.Phase`); None where `init` got none.
     """
 
@@ -45,6 +46,7 @@ class TrainState:
     step: Int[Array, ""]
     skipped: Int[Array, ""]
     nonfinite: dict[str, Int[Array, ""]]
+    pace: Float[Array, ""]
     key: Array | None = None
 
 

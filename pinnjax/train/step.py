@@ -65,9 +65,9 @@ def train_step(
           g_t, `weighted_loss/t` = λ_t mean w |r|², `grad_norm/t` = ‖g_t‖ before term weights; and counters: `skipped`,
           `nonfinite/t`, and `held/t` where a rule holds weights.
 
-        A step with a loss, a gradient or an update that is not finite is not taken: only `step`, the sampler and the
-        counters move on. Nor is one of an optimiser that called `value_fn`, as a line search does, when it raises that
-        value; the optimiser then starts anew from where it is.
+        A step with a loss, a gradient or an update that is not finite is not taken: only `step`, sampler and counters
+        move on. Nor is one of an optimiser that called `value_fn`, as a line search does, when it raises that value;
+        the optimiser then starts anew from where it is. `pinnjax.train.faults` says what `fit` does about many of them.
 
     Raises:
         TypeError, ValueError: when the terms, the model or the points do not fit (see `pinnjax.checks`), a transform
@@ -136,10 +136,11 @@ def train_step(
             step=zero,
             skipped=zero,
             nonfinite=dict.fromkeys(residuals, zero),
+            pace=jnp.ones((), jnp.float32),
             key=None if key is None else jax.random.fold_in(key, LATER),
         )
-        # Every leaf a buffer of its own, none of them the model's: the state can be donated. And of a dtype of its own:
-        # some optimisers begin with a number of Python's, and the second step would compile again.
+        # Every leaf a buffer of its own, none of them the model's: the state can be donated. And of its own dtype: some
+        # optimisers begin with a number of Python's, and the second step would compile again.
         return jax.tree.map(lambda leaf: jnp.array(leaf, dtype=jnp.asarray(leaf).dtype), state)
 
     @jax.jit
@@ -176,10 +177,9 @@ def train_step(
             residuals, pull = evaluation.pulled(traced, params, points, chunk)
             weights, point_state = weigh(jax.lax.stop_gradient(residuals))
             term_grads = pull({name: losses.loss_cotangent(r, weights[name]) for name, r in residuals.items()})
-        extra["residuals"] = jax.lax.stop_gradient(residuals)
         term_losses = {name: losses.loss(r, weights[name]) for name, r in residuals.items()}
 
-        extra |= {"losses": term_losses, "point_weights": weights}
+        extra |= {"residuals": jax.lax.stop_gradient(residuals), "losses": term_losses, "point_weights": weights}
         term_params = dict.fromkeys(term_grads, params)
         balanced, term_state = term_tx.update(term_grads, state.term_weights, term_params, **extra)
         grad = term_gradients.total(balanced)
@@ -201,7 +201,7 @@ def train_step(
         updates, optimizer_state = param_tx.update(
             grad, state.optimizer, params, value=value, grad=grad, **loss.functions()
         )
-        new_params = optax.apply_updates(params, updates)
+        new_params = optax.apply_updates(params, _taken.paced(updates, state.pace, loss))
 
         grad_norms = term_gradients.norms(term_grads)
         nonfinite = guard.nonfinite(term_losses, grad_norms, balanced)
