@@ -35,7 +35,7 @@ def kink(u, x):
 
 def pole(u, x):
     """Not finite at one point."""
-    return u(x) + jnp.where(x[0] == POLE, jnp.inf, 0.0)
+    return u(x) - x[0] ** 2 + jnp.where(x[0] == POLE, jnp.inf, 0.0)
 
 
 def huge(u, x):
