@@ -40,7 +40,7 @@ import acoustic
 import inverse_diffusion
 
 FAST = bool(os.environ.get("PINNJAX_FAST"))  # fewer steps and members, where only the claims matter
-STEPS, MEMBERS = (400, 3) if FAST else (1000, 6)
+STEPS, MEMBERS = (800, 4) if FAST else (1000, 6)
 KEY = jax.random.key(0)
 
 # %% [markdown]
@@ -166,7 +166,7 @@ assert min(ratios.values()) > 1.5
 
 # %%
 print(inspect.getsource(acoustic.solve))
-u = acoustic.solve(2 * STEPS)
+u = acoustic.solve(800 if FAST else 2000)
 below = float(u.below)
 print(f"velocity below: {below:.4f}, in truth {acoustic.BELOW}")
 
