@@ -19,6 +19,7 @@ SLOW = {
     "tanh": (1000, 0.09),
     "own_transforms": (1000, 0.1),
     "ensemble": (400, 0.1),
+    "many_devices": (600, 0.9),
     "advection": (600, 0.67),
     "allen_cahn": (500, 0.52),
     "burgers": (1500, 0.5),

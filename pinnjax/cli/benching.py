@@ -8,7 +8,7 @@ import rich.console
 import rich.table
 
 from pinnjax.cli import choosing, environment, writing
-from pinnjax.cli.bench import balancers, compile, derivatives, monitors, optimizers, points, step, windows
+from pinnjax.cli.bench import balancers, compile, derivatives, devices, monitors, optimizers, points, step, windows
 
 BENCHES: dict[str, Callable[[int], Mapping[str, Mapping[str, Any]]]] = {
     "step": step.run,
@@ -19,6 +19,7 @@ BENCHES: dict[str, Callable[[int], Mapping[str, Mapping[str, Any]]]] = {
     "optimizers": optimizers.run,
     "compile": compile.run,
     "windows": windows.run,
+    "devices": devices.run,
 }
 CAPTIONS = {
     "optimizers": "ms an iteration; its parts over the time of a value and gradient, the search is the rest",
