@@ -99,13 +99,14 @@ def test_a_checkpointed_run_goes_on(tmp_path, capsys):
 def test_bench_prints_ratios_and_writes_json(tmp_path, capsys, monkeypatch):
     from pinnjax.cli.bench import step
 
-    monkeypatch.setattr(step, "WORKLOADS", {"W0": ({"pde": 8, "bc": 2}, 3)})
+    monkeypatch.setattr(step, "WORKLOADS", {"W0": step.WORKLOADS["W1"]._replace(points={"pde": 8, "bc": 2}, steps=3)})
     assert main(["bench", "step", "--rounds", "2", "--json", str(tmp_path / "bench.json")]) == 0
     shown = capsys.readouterr().out
     assert "ratio" in shown
     timings = json.loads((tmp_path / "bench.json").read_text())["workloads"]["W0"]
     assert timings["plain"]["ratio"] == 1.0
-    assert all(t["step"] > 0 and t["memory"] > 0 and t["compile"] > 0 for t in timings.values())
+    assert all(t["step"] > 0 and t["compile"] > 0 for t in timings.values())
+    assert all(t["memory"] > 0 for name, t in timings.items() if "loop" not in name)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import optax
 
 from pinnjax import problems, sampling, term_weights
 from pinnjax.cli.bench import timing
-from pinnjax.cli.bench.step import model
+from pinnjax.cli.bench.step import WORKLOADS
 from pinnjax.problems.helmholtz import LOWER, UPPER, exact
 from pinnjax.train.step import train_step
 
@@ -94,4 +94,4 @@ def _program(
         state, points = argument
         return jax.lax.scan(lambda s, _: train.update(s, points), state, None, steps)
 
-    return scan, (train.init(model(), batch), batch)
+    return scan, (train.init(WORKLOADS["W2"].model, batch), batch)

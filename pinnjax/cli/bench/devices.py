@@ -25,15 +25,14 @@ if jax.default_backend() == "cpu":
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     jax.config.update("jax_num_cpu_devices", cores)
-import jax.numpy as jnp, optax
-from pinnjax import problems
+import optax
 from pinnjax.cli.bench import step, timing
 from pinnjax.train._devices import over, points_over, state_over
 from pinnjax.train.step import train_step
-batch = problems.helmholtz.draw(jax.random.key(0), step.WORKLOADS["W2"][0], jnp.float32)
-train = train_step(problems.helmholtz.terms, optax.adam(1e-3))
+work = step.WORKLOADS["W2"]
+train = train_step(work.problem.terms, optax.adam(1e-3))
 with over(jax.make_mesh((cores,), ("points",)) if cores > 1 else None) as mesh:
-    state, batch = state_over(mesh, train.init(step.model(), batch)), points_over(mesh, batch, {})
+    state, batch = state_over(mesh, train.init(work.model, work.batch)), points_over(mesh, work.batch, {})
     scan = jax.jit(lambda s, b: jax.lax.scan(lambda s, _: train.update(s, b), s, None, steps)[0])
     began = time.perf_counter()
     compiled = scan.lower(state, batch).compile()

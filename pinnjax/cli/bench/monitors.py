@@ -13,7 +13,7 @@ import optax
 
 from pinnjax import monitors, problems
 from pinnjax.cli.bench import timing
-from pinnjax.cli.bench.step import model
+from pinnjax.cli.bench.step import WORKLOADS
 from pinnjax.train.monitor import Monitor
 from pinnjax.train.step import train_step
 
@@ -61,4 +61,4 @@ def _program(chosen: Sequence[Monitor], batch: Any, steps: int) -> tuple[Any, An
         state, points = argument
         return jax.lax.scan(lambda s, _: train.update(s, points), state, None, steps)
 
-    return scan, (train.init(model(), batch), batch)
+    return scan, (train.init(WORKLOADS["W2"].model, batch), batch)

@@ -12,7 +12,7 @@ import optax
 
 from pinnjax import point_weights, problems, sampling
 from pinnjax.cli.bench import timing
-from pinnjax.cli.bench.step import model
+from pinnjax.cli.bench.step import WORKLOADS
 from pinnjax.problems.helmholtz import LOWER, UPPER
 from pinnjax.sampling import Sampler
 from pinnjax.train.step import train_step
@@ -58,4 +58,4 @@ def _program(rule: Any, batch: Any, sampler: Sampler | None) -> tuple[Any, Any]:
         state, points = argument
         return jax.lax.scan(lambda s, _: train.update(s, points), state, None, STEPS)
 
-    return scan, (train.init(model(), batch, key=jax.random.key(2)), batch)
+    return scan, (train.init(WORKLOADS["W2"].model, batch, key=jax.random.key(2)), batch)

@@ -36,21 +36,33 @@ class Timing(NamedTuple):
         }
 
 
-def compare(programs: Mapping[str, tuple[Callable[..., Any], Any]], steps: int, rounds: int) -> dict[str, Timing]:
+def compare(
+    programs: Mapping[str, tuple[Callable[..., Any], Any]],
+    steps: int,
+    rounds: int,
+    loops: Mapping[str, tuple[Callable[..., Any], Any]] | None = None,
+) -> dict[str, Timing]:
     """Time programs against the first of them.
 
     Args:
         programs: `{name: (function of one pytree doing `steps` steps, its argument)}`, the baseline first.
         steps: train steps in one call.
         rounds: calls of each program, in turns and in alternating order.
+        loops: the same for functions that run as they are, in Python; of their memory nothing is known.
     """
-    compiled, compile_seconds, memory = {}, {}, {}
+    compiled: dict[str, Callable[..., Any]] = {}
+    compile_seconds, memory = {}, {}
     for name, (function, argument) in programs.items():
         started = time.perf_counter()
-        compiled[name] = jax.jit(function).lower(argument).compile()
+        program = compiled[name] = jax.jit(function).lower(argument).compile()
         compile_seconds[name] = time.perf_counter() - started
-        memory[name] = peak_memory(compiled[name])
+        memory[name] = peak_memory(program)
         jax.block_until_ready(compiled[name](argument))
+    for name, (function, argument) in (loops or {}).items():
+        started = time.perf_counter()
+        jax.block_until_ready(function(argument))
+        compiled[name], compile_seconds[name], memory[name] = function, time.perf_counter() - started, 0
+    programs = {**programs, **(loops or {})}
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for turn in range(rounds):
         for name in list(programs)[:: 1 if turn % 2 == 0 else -1]:
