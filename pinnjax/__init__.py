@@ -17,6 +17,7 @@ from pinnjax.terms import batchwise, point_grad_norms, pullback, residuals, valu
 from pinnjax.train import checkpoint
 from pinnjax.train.balanced import balanced
 from pinnjax.train.correction import correction
+from pinnjax.train.evolve import evolve
 from pinnjax.train.fit import fit
 from pinnjax.train.march import march
 from pinnjax.train.monitor import Monitor
@@ -52,6 +53,7 @@ __all__ = [
     "diff",
     "directional",
     "divergence",
+    "evolve",
     "export",
     "fit",
     "grad",

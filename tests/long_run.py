@@ -11,8 +11,6 @@ import optax
 
 import pinnjax as pj
 
-jax.config.update("jax_enable_x64", True)
-
 
 def phases(steps):
     terms = {"pde": lambda u, x: u(x) - x[0] ** 2, "bc": lambda u, x: u(x)}
@@ -32,6 +30,7 @@ def model():
 
 
 def main(folder, output, every, steps, largest):
+    jax.config.update("jax_enable_x64", True)
     first, plan = phases(steps)
     if largest:  # bytes of a file: a disk that is full
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))

@@ -9,14 +9,13 @@ import optax
 
 import pinnjax as pj
 
-jax.config.update("jax_enable_x64", True)
-
 
 def draw(key, n):
     return jax.random.uniform(key, (n, 1))
 
 
 def main(number, processes, port, folder, output):
+    jax.config.update("jax_enable_x64", True)
     if processes > 1:
         jax.distributed.initialize(f"localhost:{port}", processes, number)
     terms = {"pde": lambda u, x: u(x) - x[0] ** 2, "bc": lambda u, x: u(x)}

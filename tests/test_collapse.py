@@ -152,6 +152,13 @@ def test_any_residual_and_its_gradient_stay_the_same(**case):
 
 
 @pytest.mark.slow
+@hypothesis.settings(deadline=None, max_examples=40)
+@hypothesis.given(**residuals)
+def test_any_residual_and_its_gradient_stay_the_same_some(**case):
+    check(**case)
+
+
+@pytest.mark.exhaustive
 @hypothesis.settings(deadline=None, max_examples=300)
 @hypothesis.given(**residuals)
 def test_any_residual_and_its_gradient_stay_the_same_many(**case):

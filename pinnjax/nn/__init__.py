@@ -7,6 +7,7 @@ from pinnjax.nn.chebyshev_kan import ChebyshevKAN
 from pinnjax.nn.conditions import Dirichlet, Initial, Neumann, Robin, WithConditions
 from pinnjax.nn.constrained import Constrained
 from pinnjax.nn.corrected import Corrected
+from pinnjax.nn.evolved import Evolved
 from pinnjax.nn.factorized import Factorized
 from pinnjax.nn.fbpinn import FBPINN
 from pinnjax.nn.grown import grown
@@ -30,6 +31,7 @@ __all__ = [
     "Constrained",
     "Corrected",
     "Dirichlet",
+    "Evolved",
     "Factorized",
     "FourierFeatures",
     "Initial",

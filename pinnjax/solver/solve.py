@@ -17,6 +17,7 @@ from pinnjax.solver import (
     _accuracy,
     _attempts,
     _code,
+    _evolved,
     _features,
     _judging,
     _lost,
@@ -35,6 +36,7 @@ PyTree = Any
 Points = Mapping[str, Any]
 FIRST = 0.2  # of the time, at most, for Adam, beside its compilation
 CHECK = 0.15  # of the time, for a second network that says what the first is worth
+EVOLVE = 0.5  # of the time, at most, for a field that is evolved in time
 FIT = 0.4  # of the time, at most, for random features
 AGAIN = 0.25  # of the time, at least, for another attempt
 GOOD = 1e-4  # residuals, in units of what an error of 100 % does to them, with which the first attempt is the last
@@ -57,7 +59,9 @@ def solve(
 ) -> Solution:
     """Solve an equation without a recipe, and say what the solution is worth.
 
-    First a wide network whose hidden layer is drawn once (`pinnjax.nn.RandomFeatures`): how steep its waves or steps
+    An equation of time and one coordinate is evolved in time where it can be (`pinnjax.evolve`): waves in space, whose
+    coefficients obey an ordinary differential equation. Else, or where residuals say that it is not enough, there is
+    first a wide network whose hidden layer is drawn once (`pinnjax.nn.RandomFeatures`): how steep its waves or steps
     are to be is measured, and Gauss-Newton steps find the rest. Where the solution is smooth that is the end, to many
     digits. Where the residuals that are left say otherwise, a deep network made for the points is trained: a thousand
     steps of Adam, then self-scaled Broyden, on points drawn anew, more of them where the residual is large. The field
@@ -155,7 +159,11 @@ def solve(
         there_is_time = lambda: (rest := left()) is None or rest - check > AGAIN * seconds
         good = lambda: bool(made) and min(_judging.rank(one.best) for one in made) <= GOOD**2
         made: list[Attempt] = []
-        if (wide := _features.with_features(plan, points_key, left())) is not None:
+        if not coefficients:
+            rest = left()
+            time_for_it = np.inf if rest is None else EVOLVE * rest
+            made += _evolved.attempts(plan, keys, judge, fresh_key, time_for_it, given is not points)
+        if not good() and (wide := _features.with_features(plan, points_key, left())) is not None:
             made.append(attempt(wide, "features"))
         if not good() and not coefficients and _marched.initial(plan) and there_is_time():
             most = None if left() is None else FIT * seconds

@@ -136,7 +136,7 @@ def train_step(
             step=zero,
             skipped=zero,
             nonfinite=dict.fromkeys(residuals, zero),
-            pace=jnp.ones((), jnp.float32),
+            pace=jnp.ones((), jnp.result_type(*jax.tree.leaves(params))),
             key=None if key is None else jax.random.fold_in(key, LATER),
         )
         # Every leaf a buffer of its own, none of them the model's: the state can be donated. And of its own dtype: some

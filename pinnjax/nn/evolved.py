@@ -1,0 +1,100 @@
+"""A field whose coefficients are known functions of time: what `pinnjax.evolve` makes."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, ArrayLike, Float
+
+from pinnjax import checks
+from pinnjax.nn.corrected import Known
+from pinnjax.nn.mlp import OutFeatures
+
+DEGREE = 5  # of a piece in time: values and two derivatives at both ends
+
+
+def waves(x: Float[Array, ""], lower: float, upper: float, number: int, stretch: float) -> Float[Array, " p"]:
+    """1, and cos and sin of so many waves on an interval that is `stretch` times as long, in turns.
+
+    Waves of an interval longer than the one on which they are used are a frame for functions that are not periodic
+    (Huybrechs, *On the Fourier extension of nonperiodic functions*, SIAM Journal on Numerical Analysis 47, 2010).
+
+    Example:
+        >>> print(waves(jnp.array(1.0), 0.0, 2.0, 2, 1.0))
+        [1. 1. 0. 1. 0.]
+    """
+    z = (2 * x - lower - upper) / (upper - lower)
+    angles = jnp.arange(1, number + 1) * (jnp.pi / stretch) * z
+    return jnp.concatenate([jnp.ones(1, z.dtype), jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1).ravel()])
+
+
+class Evolved(nnx.Module):
+    """u(t, x) = Σ_j c_j(t) φ_j(x), with waves φ_j and c_j(t) polynomials of degree 5 on each of many intervals of time.
+
+    Args:
+        lower: least x, in its units.
+        upper: largest x.
+        out_features: as in `MLP`.
+        axis: which of the two coordinates is the time, 0 or 1.
+        stretch: of the waves; 1 for a field that is periodic.
+        times: `(n + 1,)`, increasing, where the intervals begin, and the end, in units of time.
+        values: `(n + 1, p, m)`, the coefficients there, in units of u.
+        slopes: `(n + 1, p, m)`, their derivatives.
+        curvatures: `(n + 1, p, m)`, the second ones.
+
+    Raises:
+        ValueError: when shapes do not fit, or when called with anything but one point `(2,)`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> times, one = jnp.array([0.0, 2.0]), jnp.ones((2, 1, 1))
+        >>> u = Evolved(0.0, 1.0, "scalar", 0, 1.0, times, times[:, None, None], one, 0 * one)
+        >>> print(u(jnp.array([0.5, 0.3])))  # c(t) = t
+        0.5
+    """
+
+    def __init__(
+        self,
+        lower: float,
+        upper: float,
+        out_features: OutFeatures,
+        axis: int,
+        stretch: float,
+        times: ArrayLike,
+        values: ArrayLike,
+        slopes: ArrayLike,
+        curvatures: ArrayLike,
+    ):
+        times, *given = (np.asarray(array) for array in (times, values, slopes, curvatures))
+        if len({array.shape for array in given}) > 1 or given[0].ndim != 3 or len(times) != len(given[0]):
+            shapes = [array.shape for array in (times, *given)]
+            raise ValueError(f"Evolved: arrays have shapes {shapes}; expected (n + 1,) and three times (n + 1, p, m)")
+        self.lower, self.upper, self.out_features, self.axis, self.stretch = lower, upper, out_features, axis, stretch
+        self.times = Known(jnp.asarray(times))
+        self.pieces = Known(jnp.asarray(_pieces(np.diff(times), *given)))
+
+    def __call__(self, x: Float[Array, " 2"]) -> Float[Array, "*m"]:
+        """The field at one point; before and after all intervals the first and the last polynomial go on."""
+        x = checks.point("Evolved", x, 2)
+        times, pieces = self.times[...], self.pieces[...]
+        t = x[self.axis].astype(times.dtype)
+        i = jnp.clip(jnp.searchsorted(times, jax.lax.stop_gradient(t), side="right") - 1, 0, len(times) - 2)
+        s, powers = (t - times[i]) / (times[i + 1] - times[i]), pieces[i]
+        coefficients = powers[DEGREE]
+        for k in range(DEGREE - 1, -1, -1):
+            coefficients = coefficients * s + powers[k]
+        number = (pieces.shape[2] - 1) // 2
+        found = waves(x[1 - self.axis].astype(times.dtype), self.lower, self.upper, number, self.stretch) @ coefficients
+        return (found[0] if self.out_features == "scalar" else found).astype(x.dtype)
+
+
+def _pieces(h: Any, values: Any, slopes: Any, curvatures: Any) -> Float[np.ndarray, "n 6 p m"]:
+    """Powers of the part of each interval that has passed, from both ends (Hermite's polynomials of degree 5)."""
+    h = h[:, None, None]
+    a, b, c = values[:-1], slopes[:-1] * h, curvatures[:-1] * h**2 / 2
+    value, slope = values[1:] - a - b - c, slopes[1:] * h - b - 2 * c
+    bend = curvatures[1:] * h**2 - 2 * c
+    rest = (10 * value - 4 * slope + bend / 2, -15 * value + 7 * slope - bend, 6 * value - 3 * slope + bend / 2)
+    return np.stack([a, b, c, *rest], axis=1)

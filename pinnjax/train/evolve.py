@@ -1,0 +1,176 @@
+"""Evolving in time: coefficients of waves in space obey an ordinary differential equation, which is integrated.
+
+References:
+  Du, Zaki, `Evolutional deep neural network <https://arxiv.org/abs/2103.09959>`_, Physical Review E 104, 2021: the
+  residual at one time gives the time derivative of what is trained, by least squares.
+
+  Bruna, Peherstorfer, Vanden-Eijnden, `Neural Galerkin schemes with active learning for high-dimensional evolution
+  equations <https://arxiv.org/abs/2203.01360>`_, Journal of Computational Physics 496, 2024: the same, implicitly.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import threadpoolctl
+
+from pinnjax import checks, nn
+from pinnjax.train._evolving import Evolving, Moment, start
+from pinnjax.train._waves import NotOfWaves as NotOfWaves
+from pinnjax.train._waves import System, Task, vanish_on_waves
+
+FIRST = 16  # waves,
+GROWS = 2  # and how many times as many there are next
+MOST = 1100  # coefficients and derivatives of them below the highest
+LOST = 0.1  # what the equations leave with which it is no use to go on
+BEGIN = 1e-9  # of the conditions at the beginning that waves are to leave, if more waves leave less:
+FEWER = 0.3  # this share of it
+
+
+class Evolved(NamedTuple):
+    """What `evolve` made.
+
+    Attributes:
+        u: the field, up to `reached`; None where there is none.
+        waves: how many there are at the end.
+        steps: in time.
+        reached: how far it goes, in units of time: to the end, unless it was given up.
+        left: largest root mean square of what the equations leave, times the time to the power of their order, over the
+            root mean square of the field.
+    """
+
+    u: nn.Evolved | None
+    waves: int
+    steps: int
+    reached: float
+    left: float
+
+
+def evolve(
+    terms: Mapping[str, Callable],
+    conditions: Mapping[str, Sequence[float]],
+    initial: Collection[str],
+    *,
+    lower: float,
+    upper: float,
+    begin: float,
+    end: float,
+    axis: int = 0,
+    outputs: int | str = "scalar",
+    tolerance: float = 1e-9,
+    enough: float = 1e-6,
+    most: int = MOST,
+    seconds: float | None = None,
+) -> Evolved:
+    """Solve equations in time and one coordinate, when they can be solved for the highest derivative in time.
+
+    The field is a sum of waves in x, whose coefficients change in time. At each time the residuals of all equations at
+    many places, and the time derivatives of the conditions, give the derivative of the coefficients by least squares;
+    an implicit method integrates them. Where the residuals are more than `enough`, there are twice as many waves from
+    then on. Terms see the field only as any field: their derivatives in the jets of a polynomial at each place.
+
+    Args:
+        terms: `{name: residual function}` of points `(2,)`; those that are neither conditions nor initial are the
+            equations, which hold in all places.
+        conditions: `{term: places}` of those that hold at single places, at all times. Conditions that every periodic
+            field satisfies make it periodic.
+        initial: terms that hold at the beginning, in all places.
+        lower: least x, in its units.
+        upper: largest x.
+        begin: time at which it begins, in its units.
+        end: and ends.
+        axis: which of the two coordinates is the time.
+        outputs: number of components of the field, or "scalar".
+        tolerance: relative error of a step in time; dimensionless.
+        enough: what the equations may leave, as `left` of the result says; dimensionless.
+        most: coefficients, at most; a step takes their number to the power of three.
+        seconds: after which one gives up.
+
+    Returns:
+        `(u, waves, steps, reached, left)`.
+
+    Raises:
+        pinnjax.train.evolve.NotOfWaves: when the equations cannot be solved so, with the reason; it is a ValueError.
+        ValueError: when a number is out of range or a name unknown.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import pinnjax as pj
+        >>> heat = lambda u, x: pj.diff(u, 0)(x) - 0.1 * pj.diff(u, 1, 1)(x)
+        >>> terms = {"pde": heat, "start": lambda u, x: u(x) - jnp.sin(x[1]), "ends": lambda u, x: u(x)}
+        >>> with jax.enable_x64(True):
+        ...     u, *_ = evolve(terms, {"ends": [0.0, jnp.pi]}, ["start"], lower=0.0, upper=jnp.pi, begin=0.0, end=1.0)
+        ...     print(abs(u(jnp.array([1.0, 1.0])) / (jnp.exp(-0.1) * jnp.sin(1.0)) - 1) < 1e-6)
+        True
+    """
+    checks.terms(terms)
+    for what, some in (("initial", initial), ("conditions", conditions)):
+        checks.known_names(f"evolve: {what}", terms, some)
+    if not begin < end or not lower < upper:
+        raise ValueError(f"evolve: time is [{begin}, {end}], x in [{lower}, {upper}]; expected intervals")
+    checks.number("evolve: tolerance", tolerance, 1e-14, 1.0)
+    checks.number("evolve: enough", enough, 0.0)
+    began = time.perf_counter()
+    allowed = np.inf if seconds is None else seconds
+    box, span = (float(lower), float(upper)), float(end) - float(begin)
+    # Threads of NumPy's linear algebra cost such small matrices more than they give, and wait for one another.
+    with jax.enable_x64(True), threadpoolctl.threadpool_limits(1, "blas"):
+        periodic = vanish_on_waves(terms, conditions, box, outputs, axis)
+        kept = {t: f for t, f in terms.items() if not (periodic and t in conditions)}
+        at = {} if periodic else dict(conditions)
+        task = Task(kept, at, list(initial), box, outputs, axis, float(begin), span, periodic)
+        if not task.order:
+            raise NotOfWaves("no equation has a derivative along the time")
+        fits = lambda number: task.order * task.m * (2 * number + 1) <= most
+        system = System(task, FIRST)
+        system.check_local()
+        y, begun = start(system)
+        while begun > BEGIN and fits(GROWS * system.number) and time.perf_counter() - began < allowed:
+            finer = System(task, GROWS * system.number)
+            y_finer, begun_finer = start(finer)
+            if not begun_finer < FEWER * begun:
+                break
+            system, y, begun = finer, y_finer, begun_finer
+        evolving, t = Evolving(system), float(begin)
+        one, left = evolving.moment(t, y)
+        moments, most_left = [one], left
+        steps = evolving.steps(t, y, tolerance, began + allowed)
+        try:
+            while left < LOST:
+                if left > enough and fits(GROWS * system.number):  # once more from here, with more waves
+                    parts = [system.raw(part) for part in y.reshape(task.order, -1)]
+                    system = System(task, GROWS * system.number)
+                    y, evolving = np.concatenate([system.taken_over(part) for part in parts]), Evolving(system)
+                    _, left = evolving.moment(t, y)
+                    steps = evolving.steps(t, y, tolerance, began + allowed)
+                    continue
+                most_left = max(most_left, left)
+                if steps.status != "running" or _hopeless(time.perf_counter() - began, (t - begin) / span, allowed):
+                    break
+                steps.step()
+                if steps.status == "failed" or not np.isfinite(steps.y).all():
+                    break
+                one, left = evolving.moment(float(steps.t), steps.y)
+                if left <= enough or not fits(GROWS * system.number):  # else the step is done again
+                    t, y = float(steps.t), steps.y.copy()
+                    moments.append(one)
+        except TimeoutError:
+            pass
+    u = None if len(moments) < 2 else _field(moments, box, outputs, axis, system.stretch)
+    return Evolved(u, system.number, len(moments) - 1, t, most_left)
+
+
+def _hopeless(spent: float, done: float, allowed: float) -> bool:
+    """Whether half of the time is over, and at this speed all of it will be twice before the end."""
+    return spent > 0.5 * allowed and done * 4 * allowed < spent
+
+
+def _field(moments: list[Moment], box: tuple[float, float], outputs: Any, axis: int, stretch: float) -> nn.Evolved:
+    """Fewer waves are the first ones of more."""
+    p = max(len(one.value) for one in moments)
+    widened = lambda part: np.pad(part, ((0, p - len(part)), (0, 0)))
+    times = np.array([one.time for one in moments])
+    parts = ([widened(getattr(one, name)) for one in moments] for name in ("value", "slope", "curvature"))
+    return nn.Evolved(*box, outputs, axis, stretch, times, *map(np.stack, parts))
