@@ -25,8 +25,9 @@ FIRST = 16  # waves,
 GROWS = 2  # and how many times as many there are next
 MOST = 1100  # coefficients and derivatives of them below the highest
 LOST = 0.1  # what the equations leave with which it is no use to go on
-BEGIN = 1e-9  # of the conditions at the beginning that waves are to leave, if more waves leave less:
-FEWER = 0.3  # this share of it
+BEGIN = 0.01  # of what the equations may leave: the share of the conditions at the beginning that waves may leave,
+LESS = 0.7  # if twice as many leave no more than this share of it
+BETTER = 0.3  # share of what the equations leave, with which more waves are worth it
 
 
 class Evolved(NamedTuple):
@@ -127,39 +128,73 @@ def evolve(
         system = System(task, FIRST)
         system.check_local()
         y, begun = start(system)
-        while begun > BEGIN and fits(GROWS * system.number) and time.perf_counter() - began < allowed:
+        while begun > BEGIN * enough and fits(GROWS * system.number) and time.perf_counter() - began < allowed:
             finer = System(task, GROWS * system.number)
             y_finer, begun_finer = start(finer)
-            if not begun_finer < FEWER * begun:
+            if not begun_finer < LESS * begun:
                 break
             system, y, begun = finer, y_finer, begun_finer
-        evolving, t = Evolving(system), float(begin)
-        one, left = evolving.moment(t, y)
-        moments, most_left = [one], left
-        steps = evolving.steps(t, y, tolerance, began + allowed)
+        run = _Run(Evolving(system), y, tolerance, enough, began + allowed)
         try:
-            while left < LOST:
-                if left > enough and fits(GROWS * system.number):  # once more from here, with more waves
-                    parts = [system.raw(part) for part in y.reshape(task.order, -1)]
-                    system = System(task, GROWS * system.number)
-                    y, evolving = np.concatenate([system.taken_over(part) for part in parts]), Evolving(system)
-                    _, left = evolving.moment(t, y)
-                    steps = evolving.steps(t, y, tolerance, began + allowed)
-                    continue
-                most_left = max(most_left, left)
-                if steps.status != "running" or _hopeless(time.perf_counter() - began, (t - begin) / span, allowed):
-                    break
-                steps.step()
-                if steps.status == "failed" or not np.isfinite(steps.y).all():
-                    break
-                one, left = evolving.moment(float(steps.t), steps.y)
-                if left <= enough or not fits(GROWS * system.number):  # else the step is done again
-                    t, y = float(steps.t), steps.y.copy()
-                    moments.append(one)
+            run.refine(fits)
+            while run.goes_on and not _hopeless(time.perf_counter() - began, (run.t - begin) / span, allowed):
+                run.step(fits)
         except TimeoutError:
             pass
+    moments, system = run.moments, run.evolving.system
     u = None if len(moments) < 2 else _field(moments, box, outputs, axis, system.stretch)
-    return Evolved(u, system.number, len(moments) - 1, t, most_left)
+    return Evolved(u, system.number, len(moments) - 1, run.t, run.most)
+
+
+class _Run:
+    """Steps in time, with more waves from where they are wanted."""
+
+    def __init__(self, evolving: Evolving, y: Any, tolerance: float, enough: float, limit: float):
+        self.evolving, self.y, self.tolerance, self.enough, self.limit = evolving, y, tolerance, enough, limit
+        self.t = evolving.system.task.begin
+        one, self.left = evolving.moment(self.t, y)
+        self.moments = [one]
+        self.most = 0.0  # that the equations have left
+        self.sharp = 0.0  # what more waves do not take from them
+        self.steps = evolving.steps(self.t, y, tolerance, limit)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another step to do."""
+        return self.left < LOST and self.steps.status == "running"
+
+    def step(self, fits: Callable[[int], bool]) -> None:
+        """One step; it is done again with more waves where the equations leave too much after it."""
+        self.steps.step()
+        if self.steps.status == "failed" or not np.isfinite(self.steps.y).all():
+            self.steps.status = "failed"
+            return
+        one, left = self.evolving.moment(float(self.steps.t), self.steps.y)
+        if left > max(self.enough, self.sharp) and self.refine(fits, left):
+            return
+        self.t, self.y, self.left = float(self.steps.t), self.steps.y.copy(), left
+        self.most = max(self.most, left)
+        self.moments.append(one)
+
+    def refine(self, fits: Callable[[int], bool], left: float | None = None) -> bool:
+        """Twice as many waves from here, as often as it helps, where so much is left, here or after a step."""
+        task, changed = self.evolving.system.task, False
+        left = self.left if left is None else left
+        while left > max(self.enough, self.sharp) and fits(GROWS * self.evolving.system.number):
+            finer = System(task, GROWS * self.evolving.system.number)
+            parts = [self.evolving.system.raw(part) for part in self.y.reshape(task.order, -1)]
+            y = np.concatenate([finer.taken_over(part) for part in parts]) if self.t > task.begin else start(finer)[0]
+            other = Evolving(finer)
+            one, here = other.moment(self.t, y)
+            if not here < BETTER * self.left:
+                self.sharp = max(left, self.left) / BETTER
+                break
+            self.evolving, self.y, self.left, changed = other, y, here, True
+            left = here
+            self.moments[-1] = one
+        if changed:
+            self.steps = self.evolving.steps(self.t, self.y, self.tolerance, self.limit)
+        return changed
 
 
 def _hopeless(spent: float, done: float, allowed: float) -> bool:
