@@ -22,6 +22,7 @@ from pinnjax.train.evolve import Evolved, NotOfWaves, evolve
 PyTree = Any
 AGREED = ((1e-5, 1e-3), (1e-7, 1e-4), (1e-9, 1e-6))  # tolerance, and what the equations may leave: rough, usual, fine
 FINER = 5.0  # times as long as the usual one the fine one takes, at most, about
+CLOSER = 0.1  # of the difference of two of them: what the error of the finer one is believed to be
 PLACES = 6  # of a condition, at most
 FILLED = 10  # parts of an interval, in each of which there is a point where points fill it
 
@@ -108,15 +109,25 @@ def attempts(
     at_end = {"step": best.step, "seconds": time.perf_counter() - began, **measured}
     history = {"step": np.array([best.step])} | {f"evaluation/{name}": np.array([x]) for name, x in at_end.items()}
 
-    def again(judge: Any, seconds: float | None) -> Snapshot | None:
-        # The rough one takes less than the first, which it has to say something of.
-        second = other or _evolved(plan, given, 0, max(seconds or took, took))
-        if second is None:
-            return None
-        value = float(jax.jit(judge)(second.u)["validation"])
-        return Snapshot(best.step, value, jax.tree.map(np.asarray, tuple(bridge.split(second.u)[1:])))
+    others = [] if other is None else [other]
 
-    known = lambda places, key: _newton.Known(float("nan"), float("nan"))
+    def again(judge: Any, seconds: float | None) -> Snapshot | None:
+        if not others and (rough := _evolved(plan, given, 0, max(seconds or took, took))) is not None:
+            others.append(rough)  # which takes less than the usual one
+        if not others:
+            return None
+        value = float(jax.jit(judge)(others[0].u)["validation"])
+        return Snapshot(best.step, value, jax.tree.map(np.asarray, tuple(bridge.split(others[0].u)[1:])))
+
+    def known(places: Array, key: Array) -> _newton.Known:
+        """The rougher one is as far off as they differ, and the other one less, as tolerances are."""
+        if not others:
+            return _newton.Known(float("nan"), float("nan"))
+        at_places = lambda field: np.asarray(jax.jit(lambda x: jax.vmap(field)(x))(places))
+        values = [at_places(one.u) for one in (found, others[0])]
+        apart = float(np.linalg.norm(values[0] - values[1]) / np.linalg.norm(values[0]))
+        return _newton.Known(CLOSER * apart / float(np.sqrt(best.validation)), float("nan"))
+
     recipe = lambda: _code.code(plan, keys, (), sampled, plan_of())
     return [Attempt(plan, definition, history, [snapshot], best, known, again, recipe)]
 

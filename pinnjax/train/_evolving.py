@@ -8,12 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.integrate
+import scipy.linalg
 from jaxtyping import Array, Float
 
-from pinnjax.train._waves import SAME, SPREAD, NotOfWaves, System
+from pinnjax.train._waves import NotOfWaves, System
 
 TRIES = 12  # Gauss-Newton steps to the start
 ROUNDING = 1e-12  # of the residuals there, relative
+SAME = 1e-10  # relative difference of matrices that is rounding
+SPREAD = 1e-8  # of singular values: a part that has so little of it is left open
+AROUND = 0.1  # relative change of a state at which it is asked whether a matrix is the same
+HEAVIER = 3000.0  # than one wave's row a condition's is
 
 
 class Moment(NamedTuple):
@@ -33,17 +38,15 @@ def start(system: System) -> tuple[Float[np.ndarray, " y"], float]:
     @jax.jit
     def both(y: Array) -> tuple[Array, Array]:
         whole = jnp.concatenate([y, jnp.zeros(system.size)]).reshape(shape)
-        found = [system.rows(jnp.asarray(system.task.begin), whole, one) for one in some]
-        j = jnp.concatenate([slopes for _, slopes in found])[:, :order]
-        return jnp.concatenate([r for r, _ in found]), j.reshape(len(j), -1)
+        found = [rows for one in some for rows in system.rows(jnp.asarray(system.task.begin), whole, one).values()]
+        r, j = (jnp.concatenate([rows[i].reshape(rows[0].size, -1) for rows in found]) for i in (0, 1))
+        return r[:, 0], j[:, : len(y)]
 
     y = np.zeros(order * system.size)
     r, j = map(np.asarray, both(y))
     first = left = float(np.linalg.norm(r))
-    for i in range(TRIES):
-        step, _, _, s = np.linalg.lstsq(j, -r, rcond=None)
-        if not i and not (len(j) >= j.shape[1] and s[-1] > SPREAD * s[0]):
-            raise NotOfWaves("the conditions at the beginning leave a part of the field open")
+    for _ in range(TRIES):
+        step = _least(j, -r, "the conditions at the beginning leave a part of the field open")
         r, j = map(np.asarray, both(y + step))
         new, before = float(np.linalg.norm(r)), left
         if new < left:
@@ -59,32 +62,50 @@ class Evolving:
     The highest derivative d is what the rows of all equations and conditions ask for by least squares: A d = -r.
     """
 
-    def __init__(self, system: System):
-        self.system, k, size = system, system.task.order, system.size
-        rows = lambda t, blocks: system.rows(t, blocks, system.differentiated)
-        whole = lambda y, d: jnp.concatenate([y, d]).reshape(-1, size // system.task.m, system.task.m)
+    def __init__(self, system: System, y: Float[np.ndarray, " y"]):
+        self.system, size, n = system, system.size, len(y)
+        heavy = self._weights(y)
 
-        def parts(t: Array, y: Array) -> tuple[Array, Array]:
-            r, j = rows(t, whole(y, jnp.zeros(size)))
-            return r, j[:, k].reshape(len(r), -1)
+        def rows(t: Array, y: Array, d: Array) -> tuple[Array, Array, Array]:
+            """Residuals, and their slopes by y and by d."""
+            found = system.rows(t, self._blocks(y, d), system.differentiated)
+            r = jnp.concatenate([(heavy[term] * r).ravel() for term, (r, _) in found.items()])
+            j = jnp.concatenate([(heavy[t][..., None] * j).reshape(-1, n + size) for t, (_, j) in found.items()])
+            return r, j[:, :n], j[:, n:]
 
-        solve = self._solver(jax.jit(lambda t, y: parts(t, y)[1]))
+        solve = self._solver(jax.jit(lambda t, y: rows(t, y, jnp.zeros(size))[2]), y)
 
         def f(t: Array, y: Array) -> Array:
-            r, a = parts(t, y)
+            r, _, a = rows(t, y, jnp.zeros(size))
             return jnp.concatenate([y[size:], -solve(a, r)])
 
         def jacobian(t: Array, y: Array) -> Array:
-            r, j = rows(t, whole(y, f(t, y)[-size:]))
-            lower, a = j[:, :k].reshape(len(r), -1), j[:, k].reshape(len(r), -1)
-            return jnp.concatenate([jnp.eye(k * size)[size:], -solve(a, lower)])
+            _, lower, a = rows(t, y, f(t, y)[-size:])
+            return jnp.concatenate([jnp.eye(n)[size:], -solve(a, lower)])
 
         def moment(t: Array, y: Array) -> tuple[Array, Array]:
             slope, second = jax.jvp(f, (t, y), (jnp.ones_like(t), f(t, y)))
-            left = jnp.linalg.norm(rows(t, whole(y, slope[-size:]))[0])
+            left = jnp.linalg.norm(rows(t, y, slope[-size:])[0])
             return jnp.stack([y[:size], slope[:size], second[:size]]), left
 
         self.f, self.jacobian, self._moment = map(jax.jit, (f, jacobian, moment))
+
+    def _blocks(self, y: Array, d: Array) -> Float[Array, "k p m"]:
+        m = self.system.task.m
+        return jnp.concatenate([y, d]).reshape(-1, self.system.size // m, m)
+
+    def _weights(self, y: Float[np.ndarray, " y"]) -> dict[str, Float[np.ndarray, "n r"]]:
+        """Of rows: an equation is in units of the highest derivative, a condition is so heavy whatever its units."""
+        system, size = self.system, self.system.size
+        at_start = jax.jit(lambda t, y: system.rows(t, self._blocks(y, jnp.zeros(size)), system.differentiated))
+        found = {}
+        for term, (r, j) in at_start(system.task.begin, y).items():
+            length = np.linalg.norm(np.asarray(j)[..., len(y) :], axis=-1)
+            if term not in system.task.conditions:
+                length = np.broadcast_to(np.linalg.norm(length, axis=0) / np.sqrt(size), r.shape)
+            weight = HEAVIER if term in system.task.conditions else 1.0
+            found[term] = weight / np.where(length > 0, length, 1.0)
+        return found
 
     def moment(self, t: float, y: Float[np.ndarray, " y"]) -> tuple[Moment, float]:
         """The waves themselves, and what the equations leave: over the field, times the time to their order."""
@@ -94,21 +115,20 @@ class Evolving:
             left
         ) * self.system.task.span**self.system.task.order / size
 
-    def _solver(self, matrix: Callable[[Any, Any], Array]) -> Callable[[Array, Array], Array]:
+    def _solver(
+        self, matrix: Callable[[Any, Any], Array], y: Float[np.ndarray, " y"]
+    ) -> Callable[[Array, Array], Array]:
         """Least squares with A; by A⁺ where A is the same always."""
         task, rng = self.system.task, np.random.default_rng(0)
-        n = task.order * self.system.size
-        found = [
-            np.asarray(matrix(task.begin + task.span * x, rng.normal(size=n) / np.sqrt(n))) for x in (0.1, 0.5, 0.9)
-        ]
+        around = [y, *(y + AROUND * rng.normal(size=y.shape) * np.linalg.norm(y) / np.sqrt(y.size) for _ in "ab")]
+        times = task.begin + task.span * np.array([0.0, 0.5, 0.9])
+        found = [np.asarray(matrix(t, one)) for t, one in zip(times, around, strict=True)]
         if not np.isfinite(found[0]).all():
-            raise NotOfWaves("residuals are not finite for some field")
-        u, s, vt = np.linalg.svd(found[0], full_matrices=False)
-        if not s[-1] > SPREAD * s[0]:
-            raise NotOfWaves("the equations leave a part of the highest derivative in time open")
+            raise NotOfWaves("residuals are not finite at the beginning")
+        inverse = _least(found[0], np.eye(len(found[0])), "the equations leave a part of the highest derivative open")
         if all(np.abs(a - found[0]).max() <= SAME * np.abs(found[0]).max() for a in found[1:]):
-            inverse = jnp.asarray((vt.T / s) @ u.T)
-            return lambda a, b: inverse @ b
+            fixed = jnp.asarray(inverse)
+            return lambda a, b: fixed @ b
 
         def solve(a: Array, b: Array) -> Array:
             q, r = jnp.linalg.qr(a)
@@ -127,3 +147,14 @@ class Evolving:
 
         jacobian = lambda t, y: np.asarray(self.jacobian(t, y))
         return scipy.integrate.Radau(f, t, y, end, rtol=tolerance, atol=tolerance * size, jac=jacobian)
+
+
+def _least(a: Float[np.ndarray, "n p"], b: np.ndarray, otherwise: str) -> np.ndarray:
+    """Least squares; `otherwise` says what it is if they leave something open."""
+    if len(a) < a.shape[1] or not np.isfinite(a).all():
+        raise NotOfWaves(otherwise)
+    q, r = np.linalg.qr(a)
+    diagonal = np.abs(np.diagonal(r))
+    if not diagonal.min() > SPREAD * diagonal.max():
+        raise NotOfWaves(otherwise)
+    return np.asarray(scipy.linalg.solve_triangular(r, q.T @ b))

@@ -22,10 +22,7 @@ PyTree = Any
 STRETCH = 1.3  # of the interval of the waves, where the field is not periodic
 CUT = 1e-10  # waves that are so small a part of the others are none
 OVER = 3  # places of an equation for each wave
-PULL = 10.0  # rate at which what is left of a condition decays, over the whole time,
-HEAVIER = 10.0  # and how much heavier its rows are
-SAME = 1e-10  # relative difference that is rounding
-SPREAD = 1e-8  # of the singular values of what stands before the highest derivative: below it the rest is undetermined
+PULL = 10.0  # rate at which what is left of a condition decays, over the whole time
 
 
 class NotOfWaves(ValueError):
@@ -139,19 +136,21 @@ class System:
 
     def taken_over(self, raw: Float[np.ndarray, "p m"]) -> Float[np.ndarray, " size"]:
         """Coefficients of this system for those of waves of another one, which may be fewer."""
-        places = self.derivatives[self.task.equations[0]][0]
-        waved = self._waves(self.places[self.task.equations[0]])[0][:, : len(raw)]
-        return np.linalg.lstsq(places, waved @ raw[: waved.shape[1]], rcond=None)[0].ravel()
+        equation = self.task.equations[0]  # in whose places ψ are orthonormal, but for rounding
+        waved = self._waves(self.places[equation])[0][:, : len(raw)] @ raw
+        return np.linalg.lstsq(self.derivatives[equation][0], waved, rcond=None)[0].ravel()
 
     def check_local(self) -> None:
         """Residuals see the field at their place only, or the polynomial there says nothing of them."""
         task, rng = self.task, np.random.default_rng(0)
-        blocks = rng.normal(size=(task.order + 1, self.size // task.m, task.m))
-        raw = jnp.asarray(self.basis @ blocks)
+        raw = 0.1 * rng.normal(size=(task.order + 1, len(self.basis), task.m)) / len(self.basis)
+        raw[0, 0] += 1.0  # such as a logarithm can be taken of
+        blocks = np.stack([self.taken_over(part).reshape(-1, task.m) for part in raw])
+        kept = jnp.asarray(self.basis @ blocks)
 
         def field(point: Array) -> Array:
             t, x = point[task.axis], point[1 - task.axis]
-            return task.shaped(_taylor(list(waves(x, *task.box, self.number, self.stretch) @ raw), t))
+            return task.shaped(_taylor(list(waves(x, *task.box, self.number, self.stretch) @ kept), t))
 
         for t, term in task.terms.items():
             some = jnp.asarray(self.places[t][:3])
@@ -161,22 +160,26 @@ class System:
             if not np.allclose(direct, local, rtol=1e-6, atol=1e-6 * float(jnp.max(jnp.abs(local)) + 1e-300)):
                 raise NotOfWaves(f"the residual of {t!r} sees the field elsewhere than at its place")
 
-    def rows(self, t: Array, blocks: Float[Array, "k p m"], some: Mapping[str, int]) -> tuple[Array, Array]:
-        """Residuals of some terms, each differentiated so often in time, and their Jacobian by all blocks."""
-        residuals, jacobians = [], []
+    def rows(
+        self, t: Array, blocks: Float[Array, "k p m"], some: Mapping[str, int]
+    ) -> dict[str, tuple[Float[Array, "n r"], Float[Array, "n r kpm"]]]:
+        """Residuals of some terms at their places, each differentiated so often, and their Jacobian by all blocks."""
+        found = {}
         for term, times in some.items():
             places, derivatives = jnp.asarray(self.places[term]), jnp.asarray(self.derivatives[term])
-            weight = (HEAVIER if term in self.task.conditions else 1.0) / np.sqrt(len(places))
             r, slopes = jax.vmap(self.task.local(term, times), (None, 0, 0))(t, places, self._jets(term, blocks))
             j = jnp.einsum("nrksm,snp->nrkpm", slopes, derivatives)
-            residuals.append(weight * r.reshape(-1))
-            jacobians.append(weight * j.reshape(r.size, *j.shape[2:]))
-        return jnp.concatenate(residuals), jnp.concatenate(jacobians)
+            found[term] = (r / np.sqrt(len(places)), j.reshape(*r.shape, -1) / np.sqrt(len(places)))
+        return found
 
     @property
     def differentiated(self) -> dict[str, int]:
-        """All equations and conditions, so often that they say something of the highest derivative."""
-        return {t: self.task.order - self.task.orders[t][0] for t in self.task.terms if t not in self.task.initial}
+        """All conditions and equations, so often that they say something of the highest derivative.
+
+        Rows that are heavier than others come first, or Householder's reflections lose what the others say.
+        """
+        later = [*self.task.conditions, *self.task.equations]
+        return {t: self.task.order - self.task.orders[t][0] for t in later}
 
     def starts(self) -> list[dict[str, int]]:
         """What holds at the beginning: conditions there, and of the others what says nothing of that derivative."""

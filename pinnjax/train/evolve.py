@@ -134,7 +134,7 @@ def evolve(
             if not begun_finer < LESS * begun:
                 break
             system, y, begun = finer, y_finer, begun_finer
-        run = _Run(Evolving(system), y, tolerance, enough, began + allowed)
+        run = _Run(Evolving(system, y), y, tolerance, enough, began + allowed)
         try:
             run.refine(fits)
             while run.goes_on and not _hopeless(time.perf_counter() - began, (run.t - begin) / span, allowed):
@@ -184,7 +184,7 @@ class _Run:
             finer = System(task, GROWS * self.evolving.system.number)
             parts = [self.evolving.system.raw(part) for part in self.y.reshape(task.order, -1)]
             y = np.concatenate([finer.taken_over(part) for part in parts]) if self.t > task.begin else start(finer)[0]
-            other = Evolving(finer)
+            other = Evolving(finer, y)
             one, here = other.moment(self.t, y)
             if not here < BETTER * self.left:
                 self.sharp = max(left, self.left) / BETTER
