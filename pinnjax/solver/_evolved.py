@@ -16,20 +16,24 @@ from pinnjax.solver._accuracy import Snapshot
 from pinnjax.solver._attempts import Attempt
 from pinnjax.solver._plan import Plan
 from pinnjax.terms import all_points, bridge, names
-from pinnjax.train._orders import orders_of
 from pinnjax.train.evolve import Evolved, NotOfWaves, evolve
+from pinnjax.train.march import orders_of
 
 PyTree = Any
-AGREED = ((1e-5, 1e-3), (1e-7, 1e-4), (1e-9, 1e-6))  # tolerance, and what the equations may leave: rough, usual, fine
+AGREED = (  # tolerance, what the equations may leave, and how long waves are: rough, usual, fine
+    (1e-5, 1e-3, 1.45),
+    (1e-7, 1e-4, 1.3),
+    (1e-9, 1e-6, 1.4),
+)
 FINER = 5.0  # times as long as the usual one the fine one takes, at most, about
-CLOSER = 0.1  # of the difference of two of them: what the error of the finer one is believed to be
+CLOSER = 0.2  # of the difference of two of them: what the error of the finer one is believed to be
 PLACES = 6  # of a condition, at most
 FILLED = 10  # parts of an interval, in each of which there is a point where points fill it
 
 CODE = """
 u, *_ = pj.evolve(
     terms, {conditions}, {initial}, lower={lower!r}, upper={upper!r}, begin={begin!r}, end={end!r},
-    axis={axis}, outputs={outputs!r}, tolerance={tolerance}, enough={enough},
+    axis={axis}, outputs={outputs!r}, tolerance={tolerance}, enough={enough}, stretch={stretch},
 )
 """
 
@@ -134,8 +138,7 @@ def attempts(
 
 def _evolved(plan: Plan, given: Setting, number: int, seconds: float) -> Evolved | None:
     """With one of the tolerances; None where it does not come to the end."""
-    tolerance, enough = AGREED[number]
-    options = given._asdict() | {"outputs": plan.made.outputs, "tolerance": tolerance, "enough": enough}
+    options = given._asdict() | {"outputs": plan.made.outputs} | _agreed(number)
     try:
         found = evolve(plan.terms, **options, seconds=max(seconds, 1.0))
     except NotOfWaves:
@@ -145,5 +148,8 @@ def _evolved(plan: Plan, given: Setting, number: int, seconds: float) -> Evolved
 
 def _march(plan: Plan, given: Setting, number: int) -> str:
     """What was done as Python."""
-    tolerance, enough = AGREED[number]
-    return CODE.format(**given._asdict(), outputs=plan.made.outputs, tolerance=tolerance, enough=enough)
+    return CODE.format(**given._asdict(), outputs=plan.made.outputs, **_agreed(number))
+
+
+def _agreed(number: int) -> dict[str, float]:
+    return dict(zip(("tolerance", "enough", "stretch"), AGREED[number], strict=True))

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.integrate
-import scipy.linalg
 from jaxtyping import Array, Float
 
-from pinnjax.train._waves import NotOfWaves, System
+from pinnjax.train._evolution import NotOfWaves
+from pinnjax.train._waves import System
 
 TRIES = 12  # Gauss-Newton steps to the start
 ROUNDING = 1e-12  # of the residuals there, relative
@@ -138,6 +137,8 @@ class Evolving:
 
     def steps(self, t: float, y: Float[np.ndarray, " y"], tolerance: float, limit: float) -> Any:
         """An implicit Runge-Kutta method of order 5 (Radau IIA, of scipy), one step at each `step()`."""
+        import scipy.integrate  # slow to import
+
         end, size = self.system.task.begin + self.system.task.span, np.linalg.norm(y) / np.sqrt(len(y))
 
         def f(t: float, y: Array) -> np.ndarray:
@@ -151,6 +152,8 @@ class Evolving:
 
 def _least(a: Float[np.ndarray, "n p"], b: np.ndarray, otherwise: str) -> np.ndarray:
     """Least squares; `otherwise` says what it is if they leave something open."""
+    import scipy.linalg
+
     if len(a) < a.shape[1] or not np.isfinite(a).all():
         raise NotOfWaves(otherwise)
     q, r = np.linalg.qr(a)

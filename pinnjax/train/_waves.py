@@ -4,9 +4,6 @@ At a place the field is a polynomial of few derivatives, so a residual there and
 the waves' derivatives at all places, which never change, make rows of them.
 """
 
-import dataclasses
-import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,116 +13,23 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pinnjax.nn.evolved import waves
-from pinnjax.train._orders import orders_of
+from pinnjax.train._evolution import NotOfWaves, Task, flat, taylor
 
 PyTree = Any
-STRETCH = 1.3  # of the interval of the waves, where the field is not periodic
+LONGER = 1.3  # than the interval is that of waves for which no condition of a periodic field holds
 CUT = 1e-10  # waves that are so small a part of the others are none
 OVER = 3  # places of an equation for each wave
-PULL = 10.0  # rate at which what is left of a condition decays, over the whole time
-
-
-class NotOfWaves(ValueError):
-    """The equations are not such as can be evolved in time; it says why."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """What is to be solved, for any number of waves.
-
-    Attributes:
-        terms: `{name: residual function}` of points `(2,)`.
-        conditions: `{term: places (k,)}` of those that hold at places, at all times; none where the field is periodic.
-        initial: terms that hold at the beginning.
-        box: least and largest x.
-        outputs: components of the field, or "scalar".
-        axis: of the time.
-        begin: of the time,
-        span: and how long it is, in its units.
-        periodic: whether the field is.
-        traced: residuals at a place, see `local`.
-    """
-
-    terms: Mapping[str, Callable]
-    conditions: Mapping[str, Sequence[float]]
-    initial: Sequence[str]
-    box: tuple[float, float]
-    outputs: int | str
-    axis: int
-    begin: float
-    span: float
-    periodic: bool
-    traced: dict[tuple[str, int], Callable] = dataclasses.field(default_factory=dict)
-
-    @property
-    def equations(self) -> list[str]:
-        """What is neither a condition nor initial."""
-        return [t for t in self.terms if t not in self.conditions and t not in self.initial]
-
-    @property
-    def m(self) -> int:
-        """Components."""
-        return 1 if self.outputs == "scalar" else int(self.outputs)
-
-    @functools.cached_property
-    def orders(self) -> dict[str, tuple[int, int]]:
-        """Of each term, the highest derivative in time and in space that it sees."""
-        times = self.begin + self.span * np.linspace(0.1, 0.9, 50)
-        found = {}
-        for t, term in self.terms.items():
-            x = np.resize(np.asarray(self.conditions.get(t, np.linspace(*self.box, 50))), 50)
-            points = jnp.asarray(np.stack([times, x] if self.axis == 0 else [x, times], axis=1))
-            found[t] = (_highest(term, self.zero, points, self.axis), _highest(term, self.zero, points, 1 - self.axis))
-        return found
-
-    @property
-    def order(self) -> int:
-        """Of the equations in time."""
-        return max((self.orders[t][0] for t in self.equations), default=0)
-
-    def zero(self, x: Float[Array, " 2"]) -> Array:
-        """The field that is zero."""
-        return self.shaped(jnp.zeros(self.m, x.dtype))
-
-    def shaped(self, value: Float[Array, " m"]) -> Array:
-        """A value of the field as residuals expect it."""
-        return value[0] if self.outputs == "scalar" else value
-
-    def at(self, t: Array, x: Array) -> Float[Array, " 2"]:
-        """The point."""
-        return jnp.stack([t, x] if self.axis == 0 else [x, t])
-
-    def local(self, term: str, times: int) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
-        """(d/dt + pull)^times of a residual at a place, of a polynomial there; and its Jacobian by that.
-
-        It is traced once, for any number of waves: a function of t, x and the derivatives `(k, s, m)` of the field.
-        """
-        if (term, times) in self.traced:
-            return self.traced[term, times]
-
-        def value(jet: Float[Array, "k s m"], t: Array, x: Array) -> Float[Array, " r"]:
-            def field(point: Float[Array, " 2"]) -> Array:
-                at = point[1 - self.axis] - x
-                return self.shaped(_taylor([_taylor(list(part), at) for part in jet], point[self.axis] - t))
-
-            at_time = lambda s: _flat(self.terms[term](field, self.at(t + s, x)))
-            for _ in range(times):
-                at_time = functools.partial(_pulled, at_time, PULL / self.span)
-            return at_time(jnp.zeros_like(t))
-
-        self.traced[term, times] = jax.jit(lambda t, x, jet: (value(jet, t, x), jax.jacrev(value)(jet, t, x)))
-        return self.traced[term, times]
 
 
 class System:
     """A task for a field u(t, x) = Σ_j c_j(t) ψ_j(x) with so many waves, ψ orthonormal combinations of them."""
 
     def __init__(self, task: Task, number: int):
-        self.task, self.number, self.stretch = task, number, 1.0 if task.periodic else STRETCH
+        self.task, self.number = task, number
         low, high = task.box
         n = OVER * (2 * number + 1)
         places = low + (high - low) * (np.arange(n) + 0.5) / n
-        self.basis = _orthonormal(self._waves(places)[0] / np.sqrt(n), task.periodic)
+        self.basis = _orthonormal(self._waves(places)[0] / np.sqrt(n), task.stretch == 1)
         self.places = {t: np.asarray(task.conditions.get(t, places), float) for t in task.terms}
         self.derivatives = {t: self._waves(self.places[t], task.orders[t][1]) @ self.basis for t in task.terms}
         self.size = self.basis.shape[1] * task.m  # coefficients
@@ -150,11 +54,11 @@ class System:
 
         def field(point: Array) -> Array:
             t, x = point[task.axis], point[1 - task.axis]
-            return task.shaped(_taylor(list(waves(x, *task.box, self.number, self.stretch) @ kept), t))
+            return task.shaped(taylor(list(waves(x, *task.box, self.number, self.task.stretch) @ kept), t))
 
         for t, term in task.terms.items():
             some = jnp.asarray(self.places[t][:3])
-            direct = jax.jit(jax.vmap(lambda x, term=term: _flat(term(field, task.at(jnp.zeros(()), x)))))(some)
+            direct = jax.jit(jax.vmap(lambda x, term=term: flat(term(field, task.at(jnp.zeros(()), x)))))(some)
             jets = self._jets(t, jnp.asarray(blocks))[:3]
             local = jax.vmap(task.local(t, 0), (None, 0, 0))(jnp.zeros(()), some, jets)[0]
             if not np.allclose(direct, local, rtol=1e-6, atol=1e-6 * float(jnp.max(jnp.abs(local)) + 1e-300)):
@@ -192,7 +96,7 @@ class System:
 
     def _waves(self, x: Float[np.ndarray, " n"], order: int = 0) -> Float[np.ndarray, "s n p"]:
         """The waves and their derivatives up to an order."""
-        return _waves(x, self.task.box, self.number, self.stretch, order)
+        return _waves(x, self.task.box, self.number, self.task.stretch, order)
 
 
 def _waves(
@@ -202,8 +106,8 @@ def _waves(
 
     Example:
         >>> print(_waves(np.array([1.0]), (0.0, 2.0), 1, 1.0, 1).round(3)[:, 0])  # 1, cos πz, sin πz with z = x - 1
-        [[ 1.     1.     0.   ]
-         [ 0.    -0.     3.142]]
+        [[1.    1.    0.   ]
+         [0.    0.    3.142]]
     """
     low, high = box
     rates = np.arange(1, number + 1) * np.pi / stretch * 2 / (high - low)
@@ -234,10 +138,10 @@ def vanish_on_waves(
             return value[0] if outputs == "scalar" else value
 
         at = lambda x: jnp.asarray([0.3, x] if axis == 0 else [x, 0.3])
-        found = [_flat(terms[t](field, at(float(x)))) for t, places in conditions.items() for x in places]
-        return float(max(jnp.max(jnp.abs(r)) for r in found))
+        found = [flat(terms[t](field, at(float(x)))) for t, places in conditions.items() for x in places]
+        return max((float(jnp.max(jnp.abs(r))) for r in found), default=0.0)
 
-    return bool(conditions) and left(1.0) < 1e-8 * left(STRETCH)
+    return bool(conditions) and left(1.0) < 1e-8 * left(LONGER)
 
 
 def _orthonormal(values: Float[np.ndarray, "n p"], periodic: bool) -> Float[np.ndarray, "p q"]:
@@ -245,20 +149,3 @@ def _orthonormal(values: Float[np.ndarray, "n p"], periodic: bool) -> Float[np.n
         return np.diag(1 / np.linalg.norm(values, axis=0))
     _, s, vt = np.linalg.svd(values, full_matrices=False)
     return vt[s > CUT * s[0]].T / s[s > CUT * s[0]]
-
-
-def _highest(term: Callable, u: Callable, points: Array, axis: int) -> int:
-    return int(max(np.max(k) for k in jax.tree.leaves(orders_of(term, u, points, axis)[0])))
-
-
-def _taylor(derivatives: list[Array], s: Array) -> Array:
-    return sum((d * (s**k / math.factorial(k)) for k, d in enumerate(derivatives[1:], 1)), derivatives[0])
-
-
-def _pulled(function: Callable, pull: float, s: Array) -> Array:
-    value, slope = jax.jvp(function, (s,), (jnp.ones_like(s),))
-    return slope + pull * value
-
-
-def _flat(tree: PyTree) -> Array:
-    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)])

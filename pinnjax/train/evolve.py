@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import threadpoolctl
 
 from pinnjax import checks, nn
+from pinnjax.train._evolution import NotOfWaves as NotOfWaves
+from pinnjax.train._evolution import Task
 from pinnjax.train._evolving import Evolving, Moment, start
-from pinnjax.train._waves import NotOfWaves as NotOfWaves
-from pinnjax.train._waves import System, Task, vanish_on_waves
+from pinnjax.train._waves import System, vanish_on_waves
 
 FIRST = 16  # waves,
 GROWS = 2  # and how many times as many there are next
@@ -63,6 +63,7 @@ def evolve(
     tolerance: float = 1e-9,
     enough: float = 1e-6,
     most: int = MOST,
+    stretch: float = 1.3,
     seconds: float | None = None,
 ) -> Evolved:
     """Solve equations in time and one coordinate, when they can be solved for the highest derivative in time.
@@ -87,6 +88,8 @@ def evolve(
         tolerance: relative error of a step in time; dimensionless.
         enough: what the equations may leave, as `left` of the result says; dimensionless.
         most: coefficients, at most; a step takes their number to the power of three.
+        stretch: how many times as long as that of x the interval is of which there are waves, more than 1: what waves
+            leave is another thing then.
         seconds: after which one gives up.
 
     Returns:
@@ -113,6 +116,9 @@ def evolve(
         raise ValueError(f"evolve: time is [{begin}, {end}], x in [{lower}, {upper}]; expected intervals")
     checks.number("evolve: tolerance", tolerance, 1e-14, 1.0)
     checks.number("evolve: enough", enough, 0.0)
+    checks.number("evolve: stretch", stretch, 1.0)
+    import threadpoolctl  # only who evolves needs it
+
     began = time.perf_counter()
     allowed = np.inf if seconds is None else seconds
     box, span = (float(lower), float(upper)), float(end) - float(begin)
@@ -120,8 +126,8 @@ def evolve(
     with jax.enable_x64(True), threadpoolctl.threadpool_limits(1, "blas"):
         periodic = vanish_on_waves(terms, conditions, box, outputs, axis)
         kept = {t: f for t, f in terms.items() if not (periodic and t in conditions)}
-        at = {} if periodic else dict(conditions)
-        task = Task(kept, at, list(initial), box, outputs, axis, float(begin), span, periodic)
+        at, length = ({}, 1.0) if periodic else (dict(conditions), float(stretch))
+        task = Task(kept, at, list(initial), box, outputs, axis, float(begin), span, length)
         if not task.order:
             raise NotOfWaves("no equation has a derivative along the time")
         fits = lambda number: task.order * task.m * (2 * number + 1) <= most
@@ -134,15 +140,18 @@ def evolve(
             if not begun_finer < LESS * begun:
                 break
             system, y, begun = finer, y_finer, begun_finer
-        run = _Run(Evolving(system, y), y, tolerance, enough, began + allowed)
+        run = None
         try:
+            run = _Run(Evolving(system, y), y, tolerance, enough, began + allowed)
             run.refine(fits)
             while run.goes_on and not _hopeless(time.perf_counter() - began, (run.t - begin) / span, allowed):
                 run.step(fits)
         except TimeoutError:
             pass
+    if run is None or len(run.moments) < 2:
+        return Evolved(None, system.number, 0, float(begin), 0.0)
     moments, system = run.moments, run.evolving.system
-    u = None if len(moments) < 2 else _field(moments, box, outputs, axis, system.stretch)
+    u = _field(moments, box, outputs, axis, system.task.stretch)
     return Evolved(u, system.number, len(moments) - 1, run.t, run.most)
 
 

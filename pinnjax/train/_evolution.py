@@ -1,0 +1,128 @@
+"""What is to be evolved in time: equations at a place, where the field is a polynomial of few derivatives."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pinnjax.train._orders import orders_of
+
+PyTree = Any
+PULL = 10.0  # rate at which what is left of a condition decays, over the whole time
+
+
+class NotOfWaves(ValueError):
+    """The equations are not such as can be evolved in time; it says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is to be solved, for any number of waves.
+
+    Attributes:
+        terms: `{name: residual function}` of points `(2,)`.
+        conditions: `{term: places (k,)}` of those that hold at places, at all times; none where the field is periodic.
+        initial: terms that hold at the beginning.
+        box: least and largest x.
+        outputs: components of the field, or "scalar".
+        axis: of the time.
+        begin: of the time,
+        span: and how long it is, in its units.
+        stretch: how much longer the interval of the waves is; 1 for a field that is periodic.
+        traced: residuals at a place, see `local`.
+    """
+
+    terms: Mapping[str, Callable]
+    conditions: Mapping[str, Sequence[float]]
+    initial: Sequence[str]
+    box: tuple[float, float]
+    outputs: int | str
+    axis: int
+    begin: float
+    span: float
+    stretch: float
+    traced: dict[tuple[str, int], Callable] = dataclasses.field(default_factory=dict)
+
+    @property
+    def equations(self) -> list[str]:
+        """What is neither a condition nor initial."""
+        return [t for t in self.terms if t not in self.conditions and t not in self.initial]
+
+    @property
+    def m(self) -> int:
+        """Components."""
+        return 1 if self.outputs == "scalar" else int(self.outputs)
+
+    @functools.cached_property
+    def orders(self) -> dict[str, tuple[int, int]]:
+        """Of each term, the highest derivative in time and in space that it sees."""
+        times = self.begin + self.span * np.linspace(0.1, 0.9, 50)
+        found = {}
+        for t, term in self.terms.items():
+            x = np.resize(np.asarray(self.conditions.get(t, np.linspace(*self.box, 50))), 50)
+            points = jnp.asarray(np.stack([times, x] if self.axis == 0 else [x, times], axis=1))
+            found[t] = (_highest(term, self.zero, points, self.axis), _highest(term, self.zero, points, 1 - self.axis))
+        return found
+
+    @property
+    def order(self) -> int:
+        """Of the equations in time."""
+        return max((self.orders[t][0] for t in self.equations), default=0)
+
+    def zero(self, x: Float[Array, " 2"]) -> Array:
+        """The field that is zero."""
+        return self.shaped(jnp.zeros(self.m, x.dtype))
+
+    def shaped(self, value: Float[Array, " m"]) -> Array:
+        """A value of the field as residuals expect it."""
+        return value[0] if self.outputs == "scalar" else value
+
+    def at(self, t: Array, x: Array) -> Float[Array, " 2"]:
+        """The point."""
+        return jnp.stack([t, x] if self.axis == 0 else [x, t])
+
+    def local(self, term: str, times: int) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
+        """(d/dt + pull)^times of a residual at a place, of a polynomial there; and its Jacobian by that.
+
+        It is traced once, for any number of waves: a function of t, x and the derivatives `(k, s, m)` of the field.
+        """
+        if (term, times) in self.traced:
+            return self.traced[term, times]
+
+        def value(jet: Float[Array, "k s m"], t: Array, x: Array) -> Float[Array, " r"]:
+            def field(point: Float[Array, " 2"]) -> Array:
+                at = point[1 - self.axis] - x
+                return self.shaped(taylor([taylor(list(part), at) for part in jet], point[self.axis] - t))
+
+            at_time = lambda s: flat(self.terms[term](field, self.at(t + s, x)))
+            for _ in range(times):
+                at_time = functools.partial(_pulled, at_time, PULL / self.span)
+            return at_time(jnp.zeros_like(t))
+
+        self.traced[term, times] = jax.jit(lambda t, x, jet: (value(jet, t, x), jax.jacrev(value)(jet, t, x)))
+        return self.traced[term, times]
+
+
+def _highest(term: Callable, u: Callable, points: Array, axis: int) -> int:
+    return int(max(np.max(k) for k in jax.tree.leaves(orders_of(term, u, points, axis)[0])))
+
+
+def _pulled(function: Callable, pull: float, s: Array) -> Array:
+    value, slope = jax.jvp(function, (s,), (jnp.ones_like(s),))
+    return slope + pull * value
+
+
+def taylor(derivatives: list[Array], s: Array) -> Array:
+    """A polynomial of its derivatives at zero."""
+    return sum((d * (s**k / math.factorial(k)) for k, d in enumerate(derivatives[1:], 1)), derivatives[0])
+
+
+def flat(tree: PyTree) -> Array:
+    """All numbers of a residual."""
+    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)])
