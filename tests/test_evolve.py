@@ -7,8 +7,11 @@ import pytest
 
 import pinnjax as pj
 from pinnjax.nn import evolved
+from pinnjax.solver import _evolved
 from pinnjax.train import _waves
 from pinnjax.train.evolve import NotOfWaves
+
+from .marks import few
 
 pytestmark = pytest.mark.usefixtures("x64")
 D = pj.diff
@@ -113,7 +116,7 @@ PROBLEMS = {
 }
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("name", few(PROBLEMS, "two fields, a condition on one", "periodic"))
 def test_exact_solutions(name):
     terms, conditions, initial, box, (begin, end), outputs, exact, allowed = PROBLEMS[name]
     found = pj.evolve(
@@ -140,6 +143,7 @@ HEAT = {
 WHERE = {"lower": 0.0, "upper": 1.0, "begin": 0.0, "end": 0.5}
 
 
+@pytest.mark.slow
 def test_the_time_may_be_either_coordinate():
     turned = {name: lambda u, x, f=f: f(lambda y: u(y[::-1]), x[::-1]) for name, f in HEAT.items()}
     first, second = (
@@ -269,6 +273,15 @@ def test_solve_evolves_an_equation_in_time_and_its_recipe_does_as_well():
     exec(solution.recipe, names)
     x = jnp.array([0.5, 0.4])
     assert names["u"](x) == solution.model(x)
+
+
+def test_a_period_is_found_although_random_points_end_before_it():
+    """Up to 1.9984π, where the condition at 0 says 2π."""
+    condition = {"round": lambda u, x: u(x) - u(x.at[1].add(2 * jnp.pi))}
+    ends = _evolved._round(condition, {"round": [0.0]}, (0.0, 6.278), "scalar", 0)
+    np.testing.assert_allclose(ends, (0.0, 2 * np.pi))
+    other = {"ends": lambda u, x: u(x)}
+    assert _evolved._round(other, {"ends": [0.0]}, (0.0, 6.278), "scalar", 0) == (0.0, 6.278)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from pinnjax.nn.mlp import OutFeatures
 DEGREE = 5  # of a piece in time: values and two derivatives at both ends
 
 
-def waves(x: Float[Array, ""], lower: float, upper: float, number: int, stretch: float) -> Float[Array, " p"]:
+def waves(x: Float[Array, ""], lower: Any, upper: Any, number: int, stretch: Any) -> Float[Array, " p"]:
     """1, and cos and sin of so many waves on an interval that is `stretch` times as long, in turns.
 
     Waves of an interval longer than the one on which they are used are a frame for functions that are not periodic

@@ -4,6 +4,7 @@ Fronts, waves that interact and long times are hard for a network, and for featu
 time the field is a function of one coordinate, of which waves know everything.
 """
 
+import itertools
 import time
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from pinnjax.solver._accuracy import Snapshot
 from pinnjax.solver._attempts import Attempt
 from pinnjax.solver._plan import Plan
 from pinnjax.terms import all_points, bridge, names
-from pinnjax.train.evolve import Evolved, NotOfWaves, evolve
+from pinnjax.train.evolve import Evolved, NotOfWaves, evolve, vanish_on_waves
 from pinnjax.train.march import orders_of
 
 PyTree = Any
@@ -27,6 +28,8 @@ AGREED = (  # tolerance, what the equations may leave, and how long waves are: r
 )
 FINER = 5.0  # times as long as the usual one the fine one takes, at most, about
 CLOSER = 0.2  # of the difference of two of them: what the error of the finer one is believed to be
+NEAR = 0.01  # of the length: how far random points are from the ends of what they fill, at most,
+UNITS = (1.0, 0.1, float(np.pi), 0.01)  # and where those ends may be
 PLACES = 6  # of a condition, at most
 FILLED = 10  # parts of an interval, in each of which there is a point where points fill it
 
@@ -84,7 +87,23 @@ def setting(plan: Plan) -> Setting | None:
     given = sum(asked[t] * len(places) for t, places in conditions.items())
     if given < sum(int(np.sum(k)) for k in jax.tree.leaves(orders)):
         return None
-    return Setting(conditions, initial, float(low[1 - axis]), float(high[1 - axis]), begin, float(high[axis]), axis)
+    terms = {t: plan.terms[t] for t in conditions}
+    lower, upper = _round(terms, conditions, (float(low[1 - axis]), float(high[1 - axis])), plan.made.outputs, axis)
+    return Setting(conditions, initial, lower, upper, begin, float(high[axis]), axis)
+
+
+def _round(
+    terms: dict[str, Any], conditions: dict[str, list[float]], box: tuple[float, float], outputs: Any, axis: int
+) -> tuple[float, float]:
+    """The ends of x: those of the points, or round numbers near them, if conditions say that a period lies between.
+
+    Random points do not reach as far as the domain, and a condition of a periodic field has its points at one end.
+    """
+    near = NEAR * (box[1] - box[0])
+    rounded = lambda x: [x, *(y for unit in UNITS if 0 < abs((y := unit * round(x / unit)) - x) < near)]
+    ends = [pair for pair in itertools.product(*map(rounded, box)) if pair[0] < pair[1]]
+    periodic = vanish_on_waves(terms, conditions, outputs, axis)
+    return next(filter(periodic, ends), box) if conditions else box
 
 
 def attempts(

@@ -121,27 +121,23 @@ def _waves(
 
 
 def vanish_on_waves(
-    terms: Mapping[str, Callable],
-    conditions: Mapping[str, Sequence[float]],
-    box: tuple[float, float],
-    outputs: Any,
-    axis: int,
-) -> bool:
-    """Whether all conditions hold for every field that is periodic, and not for others: they say that it is."""
+    terms: Mapping[str, Callable], conditions: Mapping[str, Sequence[float]], outputs: Any, axis: int
+) -> Callable[[tuple[float, float]], bool]:
+    """Of the ends of x: whether all conditions hold for every field of that period, and not for others."""
     m = 1 if outputs == "scalar" else int(outputs)
+    coefficients = np.random.default_rng(0).normal(size=(9, m))
 
-    def left(stretch: float) -> float:
-        coefficients = jax.random.normal(jax.random.key(0), (9, m))
-
+    @jax.jit
+    def left(low: Array, high: Array, stretch: Array) -> Array:
         def field(point: Array) -> Array:
-            value = waves(point[1 - axis], *box, 4, stretch) @ coefficients * jnp.cos(point[axis])
+            value = waves(point[1 - axis], low, high, 4, stretch) @ coefficients * jnp.cos(point[axis])
             return value[0] if outputs == "scalar" else value
 
-        at = lambda x: jnp.asarray([0.3, x] if axis == 0 else [x, 0.3])
-        found = [flat(terms[t](field, at(float(x)))) for t, places in conditions.items() for x in places]
-        return max((float(jnp.max(jnp.abs(r))) for r in found), default=0.0)
+        at = lambda x: jnp.stack([jnp.full_like(x, 0.3), x] if axis == 0 else [x, jnp.full_like(x, 0.3)])
+        found = [flat(terms[t](field, at(jnp.asarray(x, float)))) for t, places in conditions.items() for x in places]
+        return jnp.max(jnp.abs(jnp.concatenate([*found, jnp.zeros(1)])))
 
-    return bool(conditions) and left(1.0) < 1e-8 * left(LONGER)
+    return lambda box: bool(conditions) and bool(left(*box, 1.0) < 1e-8 * left(*box, LONGER))
 
 
 def _orthonormal(values: Float[np.ndarray, "n p"], periodic: bool) -> Float[np.ndarray, "p q"]:

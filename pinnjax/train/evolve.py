@@ -19,7 +19,8 @@ from pinnjax import checks, nn
 from pinnjax.train._evolution import NotOfWaves as NotOfWaves
 from pinnjax.train._evolution import Task
 from pinnjax.train._evolving import Evolving, Moment, start
-from pinnjax.train._waves import System, vanish_on_waves
+from pinnjax.train._waves import System
+from pinnjax.train._waves import vanish_on_waves as vanish_on_waves
 
 FIRST = 16  # waves,
 GROWS = 2  # and how many times as many there are next
@@ -124,7 +125,7 @@ def evolve(
     box, span = (float(lower), float(upper)), float(end) - float(begin)
     # Threads of NumPy's linear algebra cost such small matrices more than they give, and wait for one another.
     with jax.enable_x64(True), threadpoolctl.threadpool_limits(1, "blas"):
-        periodic = vanish_on_waves(terms, conditions, box, outputs, axis)
+        periodic = vanish_on_waves(terms, conditions, outputs, axis)(box)
         kept = {t: f for t, f in terms.items() if not (periodic and t in conditions)}
         at, length = ({}, 1.0) if periodic else (dict(conditions), float(stretch))
         task = Task(kept, at, list(initial), box, outputs, axis, float(begin), span, length)
