@@ -177,6 +177,16 @@ def test_what_was_reached_is_kept_when_time_is_over():
     assert found.u is None or 0.0 < found.reached < 0.5
 
 
+@pytest.mark.slow
+def test_a_field_that_becomes_infinite_ends_before():
+    """u_t = u² from 1 is 1 / (1 - t)."""
+    terms = HEAT | {"pde": lambda u, x: D(u, 0)(x) - u(x) ** 2, "start": lambda u, x: u(x) - 1.0}
+    del terms["ends"]
+    found = pj.evolve(terms, {}, ["start"], **WHERE | {"end": 2.0}, tolerance=1e-6, enough=1e-3, seconds=60.0)
+    assert 0.9 < found.reached < 1.01
+    np.testing.assert_allclose(found.u(jnp.array([0.5, 0.3])), 2.0, rtol=1e-4)
+
+
 def test_waves_have_their_derivatives():
     x, box = np.array([0.2, 0.7]), (0.0, 2.0)
     function = lambda x: evolved.waves(x, *box, 3, 1.3)

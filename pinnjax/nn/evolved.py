@@ -71,7 +71,8 @@ class Evolved(nnx.Module):
         if len({array.shape for array in given}) > 1 or given[0].ndim != 3 or len(times) != len(given[0]):
             shapes = [array.shape for array in (times, *given)]
             raise ValueError(f"Evolved: arrays have shapes {shapes}; expected (n + 1,) and three times (n + 1, p, m)")
-        self.lower, self.upper, self.out_features, self.axis, self.stretch = lower, upper, out_features, axis, stretch
+        self.lower, self.upper, self.out_features, self.axis = lower, upper, out_features, axis
+        self.stretch = Known(jnp.asarray(stretch, float))  # no part of the definition, which other fields may have
         self.times = Known(jnp.asarray(times))
         self.pieces = Known(jnp.asarray(_pieces(np.diff(times), *given)))
 
@@ -86,7 +87,10 @@ class Evolved(nnx.Module):
         for k in range(DEGREE - 1, -1, -1):
             coefficients = coefficients * s + powers[k]
         number = (pieces.shape[2] - 1) // 2
-        found = waves(x[1 - self.axis].astype(times.dtype), self.lower, self.upper, number, self.stretch) @ coefficients
+        found = (
+            waves(x[1 - self.axis].astype(times.dtype), self.lower, self.upper, number, self.stretch[...])
+            @ coefficients
+        )
         return (found[0] if self.out_features == "scalar" else found).astype(x.dtype)
 
 

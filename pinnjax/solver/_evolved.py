@@ -27,7 +27,7 @@ AGREED = (  # tolerance, what the equations may leave, and how long waves are: r
     (1e-9, 1e-6, 1.4),
 )
 FINER = 5.0  # times as long as the usual one the fine one takes, at most, about
-CLOSER = 0.2  # of the difference of two of them: what the error of the finer one is believed to be
+CLOSER = {1: 0.2, 2: 0.02}  # of the difference from the rougher one: what the error is believed to be, usual and fine
 NEAR = 0.01  # of the length: how far random points are from the ends of what they fill, at most,
 UNITS = (1.0, 0.1, float(np.pi), 0.01)  # and where those ends may be
 PLACES = 6  # of a condition, at most
@@ -149,7 +149,7 @@ def attempts(
         at_places = lambda field: np.asarray(jax.jit(lambda x: jax.vmap(field)(x))(places))
         values = [at_places(one.u) for one in (found, others[0])]
         apart = float(np.linalg.norm(values[0] - values[1]) / np.linalg.norm(values[0]))
-        return _newton.Known(CLOSER * apart / float(np.sqrt(best.validation)), float("nan"))
+        return _newton.Known(CLOSER[number] * apart / float(np.sqrt(best.validation)), float("nan"))
 
     recipe = lambda: _code.code(plan, keys, (), sampled, plan_of())
     return [Attempt(plan, definition, history, [snapshot], best, known, again, recipe)]

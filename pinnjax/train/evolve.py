@@ -9,6 +9,7 @@ References:
 """
 
 import time
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -175,7 +176,11 @@ class _Run:
 
     def step(self, fits: Callable[[int], bool]) -> None:
         """One step; it is done again with more waves where the equations leave too much after it."""
-        self.steps.step()
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of what becomes infinite, which is seen here
+                self.steps.step()
+        except ValueError:  # a Jacobian that is not finite
+            self.steps.status = "failed"
         if self.steps.status == "failed" or not np.isfinite(self.steps.y).all():
             self.steps.status = "failed"
             return
