@@ -17,7 +17,7 @@ from pinnjax.solver._accuracy import Snapshot
 from pinnjax.solver._attempts import Attempt
 from pinnjax.solver._plan import Plan
 from pinnjax.terms import all_points, bridge, names
-from pinnjax.train.evolve import Evolved, NotOfWaves, evolve, vanish_on_waves
+from pinnjax.train.evolve import Evolution, NotOfWaves, evolve, vanish_on_waves
 from pinnjax.train.march import orders_of
 
 PyTree = Any
@@ -155,7 +155,7 @@ def attempts(
     return [Attempt(plan, definition, history, [snapshot], best, known, again, recipe)]
 
 
-def _evolved(plan: Plan, given: Setting, number: int, seconds: float) -> Evolved | None:
+def _evolved(plan: Plan, given: Setting, number: int, seconds: float) -> Evolution | None:
     """With one of the tolerances; None where it does not come to the end."""
     options = given._asdict() | {"outputs": plan.made.outputs} | _agreed(number)
     try:

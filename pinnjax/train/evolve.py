@@ -32,7 +32,7 @@ LESS = 0.7  # if twice as many leave no more than this share of it
 BETTER = 0.3  # share of what the equations leave, with which more waves are worth it
 
 
-class Evolved(NamedTuple):
+class Evolution(NamedTuple):
     """What `evolve` made.
 
     Attributes:
@@ -67,7 +67,7 @@ def evolve(
     most: int = MOST,
     stretch: float = 1.3,
     seconds: float | None = None,
-) -> Evolved:
+) -> Evolution:
     """Solve equations in time and one coordinate, when they can be solved for the highest derivative in time.
 
     The field is a sum of waves in x, whose coefficients change in time. At each time the residuals of all equations at
@@ -151,10 +151,10 @@ def evolve(
         except TimeoutError:
             pass
     if run is None or len(run.moments) < 2:
-        return Evolved(None, system.number, 0, float(begin), 0.0)
+        return Evolution(None, system.number, 0, float(begin), 0.0)
     moments, system = run.moments, run.evolving.system
     u = _field(moments, box, outputs, axis, system.task.stretch)
-    return Evolved(u, system.number, len(moments) - 1, run.t, run.most)
+    return Evolution(u, system.number, len(moments) - 1, run.t, run.most)
 
 
 class _Run:
