@@ -478,4 +478,4 @@ def test_the_new_file_runs_at_once(tmp_path, monkeypatch, capsys):
     assert main(["solve", "my_second_heat:equation", "--steps", "100", "--json", "a.json"]) == 0
     assert "Solved to about" in capsys.readouterr().out
     record = json.loads((tmp_path / "a.json").read_text())
-    assert record["solved"] and record["relative_l2"] < 1e-2 and "pj.fit" in record["recipe"]
+    assert record["solved"] and record["relative_l2"] < 1e-2 and "pj.evolve" in record["recipe"]
