@@ -110,6 +110,18 @@ def test_bench_prints_ratios_and_writes_json(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
+def test_bench_compares_numbers_of_devices(tmp_path, monkeypatch):
+    from pinnjax.cli.bench import devices
+
+    monkeypatch.setattr(devices, "STEPS", 2)
+    monkeypatch.setattr(devices, "available", lambda: 2)
+    assert main(["bench", "devices", "--rounds", "1", "--json", str(tmp_path / "bench.json")]) == 0
+    timings = json.loads((tmp_path / "bench.json").read_text())["workloads"]["W2"]
+    assert list(timings) == ["1 device", "2 devices"]
+    assert timings["1 device"]["ratio"] == 1.0 and timings["2 devices"]["step"] > 0
+
+
+@pytest.mark.slow
 def test_a_network_can_be_chosen_where_a_coefficient_is_unknown(tmp_path):
     file = tmp_path / "result.json"
     assert main(["solve", "inverse_burgers", "--model", "mlp", "--steps", "2", "--json", str(file)]) == 0

@@ -19,11 +19,11 @@ STEPS = 20
 CALLS = 3  # timed, of which the fastest counts
 PROGRAM = """
 import json, os, sys, time
-cores, steps, calls = map(int, sys.argv[1:])
+cores, steps, calls, processor = map(int, sys.argv[1:])
+if processor and hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 import jax
-if jax.default_backend() == "cpu":
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+if processor:
     jax.config.update("jax_num_cpu_devices", cores)
 import optax
 from pinnjax.cli.bench import step, timing
@@ -76,5 +76,8 @@ def available() -> int:
 
 
 def _once(cores: int) -> list[float]:
-    arguments = [sys.executable, "-c", PROGRAM, str(cores), str(STEPS), str(CALLS)]
+    import jax
+
+    numbers = (cores, STEPS, CALLS, int(jax.default_backend() == "cpu"))
+    arguments = [sys.executable, "-c", PROGRAM, *map(str, numbers)]
     return json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
