@@ -141,7 +141,7 @@ class Evolving:
 
         end, size = self.system.task.begin + self.system.task.span, np.linalg.norm(y) / np.sqrt(len(y))
 
-        def f(t: float, y: Array) -> np.ndarray:
+        def f(t: float, y: np.ndarray) -> np.ndarray:
             if time.perf_counter() > limit:
                 raise TimeoutError
             return np.asarray(self.f(t, y))

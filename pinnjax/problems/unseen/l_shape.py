@@ -68,7 +68,7 @@ def _harmonic(x: np.ndarray) -> np.ndarray:
     return np.stack([*inward, *outward, np.ones(len(x)), *smooth], axis=1)
 
 
-def edges(n: int) -> Float[np.ndarray, "6n 2"]:
+def edges(n: int) -> Float[np.ndarray, "m 2"]:
     """Points on the boundary, close together at the corners."""
     share = (1 - np.cos(np.linspace(0, np.pi, n)))[:, None] / 2
     return np.concatenate([np.array(a, float) + share * (np.array(b, float) - a) for a, b in EDGES])
