@@ -126,7 +126,7 @@ def _where(condition: jax.Array, new: TrainState, old: TrainState) -> TrainState
 
 
 @jax.jit
-def _rolled(bad: jax.Array, good: TrainState, state: TrainState, shrink: float) -> TrainState:
+def _rolled(bad: jax.Array, good: TrainState, state: TrainState, shrink: Any) -> TrainState:
     """What is trained and remembered goes back; counters, and the sampler's random numbers, do not."""
     back = dataclasses.replace(
         good,
