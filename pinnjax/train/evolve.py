@@ -138,7 +138,10 @@ def evolve(
         y, begun = start(system)
         while begun > BEGIN * enough and fits(GROWS * system.number) and time.perf_counter() - began < allowed:
             finer = System(task, GROWS * system.number)
-            y_finer, begun_finer = start(finer)
+            try:
+                y_finer, begun_finer = start(finer)
+            except NotOfWaves:  # so many waves say no more than fewer
+                break
             if not begun_finer < LESS * begun:
                 break
             system, y, begun = finer, y_finer, begun_finer
@@ -198,9 +201,16 @@ class _Run:
         while left > max(self.enough, self.sharp) and fits(GROWS * self.evolving.system.number):
             finer = System(task, GROWS * self.evolving.system.number)
             parts = [self.evolving.system.raw(part) for part in self.y.reshape(task.order, -1)]
-            y = np.concatenate([finer.taken_over(part) for part in parts]) if self.t > task.begin else start(finer)[0]
-            other = Evolving(finer, y)
-            one, here = other.moment(self.t, y)
+            try:
+                y = (
+                    np.concatenate([finer.taken_over(part) for part in parts])
+                    if self.t > task.begin
+                    else start(finer)[0]
+                )
+                other = Evolving(finer, y)
+                one, here = other.moment(self.t, y)
+            except NotOfWaves:  # so many waves leave something open
+                here = np.inf
             if not here < BETTER * self.left:
                 self.sharp = max(left, self.left) / BETTER
                 break
@@ -213,8 +223,8 @@ class _Run:
 
 
 def _hopeless(spent: float, done: float, allowed: float) -> bool:
-    """Whether half of the time is over, and at this speed all of it will be twice before the end."""
-    return spent > 0.5 * allowed and done * 4 * allowed < spent
+    """Whether half of the time is over, and at this speed the whole would take four times as long as is allowed."""
+    return spent > 0.5 * allowed and spent > 4 * allowed * done
 
 
 def _field(moments: list[Moment], box: tuple[float, float], outputs: Any, axis: int, stretch: float) -> nn.Evolved:
