@@ -34,10 +34,11 @@ class Evolved(nnx.Module):
     """u(t, x) = Σ_j c_j(t) φ_j(x), with waves φ_j and c_j(t) polynomials of degree 5 on each of many intervals of time.
 
     Args:
-        lower: least x, in its units.
-        upper: largest x.
+        lower: least x, in its units; None where there is no x, and the field is one of time alone: waves are one then,
+            which is constant.
+        upper: largest x, or None.
         out_features: as in `MLP`.
-        axis: which of the two coordinates is the time, 0 or 1.
+        axis: which of the coordinates is the time, 0 or 1.
         stretch: of the waves; 1 for a field that is periodic.
         times: `(n + 1,)`, increasing, where the intervals begin, and the end, in units of time.
         values: `(n + 1, p, m)`, the coefficients there, in units of u.
@@ -45,7 +46,7 @@ class Evolved(nnx.Module):
         curvatures: `(n + 1, p, m)`, the second ones.
 
     Raises:
-        ValueError: when shapes do not fit, or when called with anything but one point `(2,)`.
+        ValueError: when shapes do not fit, or when called with anything but one point `(2,)`, or `(1,)`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -57,8 +58,8 @@ class Evolved(nnx.Module):
 
     def __init__(
         self,
-        lower: float,
-        upper: float,
+        lower: float | None,
+        upper: float | None,
         out_features: OutFeatures,
         axis: int,
         stretch: float,
@@ -71,14 +72,19 @@ class Evolved(nnx.Module):
         if len({array.shape for array in given}) > 1 or given[0].ndim != 3 or len(times) != len(given[0]):
             shapes = [array.shape for array in (times, *given)]
             raise ValueError(f"Evolved: arrays have shapes {shapes}; expected (n + 1,) and three times (n + 1, p, m)")
+        if (lower is None or upper is None) and (lower, upper, axis, given[0].shape[1]) != (None, None, 0, 1):
+            raise ValueError(
+                f"Evolved: lower, upper and axis are {lower}, {upper} and {axis}, with {given[0].shape[1]} waves; "
+                "expected two numbers, or None, None and 0 with one"
+            )
         self.lower, self.upper, self.out_features, self.axis = lower, upper, out_features, axis
         self.stretch = Known(jnp.asarray(stretch, float))  # no part of the definition, which other fields may have
         self.times = Known(jnp.asarray(times))
         self.pieces = Known(jnp.asarray(_pieces(np.diff(times), *given)))
 
-    def __call__(self, x: Float[Array, " 2"]) -> Float[Array, "*m"]:
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
         """The field at one point; before and after all intervals the first and the last polynomial go on."""
-        x = checks.point("Evolved", x, 2)
+        x = checks.point("Evolved", x, 1 if self.lower is None else 2)
         times, pieces = self.times[...], self.pieces[...]
         t = x[self.axis].astype(times.dtype)
         i = jnp.clip(jnp.searchsorted(times, jax.lax.stop_gradient(t), side="right") - 1, 0, len(times) - 2)
@@ -86,11 +92,11 @@ class Evolved(nnx.Module):
         coefficients = powers[DEGREE]
         for k in range(DEGREE - 1, -1, -1):
             coefficients = coefficients * s + powers[k]
-        number = (pieces.shape[2] - 1) // 2
-        found = (
-            waves(x[1 - self.axis].astype(times.dtype), self.lower, self.upper, number, self.stretch[...])
-            @ coefficients
-        )
+        if self.lower is None:
+            found = coefficients[0]
+        else:
+            place, number = x[1 - self.axis].astype(times.dtype), (pieces.shape[2] - 1) // 2
+            found = waves(place, self.lower, self.upper, number, self.stretch[...]) @ coefficients
         return (found[0] if self.out_features == "scalar" else found).astype(x.dtype)
 
 

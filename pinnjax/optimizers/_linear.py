@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, ScalarLike
 
 from pinnjax.optimizers._damped import damped_solve
 from pinnjax.optimizers._least_squares import LeastSquares
@@ -21,6 +21,8 @@ LARGEST_MATRIX = 2**31  # bytes of J, or of its product with itself
 LARGEST_SIDE = 8000  # of a matrix to factorise
 ITERATIONS = 100  # of conjugate gradients
 ROUNDING = 10.0  # of a factorisation, in units of the last place for each row
+HARDLY = 2.0  # times more of the squared residuals,
+APART = 1e4  # where two dampings that are compared are so much apart
 SUMS = 4  # of residuals, for each direction of a sketch
 
 
@@ -30,10 +32,25 @@ class Model(NamedTuple):
     Attributes:
         scale: mean of the diagonal of JᵀJ, which makes dampings dimensionless.
         step: μ to δ and the decrease |r|² - |r + Jδ|² that the model predicts for it.
+        left: μ to the |r + Jδ|² that it predicts, to more digits than their difference; None where no one asks.
     """
 
     scale: Float[Array, ""]
     step: Callable[[Array], tuple[Array, Array]]
+    left: Callable[[Array], Array] | None = None
+
+    def spared(self, least: ScalarLike) -> Array:
+        """The largest μ, over the scale, that is predicted to leave hardly more than the least one.
+
+        Smaller ones add what hardly changes the residuals. As long as equations are not satisfied, parts of the
+        parameters that only rounding holds become large by it, and later steps do not take them back.
+        """
+        assert self.left is not None
+        left, first = self.left, jnp.asarray(least, self.scale.dtype)
+        most = HARDLY * left(first * self.scale)
+        more = lambda ratio: ratio * APART
+        going = lambda ratio: (more(ratio) <= 1) & (left(more(ratio) * self.scale) <= most)
+        return jax.lax.while_loop(going, more, first)
 
 
 def least_damping(solver: str, size: int, dtype: Any) -> float:
@@ -100,13 +117,17 @@ def _orthogonal(residual: Array, jacobian: Array) -> Model:
     factor = lambda matrix, right: jnp.split(jnp.linalg.qr(jnp.c_[matrix, right], mode="r"), [p], axis=1)
     rows, right = factor(jacobian, residual)
 
-    def step(damping: Array) -> tuple[Array, Array]:
+    def solved(damping: Array) -> tuple[Array, Array]:
         below = jnp.sqrt(damping) * jnp.eye(p, dtype=rows.dtype)
         upper, both = factor(jnp.concatenate([rows, below]), jnp.concatenate([right, jnp.zeros((p, 1), rows.dtype)]))
         found = -jax.scipy.linalg.solve_triangular(upper[:p], both[:p, 0])
-        return found, jnp.sum(right**2) - jnp.sum((right[:, 0] + rows @ found) ** 2)
+        return found, jnp.sum((right[:, 0] + rows @ found) ** 2)
 
-    return Model(jnp.sum(rows**2) / p, step)
+    def step(damping: Array) -> tuple[Array, Array]:
+        found, left = solved(damping)
+        return found, jnp.sum(right**2) - left
+
+    return Model(jnp.sum(rows**2) / p, step, lambda damping: solved(damping)[1])
 
 
 def _sketched(residual: Array, jacobian: Array, k: int, key: Array) -> Model:

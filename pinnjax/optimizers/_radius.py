@@ -47,7 +47,7 @@ def largest(
     search: Bool[Array, ""],
     like: Float[Array, " P"],
     *,
-    least: float,
+    least: ScalarLike,
     coarse: float = 0.0,
 ) -> tuple[Trial, Int[Array, ""]]:
     """The trial of the least damping whose gain is at least `accept`.

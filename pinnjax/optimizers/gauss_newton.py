@@ -71,7 +71,8 @@ def gauss_newton(
         accept: actual over predicted decrease that a step needs, in (0, 1); the same all along (DSGNAR ends at 0.5).
         solver: "primal" factorises JᵀJ + μI, "dual" JJᵀ + μI, the same step to rounding; "qr" factorises J itself, at
             some four times the cost, and keeps the digits that a product with itself loses: for models that are linear
-            in their parameters, and ill-conditioned. "cg" uses conjugate gradients on products with J, which is never
+            in their parameters, and ill-conditioned. Its μ is never so small that a larger one would leave hardly more
+            of the residuals, by the linear model. "cg" uses conjugate gradients on products with J, which is never
             stored. "auto" takes the smaller matrix, and "cg" where both are large.
         sketch: the step is sought among so many random directions, on four times as many random sums of residuals;
             None for no sketch. For large J.
@@ -148,19 +149,22 @@ def gauss_newton(
             return _radius.Trial(ratio, step, after, gain)
 
         waits = state.idle & (value == state.value) & (sketch is None)
+        smallest = model.spared(least(params)) if solver == "qr" else jnp.asarray(least(params), flat.dtype)
         found, tried = _radius.largest(
             trial,
-            jnp.where(state.idle, first(params), state.damping),
+            jnp.maximum(jnp.where(state.idle, first(params), state.damping), smallest),
             accept,
             trials,
             ~waits,
             flat,
-            least=least(params),
+            least=smallest,
             coarse=COARSE.get(solver, 0.0),
         )
         lowered = found.value < value
         step = jnp.where(lowered, found.step, 0)
-        new = GaussNewtonState(found.ratio, jnp.where(lowered, found.value, value), ~lowered, tried, key)
+        # Where the whole model held, the next search begins anew.
+        ratio = jnp.where(found.ratio <= smallest, first(params), found.ratio) if solver == "qr" else found.ratio
+        new = GaussNewtonState(ratio, jnp.where(lowered, found.value, value), ~lowered, tried, key)
         return problem.unravel(step), new
 
     return optax.GradientTransformationExtraArgs(init, update)

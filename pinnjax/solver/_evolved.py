@@ -1,7 +1,8 @@
-"""An equation of time and one coordinate, evolved in time: see `pinnjax.evolve`.
+"""An equation of time and one coordinate, or of time alone, evolved in time: see `pinnjax.evolve`.
 
 Fronts, waves that interact and long times are hard for a network, and for features of space and time at once. At one
-time the field is a function of one coordinate, of which waves know everything.
+time the field is a function of one coordinate, of which waves know everything. Systems of ordinary differential
+equations have slow stretches and sudden ones, and solutions that only look as if they were some: in time there is one.
 """
 
 import itertools
@@ -21,13 +22,14 @@ from pinnjax.train.evolve import Evolution, NotOfWaves, evolve, vanish_on_waves
 from pinnjax.train.march import orders_of
 
 PyTree = Any
-AGREED = (  # tolerance, what the equations may leave, and how long waves are: rough, usual, fine
-    (1e-5, 1e-3, 1.45),
-    (1e-7, 1e-4, 1.3),
-    (1e-9, 1e-6, 1.4),
-)
-FINER = 5.0  # times as long as the usual one the fine one takes, at most, about
-CLOSER = {1: 0.2, 2: 0.02}  # of the difference from the rougher one: what the error is believed to be, usual and fine
+AGREED = {"usual": (1e-7, 1e-4), "fine": (1e-9, 1e-6)}  # tolerance, and what the equations may leave
+ALONE = 1e-4  # of these tolerances those of time alone are, where a step takes next to nothing
+OTHERS = (
+    (1.0, 1.3, 16),
+    (3.0, 1.4, 14),
+)  # times more, how long waves are, and how many at first: the field, another one
+FINER = 5.0  # times as long as the usual one a fine one takes, at most, about
+BELIEVED = 1.0  # of the difference from the other one: what the error is believed to be
 NEAR = 0.01  # of the length: how far random points are from the ends of what they fill, at most,
 UNITS = (1.0, 0.1, float(np.pi), 0.01)  # and where those ends may be
 PLACES = 6  # of a condition, at most
@@ -36,7 +38,7 @@ FILLED = 10  # parts of an interval, in each of which there is a point where poi
 CODE = """
 u, *_ = pj.evolve(
     terms, {conditions}, {initial}, lower={lower!r}, upper={upper!r}, begin={begin!r}, end={end!r},
-    axis={axis}, outputs={outputs!r}, tolerance={tolerance}, enough={enough}, stretch={stretch},
+    axis={axis}, outputs={outputs!r}, tolerance={tolerance}, enough={enough}, first={first}, stretch={stretch},
 )
 """
 
@@ -46,20 +48,20 @@ class Setting(NamedTuple):
 
     conditions: dict[str, list[float]]
     initial: list[str]
-    lower: float
-    upper: float
+    lower: float | None
+    upper: float | None
     begin: float
     end: float
     axis: int
 
 
 def setting(plan: Plan) -> Setting | None:
-    """What is to be evolved; None where equations are not of time and one coordinate, or conditions are not enough.
+    """What is to be evolved; None where equations are not of time and one coordinate at most, or conditions are few.
 
     Equations hold in a whole box, conditions at its beginning or at single places, for all times. These are as many as
     the orders of the equations in the coordinate sum to: with fewer, least squares would choose what is missing.
     """
-    if plan.time is None or plan.made.box is None or len(plan.made.box[0]) != 2:
+    if plan.time is None or plan.made.box is None or len(plan.made.box[0]) > 2:
         return None
     points = {t: source.points for t, source in plan.sources.items()}
     if any(isinstance(term, all_points.Batchwise) for term in plan.terms.values()):
@@ -69,6 +71,11 @@ def setting(plan: Plan) -> Setting | None:
     axis, begin = plan.time
     low, high = (np.asarray(end, float) for end in plan.made.box)
     filled = lambda x, i: len(np.unique(np.floor((x - low[i]) / (high[i] - low[i]) * FILLED * (1 - 1e-9)))) == FILLED
+    if len(low) == 1:
+        initial = [t for t in plan.terms if t not in plan.equations]
+        whole = all(filled(np.asarray(points[t], float)[:, 0], 0) for t in plan.equations)
+        begins = all(np.all(np.asarray(points[t]) == begin) for t in initial)
+        return Setting({}, initial, None, None, begin, float(high[0]), 0) if whole and begins else None
     conditions, initial = {}, []
     for term, x in ((t, np.asarray(x, float)) for t, x in points.items()):
         in_time, in_space = (filled(x[:, i], i) for i in (axis, 1 - axis))
@@ -115,49 +122,47 @@ def attempts(
         return []
     began = time.perf_counter()
     left = lambda: seconds - (time.perf_counter() - began)
-    go = lambda i: _evolved(plan, given, i, left())
-    usual, number = go(1), 1
+    found, level = _evolved(plan, given, "usual", 0, left()), "usual"
     took = time.perf_counter() - began
-    if usual is None:
+    if found is None:
         return []
-    found, other = usual, None
-    if FINER * took < left() and (fine := go(2)) is not None:
-        found, other, number = fine, usual, 2
-    plan_of = lambda: _march(plan, given, number)
-    judged = jax.jit(judge)
+    if 2 * FINER * took < left() and (fine := _evolved(plan, given, "fine", 0, left() / 2)) is not None:
+        found, level, took = fine, "fine", time.perf_counter() - began
     definition, *model = bridge.split(found.u)
-    measured = {name: float(value) for name, value in judged(found.u).items()}
+    measured = {name: float(value) for name, value in jax.jit(judge)(found.u).items()}
     snapshot = Snapshot(found.steps, measured["validation"], jax.tree.map(np.asarray, tuple(model)))
     best = _judging.looked_at_closely(plan, definition, [snapshot], fresh_key)
     at_end = {"step": best.step, "seconds": time.perf_counter() - began, **measured}
     history = {"step": np.array([best.step])} | {f"evaluation/{name}": np.array([x]) for name, x in at_end.items()}
-
-    others = [] if other is None else [other]
+    others: list[Evolution] = []
 
     def again(judge: Any, seconds: float | None) -> Snapshot | None:
-        if not others and (rough := _evolved(plan, given, 0, max(seconds or took, took))) is not None:
-            others.append(rough)  # which takes less than the usual one
-        if not others:
+        """With other waves and another tolerance, as well as the field, or nearly."""
+        # It takes less than the first, which it has to say something of.
+        if (other := _evolved(plan, given, level, 1, max(seconds or took, took))) is None:
             return None
-        value = float(jax.jit(judge)(others[0].u)["validation"])
-        return Snapshot(best.step, value, jax.tree.map(np.asarray, tuple(bridge.split(others[0].u)[1:])))
+        others.append(other)
+        value = float(jax.jit(judge)(other.u)["validation"])
+        return Snapshot(best.step, value, jax.tree.map(np.asarray, tuple(bridge.split(other.u)[1:])))
 
     def known(places: Array, key: Array) -> _newton.Known:
-        """The rougher one is as far off as they differ, and the other one less, as tolerances are."""
+        """Two fields that were made with other waves and other steps are as far from each other as from the truth."""
         if not others:
             return _newton.Known(float("nan"), float("nan"))
         at_places = lambda field: np.asarray(jax.jit(lambda x: jax.vmap(field)(x))(places))
         values = [at_places(one.u) for one in (found, others[0])]
         apart = float(np.linalg.norm(values[0] - values[1]) / np.linalg.norm(values[0]))
-        return _newton.Known(CLOSER[number] * apart / float(np.sqrt(best.validation)), float("nan"))
+        return _newton.Known(
+            BELIEVED * apart / max(float(np.sqrt(best.validation)), np.finfo(float).tiny), float("nan")
+        )
 
-    recipe = lambda: _code.code(plan, keys, (), sampled, plan_of())
+    recipe = lambda: _code.code(plan, keys, (), sampled, _march(plan, given, level))
     return [Attempt(plan, definition, history, [snapshot], best, known, again, recipe)]
 
 
-def _evolved(plan: Plan, given: Setting, number: int, seconds: float) -> Evolution | None:
-    """With one of the tolerances; None where it does not come to the end."""
-    options = given._asdict() | {"outputs": plan.made.outputs} | _agreed(number)
+def _evolved(plan: Plan, given: Setting, level: str, number: int, seconds: float) -> Evolution | None:
+    """As well as a level says; None where it does not come to the end."""
+    options = given._asdict() | {"outputs": plan.made.outputs} | _agreed(given, level, number)
     try:
         found = evolve(plan.terms, **options, seconds=max(seconds, 1.0))
     except NotOfWaves:
@@ -165,10 +170,12 @@ def _evolved(plan: Plan, given: Setting, number: int, seconds: float) -> Evoluti
     return found if found.u is not None and found.reached >= given.end - 1e-9 * (given.end - given.begin) else None
 
 
-def _march(plan: Plan, given: Setting, number: int) -> str:
+def _march(plan: Plan, given: Setting, level: str) -> str:
     """What was done as Python."""
-    return CODE.format(**given._asdict(), outputs=plan.made.outputs, **_agreed(number))
+    return CODE.format(**given._asdict(), outputs=plan.made.outputs, **_agreed(given, level, 0))
 
 
-def _agreed(number: int) -> dict[str, float]:
-    return dict(zip(("tolerance", "enough", "stretch"), AGREED[number], strict=True))
+def _agreed(given: Setting, level: str, number: int) -> dict[str, float]:
+    (tolerance, enough), (times, stretch, first) = AGREED[level], OTHERS[number]
+    tolerance *= ALONE if given.lower is None else 1.0
+    return {"tolerance": times * tolerance, "enough": times * enough, "stretch": stretch, "first": first}

@@ -26,6 +26,7 @@ PARAMETERS = 1500  # of all components
 LEAST = 50  # parameters: where points stay and are fewer, there is nothing to fit
 OVER = 3.0  # residuals of the equations for each parameter
 ON_FACES = 1000  # points of a condition on an area; on a line as many as usual
+HALF = 0.5  # of the parameters, with which kinds are compared first
 ROUNDS = 3  # of kinds, the later ones around the best so far
 PLANNED = 0.3  # of the time, about, after which no more kinds are tried
 SHARE = 0.6  # of the time, at most, for more features than usual,
@@ -60,7 +61,7 @@ def with_features(plan: Plan, key: Array, seconds: float | None = None) -> Plan 
     found = chosen(plan, size, key, seconds)
     if found.left > HOPELESS:
         return None
-    if found.left < EXACT:
+    if found.few:
         size = int(found.share * size)
         plan = _with_points(plan, size / components)
     if found.barely and seconds is not None and all(plan.sources[t].counts for t in plan.equations):
@@ -93,6 +94,7 @@ class Chosen(NamedTuple):
         kind: whose least squares leave least at other points.
         left: what they leave of the residuals there, or a few steps do where that is more.
         share: of the parameters, with which they do.
+        few: whether these will do.
         barely: whether half as many features would not do, and as many as usual leave more than is to be wished.
         seconds: that one factorisation took.
     """
@@ -100,6 +102,7 @@ class Chosen(NamedTuple):
     kind: Kind
     left: float
     share: float
+    few: bool
     barely: bool
     seconds: float
 
@@ -118,12 +121,14 @@ def chosen(plan: Plan, size: int, key: Array, seconds: float | None = None) -> C
     began = time.perf_counter()
     late = lambda: seconds is not None and time.perf_counter() - began > PLANNED * seconds
     d, m = len(plan.made.box[0]), components_of(plan.made.outputs)
+    if (pilot := Pilot(plan, int(HALF * size), HALF, key)).bilinear:
+        return _followed(pilot, _ladder(d, int(HALF * size) // m), late)
     follows = False  # whether a few steps come to something: asked once, as soon as a kind is good enough to say
-    for share, kinds in ((0.5, _ladder), (1.0, _steep)):
+    for share, kinds in ((HALF, _ladder), (1.0, _steep)):
         width = int(share * size) // m
-        pilot, tried = Pilot(plan, int(share * size), share, key), kinds(d, width)
+        pilot = pilot if share == HALF else Pilot(plan, int(share * size), share, key)
         found: dict[Kind, float] = {}
-        best = _best(pilot, tried, found, late)
+        best = _best(pilot, kinds(d, width), found, late)
         if found[best] > HOPELESS and d > 1 and not late() and pilot.linear(best):
             for axis in (*range(d), *range(d)):
                 if found[best] > HOPELESS:
@@ -132,13 +137,28 @@ def chosen(plan: Plan, size: int, key: Array, seconds: float | None = None) -> C
             if not follows and found[best] < HOPELESS:
                 follows = (left := pilot.followed(best, found[best])) < HOPELESS
                 if not follows:
-                    return Chosen(best, left, share, False, pilot.seconds)
+                    return Chosen(best, left, share, False, False, pilot.seconds)
             if not ENOUGH < found[best] < HOPELESS:
                 break
             best = _best(pilot, _around(best), found, late)
         if found[best] < HOPELESS or late():
             break
-    return Chosen(best, found[best], share, share == 1.0 and found[best] > ENOUGH, pilot.seconds)
+    left, barely = found[best], share == 1.0 and found[best] > ENOUGH
+    return Chosen(best, left, share, left < EXACT, barely, pilot.seconds)
+
+
+def _followed(pilot: Pilot, kinds: list[Kind], late: Callable[[], bool]) -> Chosen:
+    """Where coefficients are unknown least squares at zero hardly tell kinds apart; the best of each are followed."""
+    found: dict[Kind, float] = {}
+    _best(pilot, kinds, found, late)
+    ranked = sorted(found, key=found.__getitem__)
+    first = [next((k for k in ranked if k.activation == activation), ranked[0]) for activation in ACTIVATIONS]
+    shares = dict.fromkeys(ranked, np.inf)
+    for kind in first:
+        if not late() and min(shares.values()) > ENOUGH:
+            shares[kind] = pilot.followed(kind, 0.0)
+    best = min(shares, key=shares.__getitem__)
+    return Chosen(best, shares[best], HALF, shares[best] < ENOUGH, False, pilot.seconds)
 
 
 def _best(pilot: Pilot, kinds: Iterable[Kind], found: dict[Kind, float], late: Callable[[], bool]) -> Kind:

@@ -26,10 +26,14 @@ EVERY = 250  # steps between two draws of the others
 CANDIDATES = 25  # for each point of an equation
 EVALUATE_EVERY, STEPS_PER_CALL = 100, 50  # of a network
 MOST = 10**6  # steps, where the clock ends the run
-FIT = 12  # steps of Gauss-Newton, at most
+FIT = 15  # steps of Gauss-Newton, at most
 GROWS = 1e-4  # where early times are learnt first: the loss at which later ones join, residuals of an error of 1 %,
 FACTOR = 1.3  # and how many times more time there is then
-SETTLED = 0.5  # a loss of which more than this share is left after two steps falls no more,
+SETTLED, FAR = (
+    0.5,
+    1e-4,
+)  # a loss of which more than this share is left after two steps falls no more, once it is so far
+SLOW = 0.9  # below the first; above that, where steps may be short, one of which more than this is left,
 ROUNDING = 1e-25  # and one of which no more than this is left is that of rounding
 
 
@@ -117,7 +121,8 @@ def within(seconds: float) -> Until:
 
 
 def _settled(losses: Sequence[float]) -> bool:
-    return len(losses) > 2 and min(losses[-2:]) > SETTLED * min(losses[:-2])
+    share = SETTLED if losses[-1] < FAR * losses[0] else SLOW
+    return len(losses) > 2 and min(losses[-2:]) > share * min(losses[:-2])
 
 
 def _grown(plan: Plan, sampler: sampling.Sampler) -> sampling.Sampler:

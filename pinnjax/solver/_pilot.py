@@ -19,12 +19,14 @@ from pinnjax.terms import bridge, evaluation
 
 PyTree = Any
 OTHERS = 1000  # points of a term at which they are compared
-FOLLOWED = 4  # Gauss-Newton steps from zero: an equation is near enough to a linear one if they come to something,
-FALLS = 0.7  # each leaves no more than this share of what the one before left,
+FOLLOWED = 8  # Gauss-Newton steps from zero: an equation is near enough to a linear one if they come to something,
+FALLS = 0.9  # each leaves no more than this share of what the one before left,
+SHORTER, SHORTEST = 0.5, 0.05  # of a step that leaves more residuals than there were, and with which it is given up;
 LINEAR = 10.0  # and is one if the first leaves no more times what it was to leave
 ROUNDED = 1e-8  # what a change of linear equations may differ by, relative
 ENOUGH = 1e-6  # with which it is not worth looking for better ones
-DAMPING = 1e-15  # of a block's least squares, over the norm of its J
+DAMPING = 1e-15  # of a block's least squares, over the norm of its J,
+APART, HARDLY = 100.0, 1.4  # and of two so far apart the larger, if it leaves hardly more of the residuals
 BLOCKS = 5  # in one program
 
 
@@ -96,21 +98,33 @@ class Pilot:
         change = system(unravel(flat + step), constants, self.others)[0] - before
         return bool(np.linalg.norm(change - j @ step) <= ROUNDED * np.linalg.norm(change))
 
+    @property
+    def bilinear(self) -> bool:
+        """Whether there are unknown coefficients: at zero the equations say nothing of what multiplies the field."""
+        _, params, _ = self._model([Kind("tanh", (1.0,) * self.unit.shape[1])] * BLOCKS)
+        return len(self._block(params, 0)) > self.width * self.m
+
     def followed(self, kind: Kind, left: float) -> float:
         """The share of the residuals that a few Gauss-Newton steps of a kind leave; of a linear equation one does."""
         system, params, constants = self._model([kind] * BLOCKS)
         flat, unravel = ravel_pytree(params)
-        theta, columns = np.array(flat), self._block(params, 0)
-        step, share = self.steps[kind], 1.0
-        for i in range(FOLLOWED):
-            theta[columns] += step
-            now = unravel(jnp.asarray(theta))
-            before, share = share, _share(system(now, constants, self.others)[0], self.begin)
-            if share <= LINEAR * max(left, ENOUGH) or not share < FALLS * before or i + 1 == FOLLOWED:
+        theta, columns, shares, length = np.array(flat), self._block(params, 0), [1.0], 1.0
+        r, j = system(params, constants, self.points)
+        while len(shares) <= FOLLOWED and length >= SHORTEST:
+            step, length, before = _spared(r, j[:, columns]), 1.0, np.linalg.norm(r)
+            while length >= SHORTEST:
+                there = theta.copy()
+                there[columns] += length * step
+                now = unravel(jnp.asarray(there))
+                r, j = system(now, constants, self.points)
+                if np.linalg.norm(r) < before:
+                    break
+                length *= SHORTER
+            theta = there
+            shares.append(_share(system(now, constants, self.others)[0], self.begin))
+            if shares[-1] <= LINEAR * max(left, ENOUGH) or not shares[-1] < FALLS * shares[-2]:
                 break
-            r, j = system(now, constants, self.points)
-            step = _least(r, j[:, columns])
-        return share
+        return min(shares)
 
     def _model(self, kinds: Sequence[Kind]) -> tuple[Callable, PyTree, PyTree]:
         made = self.plan.made
@@ -142,6 +156,27 @@ def _least(r: np.ndarray, j: np.ndarray) -> np.ndarray:
     below = DAMPING * np.linalg.norm(j) * np.eye(p, p + 1)
     triangle = np.asarray(np.linalg.qr(np.concatenate([np.column_stack([j, -r]), below]), mode="r"))
     return np.linalg.solve(triangle[:p, :p], triangle[:p, p])
+
+
+def _spared(r: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """The δ of the largest damping that leaves hardly more than the least, as `gauss_newton` has it for "qr"."""
+    p = j.shape[1]
+    if not (np.isfinite(j).all() and np.isfinite(r).all() and j.any()):
+        return np.full(p, np.nan)
+    triangle, size = np.asarray(np.linalg.qr(np.column_stack([j, -r]), mode="r")), np.linalg.norm(j)
+
+    def solved(damping: float) -> tuple[np.ndarray, float]:
+        both = np.asarray(np.linalg.qr(np.concatenate([triangle, damping * size * np.eye(p, p + 1)]), mode="r"))
+        found = np.linalg.solve(both[:p, :p], both[:p, p])
+        return found, float(np.linalg.norm(triangle[:, :p] @ found - triangle[:, p]))
+
+    damping, (found, least) = DAMPING, solved(DAMPING)
+    while damping * APART <= 1:
+        more, left = solved(damping * APART)
+        if left > HARDLY * least:
+            break
+        damping, found = damping * APART, more
+    return found
 
 
 def _share(left: np.ndarray, whole: np.ndarray) -> float:

@@ -59,17 +59,17 @@ def solve(
 ) -> Solution:
     """Solve an equation without a recipe, and say what the solution is worth.
 
-    An equation of time and one coordinate is evolved in time where it can be (`pinnjax.evolve`): waves in space, whose
-    coefficients obey an ordinary differential equation. Else, or where residuals say that it is not enough, there is
-    first a wide network whose hidden layer is drawn once (`pinnjax.nn.RandomFeatures`): how steep its waves or steps
-    are to be is measured, and Gauss-Newton steps find the rest. Where the solution is smooth that is the end, to many
-    digits. Where the residuals that are left say otherwise, a deep network made for the points is trained: a thousand
-    steps of Adam, then self-scaled Broyden, on points drawn anew, more of them where the residual is large. The field
-    is scaled by what the residuals ask of it, and each residual by what the field does to it, so that units do not
-    matter; conditions then weigh ten times an equation. An equation of time alone that features do not solve at once is
-    solved window by window (`pinnjax.march`). Where something holds at the beginning of a coordinate and
-    nothing at its end, and training is lost, it is done again with the early part of that coordinate first
-    (`pinnjax.sampling.growing`). All is done in double precision, and the model of the least loss at points that
+    An equation of time and one coordinate, or of time alone, is evolved in time where it can be (`pinnjax.evolve`):
+    waves in space, whose coefficients obey an ordinary differential equation. Else, or where residuals say that it is
+    not enough, there is first a wide network whose hidden layer is drawn once (`pinnjax.nn.RandomFeatures`): how steep
+    its waves or steps are to be is measured, and Gauss-Newton steps find the rest. Where the solution is smooth that is
+    the end, to many digits. Where the residuals that are left say otherwise, a deep network made for the points is
+    trained: a thousand steps of Adam, then self-scaled Broyden, on points drawn anew, more of them where the residual
+    is large. The field is scaled by what the residuals ask of it, and each residual by what the field does to it, so
+    that units do not matter; conditions then weigh ten times an equation. An equation of time alone that features do
+    not solve at once is solved window by window (`pinnjax.march`). Where something holds at the beginning of a
+    coordinate and nothing at its end, and training is lost, it is done again with the early part of that coordinate
+    first (`pinnjax.sampling.growing`). All is done in double precision, and the model of the least loss at points that
     training does not see is kept. At the end a second network is trained for a short while, or second features are
     fitted, and the difference from the first says what a residual is worth as an error.
 

@@ -26,10 +26,11 @@ class Task:
     """What is to be solved, for any number of waves.
 
     Attributes:
-        terms: `{name: residual function}` of points `(2,)`.
+        terms: `{name: residual function}` of points `(2,)`, or `(1,)`.
         conditions: `{term: places (k,)}` of those that hold at places, at all times; none where the field is periodic.
         initial: terms that hold at the beginning.
-        box: least and largest x.
+        box: least and largest x,
+        alone: or whether there is no x: equations are of time alone.
         outputs: components of the field, or "scalar".
         axis: of the time.
         begin: of the time,
@@ -47,6 +48,7 @@ class Task:
     begin: float
     span: float
     stretch: float
+    alone: bool = False
     traced: dict[tuple[str, int], Callable] = dataclasses.field(default_factory=dict)
 
     @property
@@ -66,8 +68,9 @@ class Task:
         found = {}
         for t, term in self.terms.items():
             x = np.resize(np.asarray(self.conditions.get(t, np.linspace(*self.box, 50))), 50)
-            points = jnp.asarray(np.stack([times, x] if self.axis == 0 else [x, times], axis=1))
-            found[t] = (_highest(term, self.zero, points, self.axis), _highest(term, self.zero, points, 1 - self.axis))
+            points = jax.vmap(self.at)(jnp.asarray(times), jnp.asarray(x))
+            along = 0 if self.alone else _highest(term, self.zero, points, 1 - self.axis)
+            found[t] = (_highest(term, self.zero, points, self.axis), along)
         return found
 
     @property
@@ -75,7 +78,7 @@ class Task:
         """Of the equations in time."""
         return max((self.orders[t][0] for t in self.equations), default=0)
 
-    def zero(self, x: Float[Array, " 2"]) -> Array:
+    def zero(self, x: Float[Array, " d"]) -> Array:
         """The field that is zero."""
         return self.shaped(jnp.zeros(self.m, x.dtype))
 
@@ -83,9 +86,13 @@ class Task:
         """A value of the field as residuals expect it."""
         return value[0] if self.outputs == "scalar" else value
 
-    def at(self, t: Array, x: Array) -> Float[Array, " 2"]:
+    def at(self, t: Array, x: Array) -> Float[Array, " d"]:
         """The point."""
-        return jnp.stack([t, x] if self.axis == 0 else [x, t])
+        return jnp.stack([t] if self.alone else [t, x] if self.axis == 0 else [x, t])
+
+    def parted(self, point: Float[Array, " d"]) -> tuple[Array, Array]:
+        """Its time and its x."""
+        return point[self.axis], jnp.zeros_like(point[0]) if self.alone else point[1 - self.axis]
 
     def local(self, term: str, times: int) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
         """(d/dt + pull)^times of a residual at a place, of a polynomial there; and its Jacobian by that.
@@ -96,9 +103,9 @@ class Task:
             return self.traced[term, times]
 
         def value(jet: Float[Array, "k s m"], t: Array, x: Array) -> Float[Array, " r"]:
-            def field(point: Float[Array, " 2"]) -> Array:
-                at = point[1 - self.axis] - x
-                return self.shaped(taylor([taylor(list(part), at) for part in jet], point[self.axis] - t))
+            def field(point: Float[Array, " d"]) -> Array:
+                now, here = self.parted(point)
+                return self.shaped(taylor([taylor(list(part), here - x) for part in jet], now - t))
 
             at_time = lambda s: flat(self.terms[term](field, self.at(t + s, x)))
             for _ in range(times):

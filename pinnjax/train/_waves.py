@@ -27,7 +27,7 @@ class System:
     def __init__(self, task: Task, number: int):
         self.task, self.number = task, number
         low, high = task.box
-        n = OVER * (2 * number + 1)
+        n = OVER * (2 * number + 1) if number else 1
         places = low + (high - low) * (np.arange(n) + 0.5) / n
         self.basis = _orthonormal(self._waves(places)[0] / np.sqrt(n), task.stretch == 1)
         self.places = {t: np.asarray(task.conditions.get(t, places), float) for t in task.terms}
@@ -53,7 +53,7 @@ class System:
         kept = jnp.asarray(self.basis @ blocks)
 
         def field(point: Array) -> Array:
-            t, x = point[task.axis], point[1 - task.axis]
+            t, x = task.parted(point)
             return task.shaped(taylor(list(waves(x, *task.box, self.number, self.task.stretch) @ kept), t))
 
         for t, term in task.terms.items():

@@ -23,8 +23,7 @@ from pinnjax.train._evolving import Evolving, Moment, start
 from pinnjax.train._waves import System
 from pinnjax.train._waves import vanish_on_waves as vanish_on_waves
 
-FIRST = 16  # waves,
-GROWS = 2  # and how many times as many there are next
+GROWS = 2  # times as many waves there are next
 MOST = 1100  # coefficients and derivatives of them below the highest
 LOST = 0.1  # what the equations leave with which it is no use to go on
 BEGIN = 0.01  # of what the equations may leave: the share of the conditions at the beginning that waves may leave,
@@ -56,39 +55,42 @@ def evolve(
     conditions: Mapping[str, Sequence[float]],
     initial: Collection[str],
     *,
-    lower: float,
-    upper: float,
+    lower: float | None,
+    upper: float | None,
     begin: float,
     end: float,
     axis: int = 0,
     outputs: int | str = "scalar",
     tolerance: float = 1e-9,
     enough: float = 1e-6,
+    first: int = 16,
     most: int = MOST,
     stretch: float = 1.3,
     seconds: float | None = None,
 ) -> Evolution:
-    """Solve equations in time and one coordinate, when they can be solved for the highest derivative in time.
+    """Solve equations in time and one coordinate, or in time alone, when they give the highest derivative in time.
 
     The field is a sum of waves in x, whose coefficients change in time. At each time the residuals of all equations at
     many places, and the time derivatives of the conditions, give the derivative of the coefficients by least squares;
     an implicit method integrates them. Where the residuals are more than `enough`, there are twice as many waves from
     then on. Terms see the field only as any field: their derivatives in the jets of a polynomial at each place.
+    Where there is no x, this is a method for stiff systems of ordinary differential equations, given as residuals.
 
     Args:
-        terms: `{name: residual function}` of points `(2,)`; those that are neither conditions nor initial are the
-            equations, which hold in all places.
+        terms: `{name: residual function}` of points `(2,)`, or `(1,)`; those that are neither conditions nor initial
+            are the equations, which hold in all places.
         conditions: `{term: places}` of those that hold at single places, at all times. Conditions that every periodic
             field satisfies make it periodic.
         initial: terms that hold at the beginning, in all places.
-        lower: least x, in its units.
-        upper: largest x.
+        lower: least x, in its units; None where there is no x.
+        upper: largest x, or None.
         begin: time at which it begins, in its units.
         end: and ends.
-        axis: which of the two coordinates is the time.
+        axis: which of the coordinates is the time.
         outputs: number of components of the field, or "scalar".
         tolerance: relative error of a step in time; dimensionless.
         enough: what the equations may leave, as `left` of the result says; dimensionless.
+        first: waves with which it begins.
         most: coefficients, at most; a step takes their number to the power of three.
         stretch: how many times as long as that of x the interval is of which there are waves, more than 1: what waves
             leave is another thing then.
@@ -114,26 +116,31 @@ def evolve(
     checks.terms(terms)
     for what, some in (("initial", initial), ("conditions", conditions)):
         checks.known_names(f"evolve: {what}", terms, some)
-    if not begin < end or not lower < upper:
+    alone = lower is None and upper is None
+    low, high = (-1.0 if lower is None else lower), (1.0 if upper is None else upper)
+    if not begin < end or not low < high or (not alone and None in (lower, upper)):
         raise ValueError(f"evolve: time is [{begin}, {end}], x in [{lower}, {upper}]; expected intervals")
+    if alone and (conditions or axis):
+        raise ValueError(f"evolve: conditions are {conditions} and axis is {axis}, without an x; expected none and 0")
     checks.number("evolve: tolerance", tolerance, 1e-14, 1.0)
     checks.number("evolve: enough", enough, 0.0)
     checks.number("evolve: stretch", stretch, 1.0)
+    checks.count("evolve: first", first)
     import threadpoolctl  # only who evolves needs it
 
     began = time.perf_counter()
     allowed = np.inf if seconds is None else seconds
-    box, span = (float(lower), float(upper)), float(end) - float(begin)
+    box, span = (float(low), float(high)), float(end) - float(begin)
     # Threads of NumPy's linear algebra cost such small matrices more than they give, and wait for one another.
     with jax.enable_x64(True), threadpoolctl.threadpool_limits(1, "blas"):
-        periodic = vanish_on_waves(terms, conditions, outputs, axis)(box)
+        periodic = alone or vanish_on_waves(terms, conditions, outputs, axis)(box)
         kept = {t: f for t, f in terms.items() if not (periodic and t in conditions)}
         at, length = ({}, 1.0) if periodic else (dict(conditions), float(stretch))
-        task = Task(kept, at, list(initial), box, outputs, axis, float(begin), span, length)
+        task = Task(kept, at, list(initial), box, outputs, axis, float(begin), span, length, alone)
         if not task.order:
             raise NotOfWaves("no equation has a derivative along the time")
-        fits = lambda number: task.order * task.m * (2 * number + 1) <= most
-        system = System(task, FIRST)
+        fits = lambda number: not alone and task.order * task.m * (2 * number + 1) <= most
+        system = System(task, 0 if alone else first)
         system.check_local()
         y, begun = start(system)
         while begun > BEGIN * enough and fits(GROWS * system.number) and time.perf_counter() - began < allowed:
@@ -156,7 +163,7 @@ def evolve(
     if run is None or len(run.moments) < 2:
         return Evolution(None, system.number, 0, float(begin), 0.0)
     moments, system = run.moments, run.evolving.system
-    u = _field(moments, box, outputs, axis, system.task.stretch)
+    u = _field(moments, (lower, upper), outputs, axis, system.task.stretch)
     return Evolution(u, system.number, len(moments) - 1, run.t, run.most)
 
 
@@ -227,7 +234,9 @@ def _hopeless(spent: float, done: float, allowed: float) -> bool:
     return spent > 0.5 * allowed and spent > 4 * allowed * done
 
 
-def _field(moments: list[Moment], box: tuple[float, float], outputs: Any, axis: int, stretch: float) -> nn.Evolved:
+def _field(
+    moments: list[Moment], box: tuple[float | None, float | None], outputs: Any, axis: int, stretch: float
+) -> nn.Evolved:
     """Fewer waves are the first ones of more."""
     p = max(len(one.value) for one in moments)
     widened = lambda part: np.pad(part, ((0, p - len(part)), (0, 0)))

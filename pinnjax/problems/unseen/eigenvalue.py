@@ -1,4 +1,4 @@
-"""An eigenvalue: -u''/2 + x² u / 2 = E u on [-6, 6], u(±6) = 0, u(0) = π^{-1/4}: the ground state, E = 1/2.
+"""An eigenvalue: -u''/2 + x² u / 2 = E u on [-6, 6], u as the ground state at x = 0 and ±6; there E = 1/2.
 
 References:
   Griffiths, Introduction to Quantum Mechanics, 2005: Section 2.3 (the harmonic oscillator).
@@ -26,13 +26,8 @@ def pde(u: Any, x: Float[Array, " 1"]) -> Float[Array, ""]:
     return -diff(u, 0, 0)(x) / 2 + (x[0] ** 2 / 2 - u.energy) * u(x)
 
 
-def ends(u: Any, x: Float[Array, " 1"]) -> Float[Array, ""]:
-    """Residual u."""
-    return u(x)
-
-
-def height(u: Any, x: Float[Array, " 1"]) -> Float[Array, ""]:
-    """Residual u - π^{-1/4}."""
+def known(u: Any, x: Float[Array, " 1"]) -> Float[Array, ""]:
+    """Residual u - e^{-x² / 2} / π^{1/4}."""
     return u(x) - exact(x)
 
 
@@ -53,7 +48,7 @@ def draw(key: Array) -> dict[str, Array]:
 eigenvalue = Problem(
     name="eigenvalue",
     title="Ground state of the harmonic oscillator, with its energy",
-    terms={"pde": pde, "ends": ends, "height": height},
+    terms={"pde": pde, "ends": known, "height": known},
     draw=draw,
     reference=exact,
     coefficients={"energy": 0.7},
