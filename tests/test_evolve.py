@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.integrate
 
 import pinnjax as pj
 from pinnjax.nn import evolved
-from pinnjax.solver import _evolved
+from pinnjax.solver import _evolved, _plan
 from pinnjax.train import _waves
 from pinnjax.train.evolve import NotOfWaves
 
@@ -301,3 +302,118 @@ def test_solve_does_not_evolve_what_lacks_a_condition():
     solution = pj.solve(HEAT, points, seconds=40.0, progress=False)
     assert not isinstance(solution.model, pj.nn.Evolved)
     assert not solution.solved or solution.accuracy.value > 1e-3
+
+
+# Of time alone
+
+ALONE = {"lower": None, "upper": None, "begin": 0.0}
+
+
+def each(w, t):
+    return [pj.component(w, i) for i in range(w(t).shape[0])]
+
+
+def hunted(w, t):
+    """Lotka and Volterra's: a component may be small for long."""
+    x, y = each(w, t)
+    return jnp.stack([D(x, 0)(t) - 1.5 * x(t) + x(t) * y(t), D(y, 0)(t) + 3 * y(t) - x(t) * y(t)])
+
+
+def reacting(w, t):
+    """Robertson's: rates from 4e-2 to 3e7."""
+    a, b, c = each(w, t)
+    first, second, third = 0.04 * a(t), 1e4 * b(t) * c(t), 3e7 * b(t) ** 2
+    return {"a": D(a, 0)(t) + first - second, "b": D(b, 0)(t) - first + second + third, "c": D(c, 0)(t) - third}
+
+
+SYSTEMS = {
+    "hunted": (hunted, [10.0, 5.0], 10.0, lambda t, y: [1.5 * y[0] - y[0] * y[1], -3 * y[1] + y[0] * y[1]]),
+    "reacting": (
+        reacting,
+        [1.0, 0.0, 0.0],
+        40.0,
+        lambda t, y: [
+            -0.04 * y[0] + 1e4 * y[1] * y[2],
+            0.04 * y[0] - 1e4 * y[1] * y[2] - 3e7 * y[1] ** 2,
+            3e7 * y[1] ** 2,
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", few(SYSTEMS, "reacting"))
+def test_systems_of_time_alone_are_those_of_another_integrator(name):
+    ode, start, end, flow = SYSTEMS[name]
+    terms = {"ode": ode, "start": lambda w, t: w(t) - jnp.array(start)}
+    found = pj.evolve(terms, {}, ["start"], **ALONE, end=end, outputs=len(start), tolerance=1e-10)
+    t = np.linspace(0.0, end, 40)
+    exact = scipy.integrate.solve_ivp(flow, (0.0, end), start, method="LSODA", t_eval=t, rtol=1e-12, atol=1e-14).y.T
+    np.testing.assert_allclose(jax.vmap(found.u)(jnp.asarray(t)[:, None]), exact, rtol=1e-6, atol=1e-9)
+    assert found.waves == 0 and found.reached == end
+
+
+def test_an_equation_without_a_derivative_is_differentiated():
+    """A spring, and the square of where it is."""
+    spring = {
+        "spring": lambda w, t: D(pj.component(w, 0), 0, 0)(t) + 4 * w(t)[0],
+        "start": lambda w, t: jnp.stack([w(t)[0] - 1.0, D(pj.component(w, 0), 0)(t)]),
+    }
+    with pytest.raises(NotOfWaves, match="open"):
+        pj.evolve(spring, {}, ["start"], **ALONE, end=1.0, outputs=2)
+    terms = spring | {"square": lambda w, t: w(t)[1] - w(t)[0] ** 2}
+    found = pj.evolve(terms, {}, ["start"], **ALONE, end=3.0, outputs=2, tolerance=1e-10)
+    x = jnp.cos(2 * jnp.array([0.7, 2.9]))
+    np.testing.assert_allclose(jax.vmap(found.u)(jnp.array([[0.7], [2.9]])), jnp.stack([x, x**2], 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("push", [jnp.cos, jnp.sin])
+def test_a_field_at_rest_is_pushed(push):
+    """By a source, which may begin at zero too: u' = push(t)."""
+    terms = {"ode": lambda u, t: D(u, 0)(t) - push(t[0]), "start": lambda u, t: u(t)}
+    found = pj.evolve(terms, {}, ["start"], **ALONE, end=4.0, tolerance=1e-10)
+    exact = jnp.sin(3.0) if push is jnp.cos else 1 - jnp.cos(3.0)
+    np.testing.assert_allclose(found.u(jnp.array([3.0])), exact, rtol=1e-7)
+
+
+def test_what_is_wrong_without_an_x_is_named():
+    terms = {"ode": lambda u, t: D(u, 0)(t) + u(t), "start": lambda u, t: u(t) - 1.0}
+    with pytest.raises(ValueError, match=r"conditions are \{'start': \[0.0\]\}"):
+        pj.evolve(terms, {"start": [0.0]}, [], **ALONE, end=1.0)
+    with pytest.raises(ValueError, match=r"x in \[None, 1.0\]"):
+        pj.evolve(terms, {}, ["start"], **ALONE | {"upper": 1.0}, end=1.0)
+    one = np.ones((2, 3, 1))
+    with pytest.raises(ValueError, match="with 3 waves; expected two numbers, or None"):
+        pj.nn.Evolved(None, None, "scalar", 0, 1.0, np.array([0.0, 1.0]), one, one, one)
+
+
+def test_solve_sees_which_equations_are_of_time_alone():
+    times = lambda key, n: jax.random.uniform(key, (n, 1))
+    terms = {"ode": lambda u, t: D(u, 0, 0)(t) + u(t), "start": lambda u, t: jnp.stack([u(t) - 2.0, D(u, 0)(t)])}
+    points = {"ode": times, "start": jnp.zeros((1, 1))}
+    setting = lambda terms, points: _evolved.setting(
+        _plan.planned(terms, points, None, "scalar", {}, jax.random.key(0))
+    )
+    found = setting(terms, points)
+    assert (found.initial, found.lower, found.begin, found.conditions) == (["start"], None, 0.0, {})
+    seen = {**terms, "data": lambda u, t: u(t) - 1.0}
+    assert setting(seen, {**points, "data": jnp.array([[0.5], [0.7]])}) is None
+    pair = {**terms, "start": lambda u, ty: u(ty[0]) - ty[1]}
+    assert setting(pair, {**points, "start": (jnp.zeros((1, 1)), jnp.array([2.0]))}) is None
+    mean = {**terms, "mean": pj.batchwise(lambda u, t: jnp.mean(jax.vmap(u)(t)))}
+    assert setting(mean, {**points, "mean": jnp.linspace(0.0, 1.0, 20)[:, None]}) is None
+
+
+@pytest.mark.slow
+def test_solve_is_not_taken_in_by_a_prey_without_hunters():
+    """It grows to 1e5, which leaves next to nothing of residuals in units of it: least squares once found that."""
+    terms = {"ode": hunted, "start": lambda w, t: w(t) - jnp.array([10.0, 5.0])}
+    points = {"ode": jnp.linspace(0.0, 10.0, 500)[:, None], "start": jnp.zeros((1, 1))}
+    solution = pj.solve(terms, points, outputs=2, seconds=60.0, progress=False)
+    t, flow = np.linspace(0.0, 10.0, 60), SYSTEMS["hunted"][3]
+    exact = scipy.integrate.solve_ivp(flow, (0.0, 10.0), [10.0, 5.0], method="DOP853", t_eval=t, rtol=1e-12, atol=1e-12)
+    error = pj.relative_l2(solution.model, jnp.asarray(t)[:, None], exact.y.T)
+    assert solution.solved and error < 1e-8 and error < 10 * solution.accuracy.value
+    given = {"terms": terms, "points": points}
+    exec(solution.recipe, given)
+    x = jnp.linspace(0.0, 10.0, 50)[:, None]
+    np.testing.assert_array_equal(jax.vmap(given["u"])(x), jax.vmap(solution.model)(x))

@@ -185,3 +185,18 @@ def test_an_orthogonal_factorisation_keeps_the_digits_that_normal_equations_lose
     theirs = np.linalg.lstsq(np.asarray(matrix), np.asarray(matrix @ truth), rcond=None)[0]
     assert left["qr"] < 1e-27 and left["primal"] > 1e-24
     assert left["qr"] < 100 * max(float(jnp.sum(residual(theirs) ** 2)), 1e-32)
+
+
+def test_an_orthogonal_factorisation_adds_nothing_that_no_residual_asks_for(x64):
+    """The second parameter changes residuals by 1e-10 of itself: it matters only where nothing else is left."""
+
+    def ends(left):
+        terms = {"data": lambda u, x: jnp.stack([u(x)[0] - 1.0, 1e-10 * u(x)[1] - 1e-6, jnp.asarray(left)])}
+        train = pj.train_step(terms, pj.optimizers.gauss_newton(solver="qr"))
+        state = train.init((lambda p, x: p, jnp.zeros(2)), {"data": jnp.zeros((1, 1))})
+        return pj.fit(train, state, {"data": jnp.zeros((1, 1))}, steps=2, progress=False)[0].params
+
+    np.testing.assert_allclose(ends(0.0), [1.0, 1e4], rtol=1e-6)
+    first, second = ends(1.0)
+    np.testing.assert_allclose(first, 1.0, rtol=1e-3)
+    assert abs(second) < 1.0

@@ -8,7 +8,6 @@ import scipy.integrate
 
 import pinnjax as pj
 from pinnjax.problems import in_windows, kuramoto_sivashinsky
-from pinnjax.solver import _marched, _plan
 from pinnjax.train._orders import orders_of
 
 KEY = jax.random.key(0)
@@ -192,22 +191,13 @@ def test_windows_and_their_bad_arguments():
         pj.nn.Window(network, 0, 0.0, 1.0).before(jnp.zeros(1))
 
 
-# In `solve`
-
-
-def stiff(end):
-    """Van der Pol's oscillator, μ = 5, from (2, 0): slow stretches and jumps."""
-    terms = {
-        "ode": lambda u, t: pj.diff(u, 0, 0)(t) - 5 * (1 - u(t) ** 2) * pj.diff(u, 0)(t) + u(t),
-        "start": lambda u, t: jnp.stack([u(t) - 2.0, pj.diff(u, 0)(t)]),
-    }
-    return terms, {"ode": lambda key, n: pj.sampling.box(key, [0.0], [end], n), "start": jnp.zeros((1, 1))}
-
-
 @pytest.mark.slow
 def test_newtons_method_starts_from_a_field_at_rest_and_in_a_window_that_is_short_enough(x64):
     """From zero, or over a tenth of the time, it does not come to the solution."""
-    terms, _ = stiff(10.0)
+    terms = {  # van der Pol's oscillator, μ = 5: slow stretches and jumps
+        "ode": lambda u, t: pj.diff(u, 0, 0)(t) - 5 * (1 - u(t) ** 2) * pj.diff(u, 0)(t) + u(t),
+        "start": lambda u, t: jnp.stack([u(t) - 2.0, pj.diff(u, 0)(t)]),
+    }
     options = {"axis": 0, "begin": 0.0, "end": 10.0, "initial": ["start"], "first": 0.3, "key": KEY}
     network = features(scale=1.5, activation=jnp.sin)
     u, pieces, reached = pj.march(terms, on_line(10.0), network, tight=1e-10, loose=1e-4, **options)
@@ -215,37 +205,3 @@ def test_newtons_method_starts_from_a_field_at_rest_and_in_a_window_that_is_shor
     flow = lambda t, y: [y[1], 5 * (1 - y[0] ** 2) * y[1] - y[0]]
     exact = scipy.integrate.solve_ivp(flow, (0, 10), [2.0, 0.0], method="DOP853", rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(u(jnp.array([10.0])), exact.y[0, -1], rtol=1e-6)
-
-
-@pytest.mark.slow
-def test_solve_goes_through_windows_where_neither_features_nor_a_network_come_through_at_once():
-    terms, points = stiff(12.0)
-    solution = pj.solve(terms, points, steps=50, progress=False)
-    assert "pj.march(" in solution.recipe and solution.solved and solution.accuracy.value < 1e-7
-    flow = lambda t, y: [y[1], 5 * (1 - y[0] ** 2) * y[1] - y[0]]
-    t = np.linspace(0, 11.9, 40)
-    exact = scipy.integrate.solve_ivp(flow, (0, 12), [2.0, 0.0], method="DOP853", t_eval=t, rtol=1e-13, atol=1e-13)
-    error = pj.relative_l2(solution.u, jnp.asarray(t)[:, None], exact.y[0])
-    assert error < 1e-6  # in single precision, that of the caller
-    given = {"terms": terms, "points": points}
-    with jax.enable_x64(True):
-        exec(solution.recipe, given)
-        x = jnp.linspace(0, 12, 50)[:, None]
-        np.testing.assert_array_equal(jax.vmap(given["u"])(x), jax.vmap(solution.model)(x))
-    jax.config.update("jax_enable_x64", False)
-
-
-def test_windows_are_for_equations_of_time_alone_with_all_conditions_at_its_beginning(x64):
-    terms, points = stiff(3.0)
-    initial = lambda terms, points: _marched.initial(_plan.planned(terms, points, None, "scalar", {}, KEY))
-    assert initial(terms, points) == ["start"]
-    seen = {**terms, "data": lambda u, t: u(t) - 1.0}
-    assert initial(seen, {**points, "data": jnp.array([[0.5], [1.5]])}) is None
-    assert initial({**terms, "start": lambda u, t: u(t) - 2.0}, points) is None  # and what of the rate?
-    pair = {**terms, "start": lambda u, ty: u(ty[0]) - ty[1]}
-    assert initial(pair, {**points, "start": (jnp.zeros((1, 1)), jnp.array([2.0]))}) is None
-    mean = {**terms, "mean": pj.batchwise(lambda u, t: jnp.mean(jax.vmap(u)(t)))}
-    assert initial(mean, {**points, "mean": points["ode"]}) is None
-    heat = {"pde": lambda u, x: pj.diff(u, 0)(x) - pj.diff(u, 1, 1)(x), "start": lambda u, x: u(x) - x[1]}
-    box = lambda high: lambda key, n: pj.sampling.box(key, [0.0, 0.0], high, n)
-    assert initial(heat, {"pde": box([1.0, 1.0]), "start": box([0.0, 1.0])}) is None

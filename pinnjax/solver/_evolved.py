@@ -22,14 +22,15 @@ from pinnjax.train.evolve import Evolution, NotOfWaves, evolve, vanish_on_waves
 from pinnjax.train.march import orders_of
 
 PyTree = Any
-AGREED = {"usual": (1e-7, 1e-4), "fine": (1e-9, 1e-6)}  # tolerance, and what the equations may leave
+AGREED = {"rough": (1e-5, 1e-3), "usual": (1e-7, 1e-4), "fine": (1e-9, 1e-6)}  # tolerance, what equations may leave
 ALONE = 1e-4  # of these tolerances those of time alone are, where a step takes next to nothing
 OTHERS = (
     (1.0, 1.3, 16),
     (3.0, 1.4, 14),
 )  # times more, how long waves are, and how many at first: the field, another one
 FINER = 5.0  # times as long as the usual one a fine one takes, at most, about
-BELIEVED = 1.0  # of the difference from the other one: what the error is believed to be
+MARGIN = 1.2  # times what the field took: if no more time is left the other one is a rough one,
+CLOSER = 0.2  # and of the difference from that the error is believed to be this share; of that from one as good, all
 NEAR = 0.01  # of the length: how far random points are from the ends of what they fill, at most,
 UNITS = (1.0, 0.1, float(np.pi), 0.01)  # and where those ends may be
 PLACES = 6  # of a condition, at most
@@ -127,21 +128,22 @@ def attempts(
     if found is None:
         return []
     if 2 * FINER * took < left() and (fine := _evolved(plan, given, "fine", 0, left() / 2)) is not None:
-        found, level, took = fine, "fine", time.perf_counter() - began
+        found, level, took = fine, "fine", time.perf_counter() - began - took
     definition, *model = bridge.split(found.u)
     measured = {name: float(value) for name, value in jax.jit(judge)(found.u).items()}
     snapshot = Snapshot(found.steps, measured["validation"], jax.tree.map(np.asarray, tuple(model)))
     best = _judging.looked_at_closely(plan, definition, [snapshot], fresh_key)
     at_end = {"step": best.step, "seconds": time.perf_counter() - began, **measured}
     history = {"step": np.array([best.step])} | {f"evaluation/{name}": np.array([x]) for name, x in at_end.items()}
-    others: list[Evolution] = []
+    others: list[tuple[Evolution, float]] = []
 
     def again(judge: Any, seconds: float | None) -> Snapshot | None:
-        """With other waves and another tolerance, as well as the field, or nearly."""
-        # It takes less than the first, which it has to say something of.
-        if (other := _evolved(plan, given, level, 1, max(seconds or took, took))) is None:
+        """With other waves and another tolerance, nearly as good as the field."""
+        rest = np.inf if seconds is None else 2 * seconds
+        as_good = rest > MARGIN * took
+        if (other := _evolved(plan, given, level if as_good else "rough", 1, rest)) is None:
             return None
-        others.append(other)
+        others.append((other, 1.0 if as_good else CLOSER))
         value = float(jax.jit(judge)(other.u)["validation"])
         return Snapshot(best.step, value, jax.tree.map(np.asarray, tuple(bridge.split(other.u)[1:])))
 
@@ -149,12 +151,11 @@ def attempts(
         """Two fields that were made with other waves and other steps are as far from each other as from the truth."""
         if not others:
             return _newton.Known(float("nan"), float("nan"))
-        at_places = lambda field: np.asarray(jax.jit(lambda x: jax.vmap(field)(x))(places))
-        values = [at_places(one.u) for one in (found, others[0])]
-        apart = float(np.linalg.norm(values[0] - values[1]) / np.linalg.norm(values[0]))
-        return _newton.Known(
-            BELIEVED * apart / max(float(np.sqrt(best.validation)), np.finfo(float).tiny), float("nan")
-        )
+        other, share = others[0]
+        at_places = lambda u: np.asarray(jax.jit(jax.vmap(u))(places))
+        values, of_other = at_places(found.u), at_places(other.u)
+        apart = float(np.linalg.norm(values - of_other) / np.linalg.norm(values))
+        return _newton.Known(share * apart / max(float(np.sqrt(best.validation)), np.finfo(float).tiny), float("nan"))
 
     recipe = lambda: _code.code(plan, keys, (), sampled, _march(plan, given, level))
     return [Attempt(plan, definition, history, [snapshot], best, known, again, recipe)]

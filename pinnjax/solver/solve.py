@@ -21,7 +21,6 @@ from pinnjax.solver import (
     _features,
     _judging,
     _lost,
-    _marched,
     _newton,
     _phases,
     _plan,
@@ -66,8 +65,7 @@ def solve(
     the end, to many digits. Where the residuals that are left say otherwise, a deep network made for the points is
     trained: a thousand steps of Adam, then self-scaled Broyden, on points drawn anew, more of them where the residual
     is large. The field is scaled by what the residuals ask of it, and each residual by what the field does to it, so
-    that units do not matter; conditions then weigh ten times an equation. An equation of time alone that features do
-    not solve at once is solved window by window (`pinnjax.march`). Where something holds at the beginning of a
+    that units do not matter; conditions then weigh ten times an equation. Where something holds at the beginning of a
     coordinate and nothing at its end, and training is lost, it is done again with the early part of that coordinate
     first (`pinnjax.sampling.growing`). All is done in double precision, and the model of the least loss at points that
     training does not see is kept. At the end a second network is trained for a short while, or second features are
@@ -165,9 +163,6 @@ def solve(
             made += _evolved.attempts(plan, keys, judge, fresh_key, time_for_it, given is not points)
         if not good() and (wide := _features.with_features(plan, points_key, left())) is not None:
             made.append(attempt(wide, "features"))
-        if not good() and not coefficients and _marched.initial(plan) and there_is_time():
-            most = None if left() is None else FIT * seconds
-            made += _marched.attempts(plan, keys, judge, fresh_key, most, given is not points)
         if not good() and (not made or there_is_time()):
             made.append(attempt(plan, "at_once"))
             if plan.time is not None and _lost.lost(made[-1].history, 1) and there_is_time():

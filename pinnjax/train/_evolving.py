@@ -17,6 +17,7 @@ ROUNDING = 1e-12  # of the residuals there, relative
 SAME = 1e-10  # relative difference of matrices that is rounding
 SPREAD = 1e-8  # of singular values: a part that has so little of it is left open
 AROUND = 0.1  # relative change of a state at which it is asked whether a matrix is the same
+PUSHED = (0.0, 0.01, 0.1, 0.5, 0.9)  # of the time: when it is asked what moves a field that is at rest
 HEAVIER = 3000.0  # than one wave's row a condition's is
 
 
@@ -41,18 +42,20 @@ def start(system: System) -> tuple[Float[np.ndarray, " y"], float]:
         r, j = (jnp.concatenate([rows[i].reshape(rows[0].size, -1) for rows in found]) for i in (0, 1))
         return r[:, 0], j[:, : len(y)]
 
-    y = np.zeros(order * system.size)
+    best = y = np.zeros(order * system.size)
     r, j = map(np.asarray, both(y))
-    first = left = float(np.linalg.norm(r))
+    first = left = before = float(np.linalg.norm(r))
     for _ in range(TRIES):
-        step = _least(j, -r, "the conditions at the beginning leave a part of the field open")
-        r, j = map(np.asarray, both(y + step))
-        new, before = float(np.linalg.norm(r)), left
+        y = y + _least(j, -r, "the conditions at the beginning leave a part of the field open")
+        r, j = map(np.asarray, both(y))
+        new = float(np.linalg.norm(r))
         if new < left:
-            y, left = y + step, new
-        if left <= ROUNDING * first or not new < 0.5 * before:
+            best, left = y, new
+        # The first step of conditions that are not linear may leave as much as there was.
+        if left <= ROUNDING * first or not (new < 0.5 * before or left > 0.5 * first):
             break
-    return y, left / first if first > 0 else 0.0
+        before = new
+    return best, left / first if first > 0 else 0.0
 
 
 class Evolving:
@@ -139,7 +142,7 @@ class Evolving:
         """An implicit Runge-Kutta method of order 5 (Radau IIA, of scipy), one step at each `step()`."""
         import scipy.integrate  # slow to import
 
-        end, size = self.system.task.begin + self.system.task.span, np.linalg.norm(y) / np.sqrt(len(y))
+        end, size = self.system.task.begin + self.system.task.span, self._size(y) / np.sqrt(len(y))
 
         def f(t: float, y: np.ndarray) -> np.ndarray:
             if time.perf_counter() > limit:
@@ -148,6 +151,14 @@ class Evolving:
 
         jacobian = lambda t, y: np.asarray(self.jacobian(t, y))
         return scipy.integrate.Radau(f, t, y, end, rtol=tolerance, atol=tolerance * size, jac=jacobian)
+
+    def _size(self, y: Float[np.ndarray, " y"]) -> float:
+        """Of a state, or of one into which a field at rest is soon pushed."""
+        if y.any():
+            return float(np.linalg.norm(y))
+        task = self.system.task
+        pushed = [np.linalg.norm(self.f(task.begin + share * task.span, y)) for share in PUSHED]
+        return PUSHED[1] * task.span * float(np.max(pushed)) or 1.0
 
 
 def _least(a: Float[np.ndarray, "n p"], b: np.ndarray, otherwise: str) -> np.ndarray:
