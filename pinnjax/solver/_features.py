@@ -28,12 +28,13 @@ OVER = 3.0  # residuals of the equations for each parameter
 ON_FACES = 1000  # points of a condition on an area; on a line as many as usual
 HALF = 0.5  # of the parameters, with which kinds are compared first
 ROUNDS = 3  # of kinds, the later ones around the best so far
-PLANNED = 0.3  # of the time, about, after which no more kinds are tried
+PLANNED, PLANNED_BESIDE = 0.3, 0.5  # of the time, about, after which no more kinds are tried
 SHARE = 0.6  # of the time, at most, for more features than usual,
 STEPS, FACTORS = 3, 5  # fitted twice, in so many steps that each take so many factorisations,
 MORE = 2.0  # and no more than so many times as many
 EXACT = 1e-12  # of the residuals: if half as many features leave no more, these will do
 HOPELESS = 1e-2  # of the residuals: if the best kind leaves more, by least squares or by a few steps, none will do
+CORRECTED = 0.3  # of a field's residuals: if the best kind leaves more beside it, none will do
 ACTIVATIONS = {"tanh": jnp.tanh, "sin": jnp.sin}
 SLOPES = {
     "tanh": (1.5, 3.0, 6.0),
@@ -41,14 +42,15 @@ SLOPES = {
 }  # the latter in units of the steepest
 
 
-def with_features(plan: Plan, key: Array, seconds: float | None = None) -> Plan | None:
-    """The plan with random features in place of the network; None where they would not do.
+def with_features(plan: Plan, key: Array, seconds: float | None = None, beside: bool = False) -> Plan | None:
+    """The plan with random features in place of the network, or beside one; None where they would not do.
 
     Args:
         plan: of a network of ours.
         key: of the points at which kinds are compared, and of the features that are.
         seconds: that are left for everything; None where time does not count, and no more features than usual are
             wanted.
+        beside: whether there is a field already, which they are to correct.
     """
     if plan.made.box is None:
         return None
@@ -58,8 +60,8 @@ def with_features(plan: Plan, key: Array, seconds: float | None = None) -> Plan 
         return None
     components = max(1, sum(each[t] for t in plan.equations))
     plan = dataclasses.replace(_with_points(plan, size / components), features=True)
-    found = chosen(plan, size, key, seconds)
-    if found.left > HOPELESS:
+    found = chosen(plan, size, key, seconds, beside)
+    if found.left > (CORRECTED if beside else HOPELESS):
         return None
     if found.few:
         size = int(found.share * size)
@@ -107,7 +109,7 @@ class Chosen(NamedTuple):
     seconds: float
 
 
-def chosen(plan: Plan, size: int, key: Array, seconds: float | None = None) -> Chosen:
+def chosen(plan: Plan, size: int, key: Array, seconds: float | None = None, beside: bool = False) -> Chosen:
     """The kind of features for an equation.
 
     Half as many parameters tell kinds apart in an eighth of the time, where they can solve the equations at all.
@@ -117,12 +119,17 @@ def chosen(plan: Plan, size: int, key: Array, seconds: float | None = None) -> C
         size: parameters of the features.
         key: of points and blocks.
         seconds: that are left for everything.
+        beside: as above; then a few kinds are compared, and the best of them are followed.
     """
     began = time.perf_counter()
-    late = lambda: seconds is not None and time.perf_counter() - began > PLANNED * seconds
+    share_of_time = PLANNED_BESIDE if beside else PLANNED
+    late = lambda: seconds is not None and time.perf_counter() - began > share_of_time * seconds
     d, m = len(plan.made.box[0]), components_of(plan.made.outputs)
-    if (pilot := Pilot(plan, int(HALF * size), HALF, key)).bilinear:
-        return _followed(pilot, _ladder(d, int(HALF * size) // m), late)
+    pilot, ladder = Pilot(plan, int(HALF * size), HALF, key), _ladder(d, int(HALF * size) // m)
+    if beside:
+        return _followed(pilot, ladder[::2], late, SHARE * CORRECTED)
+    if pilot.bilinear:
+        return _followed(pilot, ladder, late, ENOUGH)
     follows = False  # whether a few steps come to something: asked once, as soon as a kind is good enough to say
     for share, kinds in ((HALF, _ladder), (1.0, _steep)):
         width = int(share * size) // m
@@ -147,16 +154,16 @@ def chosen(plan: Plan, size: int, key: Array, seconds: float | None = None) -> C
     return Chosen(best, left, share, left < EXACT, barely, pilot.seconds)
 
 
-def _followed(pilot: Pilot, kinds: list[Kind], late: Callable[[], bool]) -> Chosen:
-    """Where coefficients are unknown least squares at zero hardly tell kinds apart; the best of each are followed."""
+def _followed(pilot: Pilot, kinds: list[Kind], late: Callable[[], bool], enough: float) -> Chosen:
+    """Where least squares of one step hardly tell kinds apart, the best ones are followed, until one leaves enough."""
     found: dict[Kind, float] = {}
     _best(pilot, kinds, found, late)
     ranked = sorted(found, key=found.__getitem__)
     first = [next((k for k in ranked if k.activation == activation), ranked[0]) for activation in ACTIVATIONS]
     shares = dict.fromkeys(ranked, np.inf)
     for kind in first:
-        if not late() and min(shares.values()) > ENOUGH:
-            shares[kind] = pilot.followed(kind, 0.0)
+        if not late() and min(shares.values()) > enough:
+            shares[kind] = pilot.followed(kind, 0.0 if enough == ENOUGH else found[kind])
     best = min(shares, key=shares.__getitem__)
     return Chosen(best, shares[best], HALF, shares[best] < ENOUGH, False, pilot.seconds)
 

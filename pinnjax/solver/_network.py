@@ -27,6 +27,8 @@ class Made(NamedTuple):
         outputs: components of the field.
         whole: from a plain network to the model: in units of the field, with the unknown coefficients.
         code_of_whole: of that.
+        scaled: from a plain network to one in units of the field.
+        coefficients: the unknown ones, and where they begin.
     """
 
     network: Callable[[Array], Any]
@@ -37,6 +39,21 @@ class Made(NamedTuple):
     outputs: Any = None
     whole: Callable[[Any], Any] = lambda plain: plain
     code_of_whole: str = ""
+    scaled: Callable[[Any], Any] = lambda plain: plain
+    coefficients: Mapping[str, float] = {}
+
+
+SCALED = "pj.nn.Constrained(network, lift=lambda x: jnp.zeros((), x.dtype), factor=scale)"
+
+
+def corrected(made: Made, field: Any) -> Made:
+    """What makes of a plain network a correction to a field that is known, and of its coefficients."""
+    found = {name: float(getattr(field, name)) for name in made.coefficients}
+    known = lambda u: nn.WithCoefficients(u, found) if found else u
+    scale = made.code_of_whole.splitlines()[0]
+    code = f"{scale}\nmodel = pj.nn.Corrected(u, {SCALED}, 1.0)" + _with(found)
+    whole = lambda plain: known(nn.Corrected(field, made.scaled(plain), 1.0))
+    return made._replace(whole=whole, code_of_whole=code, coefficients=found)
 
 
 def made(
@@ -63,20 +80,18 @@ def made(
     factor = float(scales.field) if components is None else tuple(map(float, scales.field))
     # One function, so that two networks share their programs; of no point's dtype, which may be single precision.
     multiply = lambda x: jnp.asarray(factor, float)
-    whole = lambda network: known(nn.Constrained(network, lift=_zero, factor=multiply))
+    scaled = lambda network: nn.Constrained(network, lift=_zero, factor=multiply)
+    whole = lambda network: known(scaled(network))
     code = (
         f"network = pj.nn.ModifiedMLP(\n    {d}, {outputs!r}, width={WIDTH}, depth={DEPTH}, "
         f"rngs=pj.nn.Rngs(network_key),\n    inputs=pj.nn.Standardize.box({low.tolist()}, {high.tolist()}),\n)\n"
     )
-    code_of_whole = (
-        f"scale = lambda x: jnp.asarray({factor}, float)\n"
-        "model = pj.nn.Constrained(network, lift=lambda x: jnp.zeros((), x.dtype), factor=scale)"
-    )
-    if coefficients:
-        code_of_whole += f"\nmodel = pj.nn.WithCoefficients(model, {dict(coefficients)})"
+    code_of_whole = f"scale = lambda x: jnp.asarray({factor}, float)\nmodel = {SCALED}" + _with(coefficients)
     network = lambda key: whole(plain(key))
     sizes = scales.residuals
-    return Made(network, scales.field, sizes, code + code_of_whole, (low, high), outputs, whole, code_of_whole)
+    begins = dict(coefficients)
+    box, code = (low, high), code + code_of_whole
+    return Made(network, scales.field, sizes, code, box, outputs, whole, code_of_whole, scaled, begins)
 
 
 def sizes(terms: Mapping[str, Any], model: Any, batch: Mapping[str, PyTree]) -> dict[str, float]:
@@ -85,6 +100,10 @@ def sizes(terms: Mapping[str, Any], model: Any, batch: Mapping[str, PyTree]) -> 
     found = jax.jit(evaluation.residuals(terms, definition, constants))(params, batch)
     sizes = {name: float(np.sqrt(losses.loss(r))) for name, r in found.items()}
     return {name: size if size > 0 and np.isfinite(size) else 1.0 for name, size in sizes.items()}
+
+
+def _with(coefficients: Mapping[str, float]) -> str:
+    return f"\nmodel = pj.nn.WithCoefficients(model, {dict(coefficients)})" if coefficients else ""
 
 
 def _zero(x: Array) -> Array:

@@ -50,13 +50,13 @@ def phases(plan: Plan, steps: int | None = None, first: float | None = None) -> 
         train = train_step(plan.terms, gauss_newton(solver="qr"), term_weights=weights, sampler=in_every_step(plan))
         return [Phase(train, FIT, until=settled(), summary="Gauss-Newton")]
     adam = optax.adam(optax.cosine_decay_schedule(5e-3, WARM_UP, 0.1))
-    begins = train_step(plan.terms, adam, term_weights=weights, sampler=in_every_step(plan))
-    ends = train_step(plan.terms, ssbroyden(), term_weights=weights, sampler=now_and_then(plan))
     watched = plan.time is not None and not plan.growing
-    return [
-        Phase(begins, WARM_UP, until=None if first is None else within(first), summary="Adam"),
-        Phase(ends, MOST if steps is None else steps, until=_lost.watch() if watched else None, summary="SSBroyden"),
-    ]
+    ends = train_step(plan.terms, ssbroyden(), term_weights=weights, sampler=now_and_then(plan))
+    last = Phase(ends, MOST if steps is None else steps, until=_lost.watch() if watched else None, summary="SSBroyden")
+    if plan.goes_on:
+        return [last]
+    begins = train_step(plan.terms, adam, term_weights=weights, sampler=in_every_step(plan))
+    return [Phase(begins, WARM_UP, until=None if first is None else within(first), summary="Adam"), last]
 
 
 def rhythm(plan: Plan) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """`pinnjax.solve`: your equation, no recipe."""
 
+import dataclasses
 import functools
 import pathlib
 import time
@@ -21,6 +22,7 @@ from pinnjax.solver import (
     _features,
     _judging,
     _lost,
+    _network,
     _newton,
     _phases,
     _plan,
@@ -37,7 +39,8 @@ FIRST = 0.2  # of the time, at most, for Adam, beside its compilation
 CHECK = 0.15  # of the time, for a second network that says what the first is worth
 EVOLVE = 0.6  # of the time, at most, for a field that is evolved in time
 FIT = 0.4  # of the time, at most, for random features
-AGAIN = 0.25  # of the time, at least, for another attempt
+ROUGH = 0.4  # of what is left of it, for a deep network that features are to correct,
+AGAIN, LITTLE = 0.25, 0.1  # of the time, at least, for another attempt, and for one that goes on
 GOOD = 1e-4  # residuals, in units of what an error of 100 % does to them, with which the first attempt is the last
 
 
@@ -132,10 +135,10 @@ def solve(
         judge = _judging.judge(plan, fresh, evaluate)
         check = max(CHECK * seconds, time.perf_counter() - began)
 
-        def attempt(plan: Plan, name: str) -> Attempt:
+        def attempt(plan: Plan, name: str, share: float = 1.0) -> Attempt:
             rest = left()
             phases = _phases.phases(plan, steps, None if rest is None else FIRST * rest)
-            most = FIT * seconds if plan.features else seconds
+            most = FIT * seconds if plan.features else share * (rest or seconds)
             state, history, snapshots = _attempts.run(
                 plan,
                 phases,
@@ -154,7 +157,18 @@ def solve(
             recipe = functools.partial(_code.code, plan, keys, taken, given is not points)
             return Attempt(plan, state.definition, history, snapshots, best, known, again, recipe)
 
-        there_is_time = lambda: (rest := left()) is None or rest - check > AGAIN * seconds
+        def corrected_or_longer(first: Attempt) -> list[Attempt]:
+            """The network's field with features beside it; where they would not do, the network trained for longer."""
+            trained = bridge.field(first.definition, *jax.tree.map(jnp.asarray, first.best.model))
+            after = lambda one: one._replace(recipe=lambda: first.recipe() + "\n\n" + one.recipe())
+            beside = dataclasses.replace(plan, made=_network.corrected(plan.made, trained))
+            if (wide := _features.with_features(beside, points_key, left(), beside=True)) is not None:
+                return [after(attempt(wide, "corrected"))]
+            if steps is not None:
+                return []
+            return [after(attempt(_plan.gone_on(plan, trained), "longer")._replace(again=first.again))]
+
+        there_is_time = lambda share=AGAIN: (rest := left()) is None or rest - check > share * seconds
         good = lambda: bool(made) and min(_judging.rank(one.best) for one in made) <= GOOD**2
         made: list[Attempt] = []
         if not coefficients:
@@ -164,9 +178,12 @@ def solve(
         if not good() and (wide := _features.with_features(plan, points_key, left())) is not None:
             made.append(attempt(wide, "features"))
         if not good() and (not made or there_is_time()):
-            made.append(attempt(plan, "at_once"))
-            if plan.time is not None and _lost.lost(made[-1].history, 1) and there_is_time():
+            own = plan.made.box is not None
+            made.append(first := attempt(plan, "at_once", ROUGH if own else 1.0))
+            if plan.time is not None and _lost.lost(first.history, 1) and there_is_time():
                 made.append(attempt(_plan.early_times_first(plan), "growing"))
+            elif own and not good() and there_is_time(LITTLE):
+                made += corrected_or_longer(first)
         chosen = min(made, key=lambda one: _judging.rank(one.best))
         plan, definition, history, snapshots, best, known, again, recipe = chosen
         values = _judging.values(plan, definition, fresh)
