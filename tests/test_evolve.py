@@ -100,6 +100,22 @@ PROBLEMS = {
         lambda x: jnp.exp(-x[0]) * x[1] ** 2,
         1e-5,
     ),
+    "two fields, one without a derivative in time": (
+        {
+            "pde": lambda w, x: jnp.stack(
+                [D(pj.component(w, 0), 0)(x) - w(x)[1], w(x)[1] - D(pj.component(w, 0), 1, 1)(x)]
+            ),
+            "start": lambda w, x: w(x)[0] - jnp.sin(x[1]),
+            "ends": lambda w, x: w(x)[0],
+        },
+        {"ends": [0.0, float(jnp.pi)]},
+        ["start"],
+        (0.0, float(jnp.pi)),
+        (0.0, 1.0),
+        2,
+        lambda x: jnp.exp(-x[0]) * jnp.sin(x[1]) * jnp.array([1.0, -1.0]),
+        1e-5,
+    ),
     "periodic": (
         {
             "pde": lambda u, x: D(u, 0)(x) + 50 * D(u, 1)(x),
@@ -360,7 +376,8 @@ def test_an_equation_without_a_derivative_is_differentiated():
     }
     with pytest.raises(NotOfWaves, match="open"):
         pj.evolve(spring, {}, ["start"], **ALONE, end=1.0, outputs=2)
-    terms = spring | {"square": lambda w, t: w(t)[1] - w(t)[0] ** 2}
+    square = lambda w, t: w(t)[1] - w(t)[0] ** 2
+    terms = spring | {"spring": lambda w, t: {"spring": spring["spring"](w, t), "square": square(w, t)}}
     found = pj.evolve(terms, {}, ["start"], **ALONE, end=3.0, outputs=2, tolerance=1e-10)
     x = jnp.cos(2 * jnp.array([0.7, 2.9]))
     np.testing.assert_allclose(jax.vmap(found.u)(jnp.array([[0.7], [2.9]])), jnp.stack([x, x**2], 1), rtol=1e-6)

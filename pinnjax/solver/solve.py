@@ -67,12 +67,13 @@ def solve(
     its waves or steps are to be is measured, and Gauss-Newton steps find the rest. Where the solution is smooth that is
     the end, to many digits. Where the residuals that are left say otherwise, a deep network made for the points is
     trained: a thousand steps of Adam, then self-scaled Broyden, on points drawn anew, more of them where the residual
-    is large. The field is scaled by what the residuals ask of it, and each residual by what the field does to it, so
-    that units do not matter; conditions then weigh ten times an equation. Where something holds at the beginning of a
-    coordinate and nothing at its end, and training is lost, it is done again with the early part of that coordinate
-    first (`pinnjax.sampling.growing`). All is done in double precision, and the model of the least loss at points that
-    training does not see is kept. At the end a second network is trained for a short while, or second features are
-    fitted, and the difference from the first says what a residual is worth as an error.
+    is large. Features then correct its field, which is Newton's method from one that is near; where they would not do,
+    the network is trained for longer. The field is scaled by what the residuals ask of it, and each residual by what
+    the field does to it, so that units do not matter; conditions then weigh ten times an equation. Where something
+    holds at the beginning of a coordinate and nothing at its end, and training is lost, it is done again with the early
+    part of that coordinate first (`pinnjax.sampling.growing`). All is done in double precision, and the model of the
+    least loss at points that training does not see is kept. At the end a second network is trained for a short while,
+    or second features are fitted, and the difference from the first says what a residual is worth as an error.
 
     All that is done is `train_step`, `fit`, samplers and networks, and `print(solution.recipe)` shows it as code.
 

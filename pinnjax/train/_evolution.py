@@ -64,14 +64,28 @@ class Task:
     @functools.cached_property
     def orders(self) -> dict[str, tuple[int, int]]:
         """Of each term, the highest derivative in time and in space that it sees."""
-        times = self.begin + self.span * np.linspace(0.1, 0.9, 50)
-        found = {}
+        highest = lambda t, axis: int(np.max(self._orders_of_parts(t, axis)))
+        return {t: (highest(t, self.axis), 0 if self.alone else highest(t, 1 - self.axis)) for t in self.terms}
+
+    def parted(self) -> "Task":
+        """The same with a term for each order in time that parts of an equation or a condition have."""
+        terms, conditions = {}, {}
         for t, term in self.terms.items():
-            x = np.resize(np.asarray(self.conditions.get(t, np.linspace(*self.box, 50))), 50)
-            points = jax.vmap(self.at)(jnp.asarray(times), jnp.asarray(x))
-            along = 0 if self.alone else _highest(term, self.zero, points, 1 - self.axis)
-            found[t] = (_highest(term, self.zero, points, self.axis), along)
-        return found
+            orders = self._orders_of_parts(t, self.axis)
+            alike = t in self.initial or len(set(orders.tolist())) == 1
+            for k in [None] if alike else sorted(set(orders.tolist())):
+                name = t if k is None else f"{t}, order {k}"
+                terms[name] = term if k is None else _parts(term, np.flatnonzero(orders == k))
+                if t in self.conditions:
+                    conditions[name] = self.conditions[t]
+        return dataclasses.replace(self, terms=terms, conditions=conditions, traced={})
+
+    def _orders_of_parts(self, term: str, axis: int) -> np.ndarray:
+        times = self.begin + self.span * np.linspace(0.1, 0.9, 50)
+        x = np.resize(np.asarray(self.conditions.get(term, np.linspace(*self.box, 50))), 50)
+        points = jax.vmap(self.at)(jnp.asarray(times), jnp.asarray(x))
+        orders, _ = orders_of(self.terms[term], self.zero, points, axis)
+        return np.concatenate([np.ravel(k) for k in jax.tree.leaves(orders)])
 
     @property
     def order(self) -> int:
@@ -90,7 +104,7 @@ class Task:
         """The point."""
         return jnp.stack([t] if self.alone else [t, x] if self.axis == 0 else [x, t])
 
-    def parted(self, point: Float[Array, " d"]) -> tuple[Array, Array]:
+    def time_and_x(self, point: Float[Array, " d"]) -> tuple[Array, Array]:
         """Its time and its x."""
         return point[self.axis], jnp.zeros_like(point[0]) if self.alone else point[1 - self.axis]
 
@@ -104,7 +118,7 @@ class Task:
 
         def value(jet: Float[Array, "k s m"], t: Array, x: Array) -> Float[Array, " r"]:
             def field(point: Float[Array, " d"]) -> Array:
-                now, here = self.parted(point)
+                now, here = self.time_and_x(point)
                 return self.shaped(taylor([taylor(list(part), here - x) for part in jet], now - t))
 
             at_time = lambda s: flat(self.terms[term](field, self.at(t + s, x)))
@@ -116,8 +130,8 @@ class Task:
         return self.traced[term, times]
 
 
-def _highest(term: Callable, u: Callable, points: Array, axis: int) -> int:
-    return int(max(np.max(k) for k in jax.tree.leaves(orders_of(term, u, points, axis)[0])))
+def _parts(term: Callable, some: np.ndarray) -> Callable:
+    return lambda u, x: flat(term(u, x))[some]
 
 
 def _pulled(function: Callable, pull: float, s: Array) -> Array:

@@ -53,7 +53,7 @@ class System:
         kept = jnp.asarray(self.basis @ blocks)
 
         def field(point: Array) -> Array:
-            t, x = task.parted(point)
+            t, x = task.time_and_x(point)
             return task.shaped(taylor(list(waves(x, *task.box, self.number, self.task.stretch) @ kept), t))
 
         for t, term in task.terms.items():

@@ -136,7 +136,7 @@ def evolve(
         periodic = alone or vanish_on_waves(terms, conditions, outputs, axis)(box)
         kept = {t: f for t, f in terms.items() if not (periodic and t in conditions)}
         at, length = ({}, 1.0) if periodic else (dict(conditions), float(stretch))
-        task = Task(kept, at, list(initial), box, outputs, axis, float(begin), span, length, alone)
+        task = Task(kept, at, list(initial), box, outputs, axis, float(begin), span, length, alone).parted()
         if not task.order:
             raise NotOfWaves("no equation has a derivative along the time")
         fits = lambda number: not alone and task.order * task.m * (2 * number + 1) <= most
