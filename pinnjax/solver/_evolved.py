@@ -22,12 +22,11 @@ from pinnjax.train.evolve import Evolution, NotOfWaves, evolve, vanish_on_waves
 from pinnjax.train.march import orders_of
 
 PyTree = Any
+Waves = tuple[float, float, int]
 AGREED = {"rough": (1e-5, 1e-3), "usual": (1e-7, 1e-4), "fine": (1e-9, 1e-6)}  # tolerance, what equations may leave
 ALONE = 1e-4  # of these tolerances those of time alone are, where a step takes next to nothing
-OTHERS = (
-    (1.0, 1.3, 16),
-    (3.0, 1.4, 14),
-)  # times more, how long waves are, and how many at first: the field, another one
+# Times a tolerance, how long waves are, and how many there are at first: of the field, and of another one.
+FIRST, AS_GOOD, ROUGH = (1.0, 1.3, 16), (3.0, 1.4, 14), (1.0, 1.45, 16)
 FINER = 5.0  # times as long as the usual one a fine one takes, at most, about
 MARGIN = 1.2  # times what the field took: if no more time is left the other one is a rough one,
 CLOSER = 0.2  # and of the difference from that the error is believed to be this share; of that from one as good, all
@@ -123,11 +122,11 @@ def attempts(
         return []
     began = time.perf_counter()
     left = lambda: seconds - (time.perf_counter() - began)
-    found, level = _evolved(plan, given, "usual", 0, left()), "usual"
+    found, level = _evolved(plan, given, "usual", FIRST, left()), "usual"
     took = time.perf_counter() - began
     if found is None:
         return []
-    if 2 * FINER * took < left() and (fine := _evolved(plan, given, "fine", 0, left() / 2)) is not None:
+    if 2 * FINER * took < left() and (fine := _evolved(plan, given, "fine", FIRST, left() / 2)) is not None:
         found, level, took = fine, "fine", time.perf_counter() - began - took
     definition, *model = bridge.split(found.u)
     measured = {name: float(value) for name, value in jax.jit(judge)(found.u).items()}
@@ -141,7 +140,8 @@ def attempts(
         """With other waves and another tolerance, nearly as good as the field."""
         rest = np.inf if seconds is None else 2 * seconds
         as_good = rest > MARGIN * took
-        if (other := _evolved(plan, given, level if as_good else "rough", 1, rest)) is None:
+        one = (level, AS_GOOD) if as_good else ("rough", ROUGH)
+        if (other := _evolved(plan, given, *one, rest)) is None:
             return None
         others.append((other, 1.0 if as_good else CLOSER))
         value = float(jax.jit(judge)(other.u)["validation"])
@@ -161,9 +161,9 @@ def attempts(
     return [Attempt(plan, definition, history, [snapshot], best, known, again, recipe)]
 
 
-def _evolved(plan: Plan, given: Setting, level: str, number: int, seconds: float) -> Evolution | None:
+def _evolved(plan: Plan, given: Setting, level: str, waves: Waves, seconds: float) -> Evolution | None:
     """As well as a level says; None where it does not come to the end."""
-    options = given._asdict() | {"outputs": plan.made.outputs} | _agreed(given, level, number)
+    options = given._asdict() | {"outputs": plan.made.outputs} | _agreed(given, level, waves)
     try:
         found = evolve(plan.terms, **options, seconds=max(seconds, 1.0))
     except NotOfWaves:
@@ -173,10 +173,10 @@ def _evolved(plan: Plan, given: Setting, level: str, number: int, seconds: float
 
 def _march(plan: Plan, given: Setting, level: str) -> str:
     """What was done as Python."""
-    return CODE.format(**given._asdict(), outputs=plan.made.outputs, **_agreed(given, level, 0))
+    return CODE.format(**given._asdict(), outputs=plan.made.outputs, **_agreed(given, level, FIRST))
 
 
-def _agreed(given: Setting, level: str, number: int) -> dict[str, float]:
-    (tolerance, enough), (times, stretch, first) = AGREED[level], OTHERS[number]
+def _agreed(given: Setting, level: str, waves: Waves) -> dict[str, float]:
+    (tolerance, enough), (times, stretch, first) = AGREED[level], waves
     tolerance *= ALONE if given.lower is None else 1.0
     return {"tolerance": times * tolerance, "enough": times * enough, "stretch": stretch, "first": first}
