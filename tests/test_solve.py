@@ -326,6 +326,25 @@ def test_the_example_in_its_docstring_holds():
     assert len(example.examples) >= 4 and doctest.DocTestRunner().run(example).failed == 0
 
 
+@pytest.mark.exhaustive  # it takes two minutes
+def test_features_correct_a_network_where_from_zero_they_do_not_come_to_the_solution(x64):
+    """A plastic bar: the first step from zero, where it is ten times as soft, leaves more than there was."""
+    stress = lambda u: lambda x: jnp.sqrt(1e-2 + pj.diff(u, 0)(x) ** 2) * pj.diff(u, 0)(x)
+    exact = lambda x: jnp.sin(3 * x[0])
+    terms = {
+        "bar": lambda u, x: pj.diff(stress(u), 0)(x) - pj.diff(stress(exact), 0)(x),
+        "ends": lambda u, x: u(x) - exact(x),
+    }
+    points = {"bar": lambda key, n: jax.random.uniform(key, (n, 1)), "ends": jnp.array([[0.0], [1.0]])}
+    solution = pj.solve(terms, points, steps=20, progress=False, reference=exact)
+    assert "pj.nn.Corrected" in solution.recipe and isinstance(solution.model, pj.nn.Corrected)
+    assert solution.relative_l2 < 1e-7 and solution.relative_l2 < 10 * solution.accuracy.value
+    names = {"terms": terms, "points": points}
+    exec(solution.recipe, names)
+    x = jnp.linspace(0, 1, 21)[:, None]
+    np.testing.assert_array_equal(jax.vmap(names["u"])(x), jax.vmap(solution.model)(x))
+
+
 @pytest.mark.slow
 def test_a_sampler_stands_for_its_points(x64):
     sampler = pj.sampling.resample(lambda key: {"pde": square(key, 300), "bc": sides(key, 80)})

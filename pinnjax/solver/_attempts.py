@@ -32,6 +32,7 @@ class Attempt(NamedTuple):
         known: `known(places, key)`, what the linearised equations say of the field there.
         again: `again(judge, seconds)`, what comes of another start; None where there is none.
         recipe: `recipe()` is the code of it.
+        goes_on: its phases, and the state at their end, from which they may go on; None where they may not.
     """
 
     plan: Plan
@@ -42,12 +43,18 @@ class Attempt(NamedTuple):
     known: Callable[[Array, Array], Known]
     again: Callable[[Any, float | None], Snapshot | None]
     recipe: Callable[[], str]
+    goes_on: tuple[list[Phase], TrainState] | None = None
 
 
 def run(
-    plan: Plan, phases: list[Phase], judge: Any, keys: tuple[Array, Array], **options: Any
+    plan: Plan,
+    phases: list[Phase],
+    judge: Any,
+    keys: tuple[Array, Array],
+    state: TrainState | None = None,
+    **options: Any,
 ) -> tuple[TrainState, dict[str, np.ndarray], list[Snapshot]]:
-    """Train, and keep the models at which the loss at fresh points was taken."""
+    """Train, and keep the models at which the loss at fresh points was taken; from a state the last phase goes on."""
     network_key, training_key = keys
     snapshots: list[Snapshot] = []
 
@@ -57,11 +64,15 @@ def run(
             snapshots.append(Snapshot(int(step), value, jax.tree.map(np.asarray, (state.params, state.constants))))
 
     every, per_call = _phases.rhythm(plan)
-    state = phases[0].train.init(plan.made.network(network_key), plan.batch, key=training_key)
+    trained: Any = phases if state is None else phases[-1].train
+    if state is None:
+        state = phases[0].train.init(plan.made.network(network_key), plan.batch, key=training_key)
+    else:
+        options["steps"] = phases[-1].steps
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an end at rounding is what is hoped for; others are judged
         state, history = fit(
-            phases,
+            trained,
             state,
             plan.batch,
             evaluate=judge,
@@ -74,6 +85,13 @@ def run(
         value = float(history["evaluation/validation"][-1])
         snapshots.append(Snapshot(int(state.step), value, jax.tree.map(np.asarray, (state.params, state.constants))))
     return state, history, snapshots
+
+
+def joined(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The history of phases whose last one went on."""
+    times, last = "evaluation/seconds", np.full(len(after["step"]), before["phase"][-1])
+    later = {**after, "phase": last, times: after[times] + before[times][-1]}
+    return {name: np.concatenate([before[name], later[name]]) for name in before if name in later}
 
 
 def other(

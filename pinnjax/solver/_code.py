@@ -35,13 +35,6 @@ state, history = pj.fit(phases, state, batch, steps_per_call={per_call})
 u = {train}.model(state)
 """
 
-LONGER = """
-train = pj.train_step(terms, pj.optimizers.ssbroyden(), term_weights=weights{now_and_then})
-state = train.init(model, batch, key=training_key)
-state, history = pj.fit(train, state, batch, steps={steps}, steps_per_call={per_call})
-u = train.model(state)
-"""
-
 FEATURES = """
 train = pj.train_step(terms, pj.optimizers.gauss_newton(solver="qr"), term_weights=weights{in_every_step})
 state = train.init(model, batch, key=training_key)
@@ -115,8 +108,6 @@ def code(
     head += WEIGHTS.format(weights=_numbers(dict(plan.weights)))
     if plan.features:
         return head + FEATURES.format(in_every_step=first, steps=steps[0], per_call=_phases.rhythm(plan)[1])
-    if plan.goes_on:
-        return head + LONGER.format(now_and_then=second, steps=steps[0], per_call=_phases.rhythm(plan)[1])
     return head + NETWORK.format(
         warm_up=_phases.WARM_UP,
         in_every_step=first,

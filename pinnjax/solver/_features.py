@@ -34,7 +34,7 @@ STEPS, FACTORS = 3, 5  # fitted twice, in so many steps that each take so many f
 MORE = 2.0  # and no more than so many times as many
 EXACT = 1e-12  # of the residuals: if half as many features leave no more, these will do
 HOPELESS = 1e-2  # of the residuals: if the best kind leaves more, by least squares or by a few steps, none will do
-CORRECTED = 0.3  # of a field's residuals: if the best kind leaves more beside it, none will do
+CORRECTED = 0.5  # of a field's residuals: if the best kind leaves more beside it, none will do
 ACTIVATIONS = {"tanh": jnp.tanh, "sin": jnp.sin}
 SLOPES = {
     "tanh": (1.5, 3.0, 6.0),

@@ -53,8 +53,6 @@ def phases(plan: Plan, steps: int | None = None, first: float | None = None) -> 
     watched = plan.time is not None and not plan.growing
     ends = train_step(plan.terms, ssbroyden(), term_weights=weights, sampler=now_and_then(plan))
     last = Phase(ends, MOST if steps is None else steps, until=_lost.watch() if watched else None, summary="SSBroyden")
-    if plan.goes_on:
-        return [last]
     begins = train_step(plan.terms, adam, term_weights=weights, sampler=in_every_step(plan))
     return [Phase(begins, WARM_UP, until=None if first is None else within(first), summary="Adam"), last]
 

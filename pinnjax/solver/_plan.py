@@ -42,7 +42,6 @@ class Plan:
             stay.
         growing: whether early times are learnt first.
         features: whether the network's hidden layer is drawn once, so that least squares trains it.
-        goes_on: whether the network has been trained before, and second order goes on.
     """
 
     terms: Mapping[str, Any]
@@ -55,7 +54,6 @@ class Plan:
     time: tuple[int, float] | None = None
     growing: bool = False
     features: bool = False
-    goes_on: bool = False
 
     @property
     def batch(self) -> dict[str, PyTree] | None:
@@ -132,12 +130,6 @@ def early_times_first(plan: Plan) -> Plan:
     """The same plan for a run that was lost."""
     note = "Training was lost where times are late, and was done again with early times first."
     return dataclasses.replace(plan, growing=True, notes=(*plan.notes, note))
-
-
-def gone_on(plan: Plan, field: Any) -> Plan:
-    """The same plan for a field that it has trained."""
-    made = plan.made._replace(network=lambda key: field, code="model = u\n")
-    return dataclasses.replace(plan, made=made, goes_on=True)
 
 
 def _equations(

@@ -40,8 +40,9 @@ CHECK = 0.15  # of the time, for a second network that says what the first is wo
 EVOLVE = 0.6  # of the time, at most, for a field that is evolved in time
 FIT = 0.4  # of the time, at most, for random features
 ROUGH = 0.4  # of what is left of it, for a deep network that features are to correct,
-AGAIN, LITTLE = 0.25, 0.1  # of the time, at least, for another attempt, and for one that goes on
-GOOD = 1e-4  # residuals, in units of what an error of 100 % does to them, with which the first attempt is the last
+AGAIN, LITTLE, LONG = 0.25, 0.1, 0.5  # of the time, at least, for another attempt, one that goes on, and one
+NEARLY = 1e-3  # with which residuals this small are to be improved, in units of what an error of 100 % does to them;
+GOOD = 1e-4  # those with which the first attempt is the last
 
 
 def solve(
@@ -136,41 +137,46 @@ def solve(
         judge = _judging.judge(plan, fresh, evaluate)
         check = max(CHECK * seconds, time.perf_counter() - began)
 
-        def attempt(plan: Plan, name: str, share: float = 1.0) -> Attempt:
+        def attempt(plan: Plan, name: str, share: float = 1.0, first: Attempt | None = None) -> Attempt:
             rest = left()
-            phases = _phases.phases(plan, steps, None if rest is None else FIRST * rest)
+            phases, state = _phases.phases(plan, steps, None if rest is None else FIRST * rest), None
+            if first is not None and first.goes_on is not None:
+                phases, state = first.goes_on
             most = FIT * seconds if plan.features else share * (rest or seconds)
             state, history, snapshots = _attempts.run(
                 plan,
                 phases,
                 judge,
                 keys,
+                state,
                 # What an equation takes to plan it takes about again to say what its solution is worth.
                 seconds=None if rest is None else max(1.0, min(rest - check, most)),
                 checkpoint=None if checkpoint is None else pathlib.Path(checkpoint) / name,
                 progress=progress,
             )
+            if first is not None:
+                history, snapshots = _attempts.joined(first.history, history), first.snapshots + snapshots
             best = _judging.looked_at_closely(plan, state.definition, snapshots, fresh_key)
             of_phase = lambda i: (history["phase"] == i) & (history["step"] <= best.step)
             taken = tuple(int(np.sum(of_phase(i))) for i in range(len(phases)))
             known = functools.partial(_newton.known, plan, state.definition, best.model)
             again = functools.partial(_attempts.other, plan, phases, taken, training_key)
             recipe = functools.partial(_code.code, plan, keys, taken, given is not points)
-            return Attempt(plan, state.definition, history, snapshots, best, known, again, recipe)
+            goes_on = (phases, state) if history["phase"][-1] == len(phases) - 1 else None
+            return Attempt(plan, state.definition, history, snapshots, best, known, again, recipe, goes_on)
 
-        def corrected_or_longer(first: Attempt) -> list[Attempt]:
-            """The network's field with features beside it; where they would not do, the network trained for longer."""
+        def corrected(first: Attempt) -> list[Attempt]:
+            """The field with features beside it; none where they would not do."""
             trained = bridge.field(first.definition, *jax.tree.map(jnp.asarray, first.best.model))
-            after = lambda one: one._replace(recipe=lambda: first.recipe() + "\n\n" + one.recipe())
             beside = dataclasses.replace(plan, made=_network.corrected(plan.made, trained))
-            if (wide := _features.with_features(beside, points_key, left(), beside=True)) is not None:
-                return [after(attempt(wide, "corrected"))]
-            if steps is not None:
+            if (wide := _features.with_features(beside, points_key, left(), beside=True)) is None:
                 return []
-            return [after(attempt(_plan.gone_on(plan, trained), "longer")._replace(again=first.again))]
+            one = attempt(wide, f"corrected-{len(made)}")
+            return [one._replace(recipe=lambda: first.recipe() + "\n\n" + one.recipe())]
 
         there_is_time = lambda share=AGAIN: (rest := left()) is None or rest - check > share * seconds
-        good = lambda: bool(made) and min(_judging.rank(one.best) for one in made) <= GOOD**2
+        least = lambda: min((_judging.rank(one.best) for one in made), default=np.inf)
+        good = lambda: least() <= GOOD**2
         made: list[Attempt] = []
         if not coefficients:
             rest = left()
@@ -178,15 +184,17 @@ def solve(
             made += _evolved.attempts(plan, keys, judge, fresh_key, time_for_it, given is not points)
         if not good() and (wide := _features.with_features(plan, points_key, left())) is not None:
             made.append(attempt(wide, "features"))
-        if not good() and (not made or there_is_time()):
+            if not good() and there_is_time(LITTLE):
+                made += corrected(made[-1])
+        if not good() and (not made or there_is_time(AGAIN if least() > NEARLY**2 else LONG)):
             own = plan.made.box is not None
             made.append(first := attempt(plan, "at_once", ROUGH if own else 1.0))
             if plan.time is not None and _lost.lost(first.history, 1) and there_is_time():
                 made.append(attempt(_plan.early_times_first(plan), "growing"))
             elif own and not good() and there_is_time(LITTLE):
-                made += corrected_or_longer(first)
+                made += corrected(first) or ([attempt(plan, "longer", first=first)] if first.goes_on else [])
         chosen = min(made, key=lambda one: _judging.rank(one.best))
-        plan, definition, history, snapshots, best, known, again, recipe = chosen
+        plan, definition, history, snapshots, best, known, again, recipe, _ = chosen
         values = _judging.values(plan, definition, fresh)
         after = left()
         other = again(_judging.judge(plan, fresh), None if after is None else max(1.0, after / 2))
