@@ -29,7 +29,8 @@ ALONE = 1e-4  # of these tolerances those of time alone are, where a step takes 
 FIRST, AS_GOOD, ROUGH = (1.0, 1.3, 16), (3.0, 1.4, 14), (1.0, 1.45, 16)
 FINER = 5.0  # times as long as the usual one a fine one takes, at most, about
 MARGIN = 1.2  # times what the field took: if no more time is left the other one is a rough one,
-CLOSER = 0.2  # and of the difference from that the error is believed to be this share; of that from one as good, all
+CLOSER = 0.2  # and of the difference from that the error is believed to be this share; of that from one as good, all,
+BEGUN = 0.3  # and no less than this share of what is left at the beginning, where waves of both may lack the same
 NEAR = 0.01  # of the length: how far random points are from the ends of what they fill, at most,
 UNITS = (1.0, 0.1, float(np.pi), 0.01)  # and where those ends may be
 PLACES = 6  # of a condition, at most
@@ -155,7 +156,9 @@ def attempts(
         at_places = lambda u: np.asarray(jax.jit(jax.vmap(u))(places))
         values, of_other = at_places(found.u), at_places(other.u)
         apart = float(np.linalg.norm(values - of_other) / np.linalg.norm(values))
-        return _newton.Known(share * apart / max(float(np.sqrt(best.validation)), np.finfo(float).tiny), float("nan"))
+        begun = _judging.share_of(plan, given.initial, definition, best.model, key)
+        believed = max(share * apart, BEGUN * begun)
+        return _newton.Known(believed / max(float(np.sqrt(best.validation)), np.finfo(float).tiny), float("nan"))
 
     recipe = lambda: _code.code(plan, keys, (), sampled, _march(plan, given, level))
     return [Attempt(plan, definition, history, [snapshot], best, known, again, recipe)]

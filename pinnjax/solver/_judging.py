@@ -1,6 +1,6 @@
 """What a field is judged by: residuals at points that training does not see, and, to be told, a reference."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from pinnjax.metrics import relative_l2
 from pinnjax.solver._accuracy import Snapshot
-from pinnjax.solver._plan import Plan
+from pinnjax.solver._plan import WEIGHT, Plan
 from pinnjax.terms import bridge, evaluation, losses, names
 
 PyTree = Any
@@ -57,6 +57,16 @@ def looked_at_closely(plan: Plan, definition: Any, snapshots: Sequence[Snapshot]
     # The larger of both losses; NaN where one is.
     close = lambda one: one._replace(validation=float(np.maximum(one.validation, loss(one.model))))
     return min(close(least), close(snapshots[-1]), key=rank)
+
+
+def share_of(plan: Plan, terms: Collection[str], definition: Any, model: PyTree, key: Array) -> float:
+    """What some conditions leave, at other points again, in units of what an error of 100 % does to them."""
+    params, constants = jax.tree.map(jnp.asarray, model)
+    some = {t: plan.terms[t] for t in terms}
+    points = {t: x for t, x in plan.fresh(key).items() if t in some}
+    found = jax.jit(evaluation.residuals(some, definition, constants))(params, points)
+    parts = [plan.weights[name] / WEIGHT * losses.loss(r) for name, r in found.items()]
+    return float(jnp.sqrt(jnp.max(jnp.stack([*parts, jnp.zeros(())]))))
 
 
 def rank(one: Snapshot) -> float:
