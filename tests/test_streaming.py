@@ -11,6 +11,8 @@ import pinnjax as pj
 from pinnjax.terms import chunks, evaluation
 from pinnjax.train import _known_before
 
+from .marks import few
+
 N = 200
 
 
@@ -57,9 +59,12 @@ def small_cache(monkeypatch):
     monkeypatch.setattr(chunks, "LEAST", 8)
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("chunk", [7, N, "auto"])
-def test_steps_are_the_same_to_rounding(rule, chunk, x64, small_cache):
+CHUNKS = {f"{rule} in {chunk}": (rule, chunk) for chunk in (7, N, "auto") for rule in RULES}
+
+
+@pytest.mark.parametrize("case", few(list(CHUNKS), "none in 7", "causal in 7", f"vrba in {N}", "chained in auto"))
+def test_steps_are_the_same_to_rounding(case, x64, small_cache):
+    rule, chunk = CHUNKS[case]
     states = []
     for c in (None, chunk):
         balance = pj.term_weights.lr_annealing("flow", every=2)
