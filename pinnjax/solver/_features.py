@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 from pinnjax import nn
 from pinnjax.solver import _newton, _points
-from pinnjax.solver._pilot import BLOCKS, ENOUGH, Kind, Pilot, components_of
+from pinnjax.solver._pilot import BLOCKS, ENOUGH, LINEAR, Kind, Pilot, components_of
 from pinnjax.solver._plan import Plan, rows
 from pinnjax.terms import bridge, names
 
@@ -128,7 +128,7 @@ def chosen(plan: Plan, size: int, key: Array, seconds: float | None = None, besi
     pilot, ladder = Pilot(plan, int(HALF * size), HALF, key), _ladder(d, int(HALF * size) // m)
     if beside:
         return _followed(pilot, ladder[::2], late, SHARE * CORRECTED)
-    if pilot.bilinear:
+    if plan.made.coefficients:  # at zero the equations say nothing of what multiplies the field
         return _followed(pilot, ladder, late, ENOUGH)
     follows = False  # whether a few steps come to something: asked once, as soon as a kind is good enough to say
     for share, kinds in ((HALF, _ladder), (1.0, _steep)):
@@ -163,7 +163,7 @@ def _followed(pilot: Pilot, kinds: list[Kind], late: Callable[[], bool], enough:
     shares = dict.fromkeys(ranked, np.inf)
     for kind in first:
         if not late() and min(shares.values()) > enough:
-            shares[kind] = pilot.followed(kind, 0.0 if enough == ENOUGH else found[kind])
+            shares[kind] = pilot.followed(kind, enough / LINEAR)
     best = min(shares, key=shares.__getitem__)
     return Chosen(best, shares[best], HALF, shares[best] < ENOUGH, False, pilot.seconds)
 

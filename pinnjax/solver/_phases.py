@@ -29,11 +29,9 @@ MOST = 10**6  # steps, where the clock ends the run
 FIT = 15  # steps of Gauss-Newton, at most
 GROWS = 1e-4  # where early times are learnt first: the loss at which later ones join, residuals of an error of 1 %,
 FACTOR = 1.3  # and how many times more time there is then
-SETTLED, FAR = (
-    0.5,
-    1e-4,
-)  # a loss of which more than this share is left after two steps falls no more, once it is so far
-SLOW = 0.9  # below the first; above that, where steps may be short, one of which more than this is left,
+SETTLED = 0.5  # a loss of which more than this share is left after two steps falls no more,
+FAR = 1e-4  # once it is so small a share of the first one;
+SLOW = 0.9  # before, where steps may be short, one of which more than this is left does not,
 ROUNDING = 1e-25  # and one of which no more than this is left is that of rounding
 
 

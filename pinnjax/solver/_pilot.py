@@ -98,12 +98,6 @@ class Pilot:
         change = system(unravel(flat + step), constants, self.others)[0] - before
         return bool(np.linalg.norm(change - j @ step) <= ROUNDED * np.linalg.norm(change))
 
-    @property
-    def bilinear(self) -> bool:
-        """Whether there are unknown coefficients: at zero the equations say nothing of what multiplies the field."""
-        _, params, _ = self._model([Kind("tanh", (1.0,) * self.unit.shape[1])] * BLOCKS)
-        return len(self._block(params, 0)) > self.width * self.m
-
     def followed(self, kind: Kind, left: float) -> float:
         """The share of the residuals that a few Gauss-Newton steps of a kind leave; of a linear equation one does."""
         system, params, constants = self._model([kind] * BLOCKS)
