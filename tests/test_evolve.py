@@ -8,7 +8,7 @@ import scipy.integrate
 
 import pinnjax as pj
 from pinnjax.nn import evolved
-from pinnjax.solver import _evolved, _plan
+from pinnjax.solver import _setting, _plan
 from pinnjax.train import _waves
 from pinnjax.train.evolve import NotOfWaves
 
@@ -407,7 +407,7 @@ def test_solve_sees_which_equations_are_of_time_alone():
     times = lambda key, n: jax.random.uniform(key, (n, 1))
     terms = {"ode": lambda u, t: D(u, 0, 0)(t) + u(t), "start": lambda u, t: jnp.stack([u(t) - 2.0, D(u, 0)(t)])}
     points = {"ode": times, "start": jnp.zeros((1, 1))}
-    setting = lambda terms, points: _evolved.setting(
+    setting = lambda terms, points: _setting.setting(
         _plan.planned(terms, points, None, "scalar", {}, jax.random.key(0))
     )
     found = setting(terms, points)

@@ -1,7 +1,8 @@
-"""`pinnjax solve PROBLEM --method windows`: a problem in windows of time, see `pinnjax.march`."""
+"""`pinnjax solve PROBLEM --method windows`: a problem in windows of time, see `pinnjax.march` and `pinnjax.evolve`."""
 
 import argparse
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import rich.table
 from pinnjax.cli import environment, writing
 from pinnjax.metrics import relative_l2
 from pinnjax.problems import Problem, in_windows
+from pinnjax.train.march import Marched, Piece
 
 METHOD = "windows"
 CHOICES = ("term_weights", "point_weights", "optimizer", "model", "steps", "out", "report", "checkpoint")
@@ -23,8 +25,7 @@ def run(problem: Problem, options: argparse.Namespace) -> int:
     chosen = [f"--{name.replace('_', '-')}" for name in CHOICES if getattr(options, name) is not None]
     if chosen or options.dtype == "float32":
         raise ValueError(
-            f"windows are solved by least squares in float64; leave out {', '.join(chosen or ['--dtype'])}, or choose "
-            "another method"
+            f"windows are solved in float64; leave out {', '.join(chosen or ['--dtype'])}, or choose another method"
         )
     writing.try_places(options, files=("json",), folders=())
     console = rich.console.Console()
@@ -32,16 +33,20 @@ def run(problem: Problem, options: argparse.Namespace) -> int:
     jax.config.update("jax_enable_x64", True)
     began = time.perf_counter()
     key = jax.random.key(options.seed)
-    u, pieces, reached = in_windows(problem, until=options.until, seconds=options.seconds, key=key)
+    found = in_windows(problem, until=options.until, seconds=options.seconds, key=key)
+    u, reached = found.u, found.reached
     seconds = time.perf_counter() - began
-    table = rich.table.Table("begin", "length", "level", "residual", caption="in units of time and of the field")
-    for piece in pieces:
-        table.add_row(f"{piece.begin:.4g}", f"{piece.length:.3g}", str(piece.level), f"{piece.residual:.1e}")
-    console.print(table)
+    if isinstance(found, Marched):
+        windows = f"{len(found.pieces)} windows"
+        made: dict[str, Any] = {"windows": [piece._asdict() for piece in found.pieces]}
+        console.print(_table(found.pieces))
+    else:
+        windows = f"{found.steps} steps, {found.waves} waves along a coordinate"
+        made = {"steps": found.steps, "waves": found.waves, "left": found.left}
     errors = {} if u is None or problem.reference is None else _errors(problem, u, reached)
     end = problem.grid[:, problem.time].max() if options.until is None else options.until
     done = bool(reached >= end)
-    console.print(f"{'to' if done else 'given up at'} time {reached:.4g}, {len(pieces)} windows, {seconds:.0f} s")
+    console.print(f"{'to' if done else 'given up at'} time {reached:.4g}, {windows}, {seconds:.0f} s")
     for name, value in errors.items():
         console.print(f"relative L2 error {name}: {value:.2e}", highlight=False)
     record: dict[str, Any] = {
@@ -51,7 +56,7 @@ def run(problem: Problem, options: argparse.Namespace) -> int:
         "whole": done,
         "seconds": round(seconds, 2),
         "errors": errors,
-        "windows": [piece._asdict() for piece in pieces],
+        **made,
         "seed": options.seed,
         "device": environment.device(),
         "versions": environment.versions(),
@@ -62,6 +67,13 @@ def run(problem: Problem, options: argparse.Namespace) -> int:
             writing.write_json(options.json, record)
     results.end(record)
     return 0 if done else 1
+
+
+def _table(pieces: Sequence[Piece]) -> rich.table.Table:
+    table = rich.table.Table("begin", "length", "level", "residual", caption="in units of time and of the field")
+    for piece in pieces:
+        table.add_row(f"{piece.begin:.4g}", f"{piece.length:.3g}", str(piece.level), f"{piece.residual:.1e}")
+    return table
 
 
 def _errors(problem: Problem, u: Any, reached: float) -> dict[str, float]:

@@ -19,6 +19,7 @@ from pinnjax.nn.random_features import RandomFeatures
 from pinnjax.nn.rngs import Rngs
 from pinnjax.nn.separable import Separable
 from pinnjax.nn.siren import SIREN
+from pinnjax.nn.splined import Splined
 from pinnjax.nn.subdomains import Subdomains
 from pinnjax.nn.windows import Window, Windows
 from pinnjax.nn.with_coefficients import WithCoefficients
@@ -43,6 +44,7 @@ __all__ = [
     "Rngs",
     "Robin",
     "Separable",
+    "Splined",
     "Standardize",
     "Subdomains",
     "Window",

@@ -1,5 +1,6 @@
 """A field whose coefficients are known functions of time: what `pinnjax.evolve` makes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -80,31 +81,48 @@ class Evolved(nnx.Module):
         self.lower, self.upper, self.out_features, self.axis = lower, upper, out_features, axis
         self.stretch = Known(jnp.asarray(stretch, float))  # no part of the definition, which other fields may have
         self.times = Known(jnp.asarray(times))
-        self.pieces = Known(jnp.asarray(_pieces(np.diff(times), *given)))
+        self.pieces = Known(jnp.asarray(pieces(np.diff(times), *given)))
 
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, "*m"]:
         """The field at one point; before and after all intervals the first and the last polynomial go on."""
         x = checks.point("Evolved", x, 1 if self.lower is None else 2)
-        times, pieces = self.times[...], self.pieces[...]
+        times, known = self.times[...], self.pieces[...]
         t = x[self.axis].astype(times.dtype)
         i = jnp.clip(jnp.searchsorted(times, jax.lax.stop_gradient(t), side="right") - 1, 0, len(times) - 2)
-        s, powers = (t - times[i]) / (times[i + 1] - times[i]), pieces[i]
-        coefficients = powers[DEGREE]
-        for k in range(DEGREE - 1, -1, -1):
-            coefficients = coefficients * s + powers[k]
+        coefficients = polynomial(known[i], (t - times[i]) / (times[i + 1] - times[i]))
         if self.lower is None:
             found = coefficients[0]
         else:
-            place, number = x[1 - self.axis].astype(times.dtype), (pieces.shape[2] - 1) // 2
+            place, number = x[1 - self.axis].astype(times.dtype), (known.shape[2] - 1) // 2
             found = waves(place, self.lower, self.upper, number, self.stretch[...]) @ coefficients
         return (found[0] if self.out_features == "scalar" else found).astype(x.dtype)
 
 
-def _pieces(h: Any, values: Any, slopes: Any, curvatures: Any) -> Float[np.ndarray, "n 6 p m"]:
-    """Powers of the part of each interval that has passed, from both ends (Hermite's polynomials of degree 5)."""
-    h = h[:, None, None]
-    a, b, c = values[:-1], slopes[:-1] * h, curvatures[:-1] * h**2 / 2
-    value, slope = values[1:] - a - b - c, slopes[1:] * h - b - 2 * c
-    bend = curvatures[1:] * h**2 - 2 * c
-    rest = (10 * value - 4 * slope + bend / 2, -15 * value + 7 * slope - bend, 6 * value - 3 * slope + bend / 2)
-    return np.stack([a, b, c, *rest], axis=1)
+def polynomial(powers: Sequence[Array] | Float[Array, "6 *shape"], s: Float[Array, ""]) -> Float[Array, "*shape"]:
+    """Of a part of an interval that has passed, by Horner's rule."""
+    value = powers[DEGREE]
+    for k in range(DEGREE - 1, -1, -1):
+        value = value * s + powers[k]
+    return value
+
+
+def pieces(
+    h: Float[np.ndarray, " n"], values: np.ndarray, slopes: np.ndarray, curvatures: np.ndarray
+) -> Float[np.ndarray, "n 6 *shape"]:
+    """Powers of the part of each interval that has passed, for what is known where intervals meet."""
+    given = (values, slopes, curvatures)
+    h = h.reshape(-1, *[1] * (values.ndim - 1))
+    return np.stack(hermite(h, [x[:-1] for x in given], [x[1:] for x in given]), axis=1)
+
+
+def hermite(h: Any, begin: Sequence[Any], end: Sequence[Any]) -> tuple[Any, ...]:
+    """The polynomial of degree 5 with these values and two derivatives at both ends, in powers of the part passed.
+
+    Example:
+        >>> print(hermite(2.0, [0.0, 1.0, 0.0], [2.0, 1.0, 0.0]))  # of length 2, with slope 1
+        (0.0, 2.0, 0.0, 0.0, 0.0, 0.0)
+    """
+    a, b, c = begin[0], begin[1] * h, begin[2] * h**2 / 2
+    value, slope = end[0] - a - b - c, end[1] * h - b - 2 * c
+    bend = end[2] * h**2 - 2 * c
+    return a, b, c, 10 * value - 4 * slope + bend / 2, -15 * value + 7 * slope - bend, 6 * value - 3 * slope + bend / 2

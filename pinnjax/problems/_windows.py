@@ -1,4 +1,4 @@
-"""A problem in windows of time: least squares of random features in each."""
+"""A problem in windows of time: steps of an evolution where it is periodic, else least squares of random features."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from pinnjax import nn
 from pinnjax.problems import _points
 from pinnjax.problems._problem import Problem
 from pinnjax.terms import evaluation
+from pinnjax.train.evolve import Evolution, evolve
 from pinnjax.train.march import Marched, march
 
 PyTree = Any
@@ -20,11 +21,17 @@ OVER = 3.0  # points of the equation for each of a component
 CONDITIONS = 400  # points of the others, at least
 IN_TIME, ACROSS = 1.5, 4.0  # largest slopes of features within a window; the latter of the first level,
 LEVELS = 6  # and twice as large in each of the next ones
+TOLERANCE, ENOUGH = 1e-7, 1e-4  # of an evolution
 TIGHT, LOOSE = 1e-5, 1e-2  # of residuals, over the size of the field at the beginning
 
 
-def in_windows(problem: Problem, *, until: float | None = None, seconds: float | None = None, key: Array) -> Marched:
-    """March through the time of a problem, see `pinnjax.march`; in double precision, which has to be switched on.
+def in_windows(
+    problem: Problem, *, until: float | None = None, seconds: float | None = None, key: Array
+) -> Marched | Evolution:
+    """Go through the time of a problem; in double precision, which has to be switched on.
+
+    A problem whose network is periodic along all coordinates is evolved, see `pinnjax.evolve`; another one goes from
+    window to window, see `pinnjax.march`.
 
     Args:
         problem: with a time, and points drawn anew by `draw(key, points, dtype)`.
@@ -33,7 +40,7 @@ def in_windows(problem: Problem, *, until: float | None = None, seconds: float |
         key: random key.
 
     Returns:
-        The field, the windows, and how far they go.
+        The field, how far it goes, and the windows, or the numbers of waves and of steps.
 
     Raises:
         ValueError: when the problem has no time, unknown coefficients, or points that stay; or `until` is no time of
@@ -49,6 +56,14 @@ def in_windows(problem: Problem, *, until: float | None = None, seconds: float |
     end = last if until is None else float(until)
     if not begin < end <= last:
         raise ValueError(f"windows: until is {until}; expected a time in ({begin:g}, {last:g}]")
+    inputs, others = problem.network.get("inputs"), [i for i in range(problem.grid.shape[1]) if i != axis]
+    if isinstance(inputs, nn.Periodic) and all(inputs.periods[i] is not None for i in others):
+        lower = [float(problem.grid[:, i].min()) for i in others]
+        upper = [low + float(inputs.periods[i] or 0.0) for i, low in zip(others, lower, strict=True)]
+        initial = [term for term in problem.terms if term != problem.balance_against]
+        options: dict[str, Any] = {"lower": lower, "upper": upper, "begin": begin, "end": end, "axis": axis}
+        options |= {"outputs": problem.network["out_features"], "tolerance": TOLERANCE, "enough": ENOUGH}
+        return evolve(problem.terms, {}, initial, seconds=seconds, **options)
     m = 1 if problem.network["out_features"] == "scalar" else problem.network["out_features"]
     equation = problem.balance_against
     numbers = {term: max(n, CONDITIONS) for term, n in problem.points.items()}

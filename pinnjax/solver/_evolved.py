@@ -1,11 +1,10 @@
-"""An equation of time and one coordinate, or of time alone, evolved in time: see `pinnjax.evolve`.
+"""An equation of time and one coordinate, or several periodic ones, or none, evolved in time: see `pinnjax.evolve`.
 
 Fronts, waves that interact and long times are hard for a network, and for features of space and time at once. At one
 time the field is a function of one coordinate, of which waves know everything. Systems of ordinary differential
 equations have slow stretches and sudden ones, and solutions that only look as if they were some: in time there is one.
 """
 
-import itertools
 import time
 from typing import Any, NamedTuple
 
@@ -17,101 +16,43 @@ from pinnjax.solver import _code, _judging, _newton
 from pinnjax.solver._accuracy import Snapshot
 from pinnjax.solver._attempts import Attempt
 from pinnjax.solver._plan import Plan
-from pinnjax.terms import all_points, bridge, names
-from pinnjax.train.evolve import Evolution, NotOfWaves, evolve, vanish_on_waves
-from pinnjax.train.march import orders_of
+from pinnjax.solver._setting import Setting, setting
+from pinnjax.terms import bridge
+from pinnjax.train.evolve import Evolution, NotOfWaves, evolve
 
 PyTree = Any
-Waves = tuple[float, float, int]
 AGREED = {"rough": (1e-5, 1e-3), "usual": (1e-7, 1e-4), "fine": (1e-9, 1e-6)}  # tolerance, what equations may leave
 ALONE = 1e-4  # of these tolerances those of time alone are, where a step takes next to nothing
-# Times a tolerance, how long waves are, and how many there are at first: of the field, and of another one.
-FIRST, AS_GOOD, ROUGH = (1.0, 1.3, 16), (3.0, 1.4, 14), (1.0, 1.45, 16)
 FINER = 5.0  # times as long as the usual one a fine one takes, at most, about
+FEWER = 0.75  # of the waves of the field, if coordinates are several
 MARGIN = 1.2  # times what the field took: if no more time is left the other one is a rough one,
 CLOSER = 0.2  # and of the difference from that the error is believed to be this share; of that from one as good, all,
 BEGUN = 0.3  # and no less than this share of what is left at the beginning, where waves of both may lack the same
-NEAR = 0.01  # of the length: how far random points are from the ends of what they fill, at most,
-UNITS = (1.0, 0.1, float(np.pi), 0.01)  # and where those ends may be
-PLACES = 6  # of a condition, at most
-FILLED = 10  # parts of an interval, in each of which there is a point where points fill it
 
+
+class Waves(NamedTuple):
+    """How a field is evolved.
+
+    Attributes:
+        times: a tolerance.
+        stretch: how long waves are.
+        first: how many there are at first,
+        most: and at most; None for as many as usual.
+    """
+
+    times: float
+    stretch: float
+    first: int
+    most: int | None = None
+
+
+FIRST, AS_GOOD, ROUGH = Waves(1.0, 1.3, 16), Waves(3.0, 1.4, 14), Waves(1.0, 1.45, 16)
 CODE = """
 u, *_ = pj.evolve(
     terms, {conditions}, {initial}, lower={lower!r}, upper={upper!r}, begin={begin!r}, end={end!r},
     axis={axis}, outputs={outputs!r}, tolerance={tolerance}, enough={enough}, first={first}, stretch={stretch},
 )
 """
-
-
-class Setting(NamedTuple):
-    """What is evolved: arguments of `evolve`."""
-
-    conditions: dict[str, list[float]]
-    initial: list[str]
-    lower: float | None
-    upper: float | None
-    begin: float
-    end: float
-    axis: int
-
-
-def setting(plan: Plan) -> Setting | None:
-    """What is to be evolved; None where equations are not of time and one coordinate at most, or conditions are few.
-
-    Equations hold in a whole box, conditions at its beginning or at single places, for all times. These are as many as
-    the orders of the equations in the coordinate sum to: with fewer, least squares would choose what is missing.
-    """
-    if plan.time is None or plan.made.box is None or len(plan.made.box[0]) > 2:
-        return None
-    points = {t: source.points for t, source in plan.sources.items()}
-    if any(isinstance(term, all_points.Batchwise) for term in plan.terms.values()):
-        return None
-    if any(names.places(x) is not x for x in points.values()):
-        return None
-    axis, begin = plan.time
-    low, high = (np.asarray(end, float) for end in plan.made.box)
-    filled = lambda x, i: len(np.unique(np.floor((x - low[i]) / (high[i] - low[i]) * FILLED * (1 - 1e-9)))) == FILLED
-    if len(low) == 1:
-        initial = [t for t in plan.terms if t not in plan.equations]
-        whole = all(filled(np.asarray(points[t], float)[:, 0], 0) for t in plan.equations)
-        begins = all(np.all(np.asarray(points[t]) == begin) for t in initial)
-        return Setting({}, initial, None, None, begin, float(high[0]), 0) if whole and begins else None
-    conditions, initial = {}, []
-    for term, x in ((t, np.asarray(x, float)) for t, x in points.items()):
-        in_time, in_space = (filled(x[:, i], i) for i in (axis, 1 - axis))
-        places = np.unique(x[:, 1 - axis])
-        if term in plan.equations and in_time and in_space:
-            continue
-        if np.all(x[:, axis] == begin) and in_space:
-            initial.append(term)
-        elif in_time and len(places) <= PLACES:
-            conditions[term] = places.tolist()
-        else:
-            return None
-    u = plan.made.network(jax.random.key(0))
-    orders = [orders_of(plan.terms[t], u, points[t], 1 - axis)[0] for t in plan.equations]
-    asked = _newton.components(plan, *bridge.split(u), points)
-    given = sum(asked[t] * len(places) for t, places in conditions.items())
-    if given < sum(int(np.sum(k)) for k in jax.tree.leaves(orders)):
-        return None
-    terms = {t: plan.terms[t] for t in conditions}
-    lower, upper = _round(terms, conditions, (float(low[1 - axis]), float(high[1 - axis])), plan.made.outputs, axis)
-    return Setting(conditions, initial, lower, upper, begin, float(high[axis]), axis)
-
-
-def _round(
-    terms: dict[str, Any], conditions: dict[str, list[float]], box: tuple[float, float], outputs: Any, axis: int
-) -> tuple[float, float]:
-    """The ends of x: those of the points, or round numbers near them, if conditions say that a period lies between.
-
-    Random points do not reach as far as the domain, and a condition of a periodic field has its points at one end.
-    """
-    near = NEAR * (box[1] - box[0])
-    rounded = lambda x: [x, *(y for unit in UNITS if 0 < abs((y := unit * round(x / unit)) - x) < near)]
-    ends = [pair for pair in itertools.product(*map(rounded, box)) if pair[0] < pair[1]]
-    periodic = vanish_on_waves(terms, conditions, outputs, axis)
-    return next(filter(periodic, ends), box) if conditions else box
 
 
 def attempts(
@@ -141,7 +82,9 @@ def attempts(
         """With other waves and another tolerance, nearly as good as the field."""
         rest = np.inf if seconds is None else 2 * seconds
         as_good = rest > MARGIN * took
-        one = (level, AS_GOOD) if as_good else ("rough", ROUGH)
+        several = isinstance(given.lower, tuple)  # where more waves mean programs that are compiled anew
+        rough = ROUGH._replace(first=round(FEWER * found.waves), most=1) if several else ROUGH
+        one = (level, AS_GOOD) if as_good else ("rough", rough)
         if (other := _evolved(plan, given, *one, rest)) is None:
             return None
         others.append((other, 1.0 if as_good else CLOSER))
@@ -179,7 +122,7 @@ def _march(plan: Plan, given: Setting, level: str) -> str:
     return CODE.format(**given._asdict(), outputs=plan.made.outputs, **_agreed(given, level, FIRST))
 
 
-def _agreed(given: Setting, level: str, waves: Waves) -> dict[str, float]:
-    (tolerance, enough), (times, stretch, first) = AGREED[level], waves
+def _agreed(given: Setting, level: str, waves: Waves) -> dict[str, Any]:
+    (tolerance, enough), (times, *rest) = AGREED[level], waves
     tolerance *= ALONE if given.lower is None else 1.0
-    return {"tolerance": times * tolerance, "enough": times * enough, "stretch": stretch, "first": first}
+    return {"tolerance": times * tolerance, "enough": times * enough, **dict(zip(Waves._fields[1:], rest, strict=True))}

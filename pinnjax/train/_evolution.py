@@ -4,13 +4,14 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from pinnjax import nn
 from pinnjax.train._orders import orders_of
 
 PyTree = Any
@@ -19,6 +20,30 @@ PULL = 10.0  # rate at which what is left of a condition decays, over the whole 
 
 class NotOfWaves(ValueError):
     """The equations are not such as can be evolved in time; it says why."""
+
+
+class Evolution(NamedTuple):
+    """What `pinnjax.evolve` made.
+
+    Attributes:
+        u: the field, up to `reached`; None where there is none.
+        waves: how many there are at the end, along a coordinate at most.
+        steps: in time.
+        reached: how far it goes, in units of time: to the end, unless it was given up.
+        left: largest root mean square of what the equations leave, times the time to the power of their order, over the
+            root mean square of the field.
+    """
+
+    u: nn.Evolved | nn.Splined | None
+    waves: int
+    steps: int
+    reached: float
+    left: float
+
+
+def hopeless(spent: float, done: float, allowed: float) -> bool:
+    """Whether half of the time is over, and at this speed the whole would take four times as long as is allowed."""
+    return spent > 0.5 * allowed and spent > 4 * allowed * done
 
 
 @dataclasses.dataclass(frozen=True)

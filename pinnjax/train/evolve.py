@@ -11,60 +11,47 @@ References:
 import time
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from pinnjax import checks, nn
+from pinnjax.nn.mlp import OutFeatures
+from pinnjax.train._evolution import Evolution as Evolution
 from pinnjax.train._evolution import NotOfWaves as NotOfWaves
-from pinnjax.train._evolution import Task
+from pinnjax.train._evolution import Task, hopeless
 from pinnjax.train._evolving import Evolving, Moment, start
+from pinnjax.train._local import Local as Local
+from pinnjax.train._periodic import Wavy as Wavy
+from pinnjax.train._periodic import evolved
 from pinnjax.train._waves import System
 from pinnjax.train._waves import vanish_on_waves as vanish_on_waves
 
 GROWS = 2  # times as many waves there are next
-MOST = 1100  # coefficients and derivatives of them below the highest
+MOST = 1100  # coefficients and derivatives of them below the highest,
+MOST_PERIODIC = 40_000  # where several coordinates are periodic
 LOST = 0.1  # what the equations leave with which it is no use to go on
 BEGIN = 0.01  # of what the equations may leave: the share of the conditions at the beginning that waves may leave,
 LESS = 0.7  # if twice as many leave no more than this share of it
 BETTER = 0.3  # share of what the equations leave, with which more waves are worth it
 
 
-class Evolution(NamedTuple):
-    """What `evolve` made.
-
-    Attributes:
-        u: the field, up to `reached`; None where there is none.
-        waves: how many there are at the end.
-        steps: in time.
-        reached: how far it goes, in units of time: to the end, unless it was given up.
-        left: largest root mean square of what the equations leave, times the time to the power of their order, over the
-            root mean square of the field.
-    """
-
-    u: nn.Evolved | None
-    waves: int
-    steps: int
-    reached: float
-    left: float
-
-
 def evolve(
     terms: Mapping[str, Callable],
-    conditions: Mapping[str, Sequence[float]],
+    conditions: Mapping[str, Sequence[Any]],
     initial: Collection[str],
     *,
-    lower: float | None,
-    upper: float | None,
+    lower: float | Sequence[float] | None,
+    upper: float | Sequence[float] | None,
     begin: float,
     end: float,
     axis: int = 0,
-    outputs: int | str = "scalar",
+    outputs: OutFeatures = "scalar",
     tolerance: float = 1e-9,
     enough: float = 1e-6,
     first: int = 16,
-    most: int = MOST,
+    most: int | None = None,
     stretch: float = 1.3,
     seconds: float | None = None,
 ) -> Evolution:
@@ -76,14 +63,17 @@ def evolve(
     then on. Terms see the field only as any field: their derivatives in the jets of a polynomial at each place.
     Where there is no x, this is a method for stiff systems of ordinary differential equations, given as residuals.
 
+    Of several coordinates the field is periodic. There equations give the highest derivative at each place of a grid,
+    and an exponential method takes the steps: what is linear and the same everywhere is followed exactly.
+
     Args:
         terms: `{name: residual function}` of points `(2,)`, or `(1,)`; those that are neither conditions nor initial
             are the equations, which hold in all places.
         conditions: `{term: places}` of those that hold at single places, at all times. Conditions that every periodic
-            field satisfies make it periodic.
+            field satisfies make it periodic. Of several coordinates there are no others, and `(k, d)` places.
         initial: terms that hold at the beginning, in all places.
-        lower: least x, in its units; None where there is no x.
-        upper: largest x, or None.
+        lower: least x, in its units; `(d,)` of several coordinates; None where there is no x.
+        upper: largest x, or where the period of each coordinate ends; or None.
         begin: time at which it begins, in its units.
         end: and ends.
         axis: which of the coordinates is the time.
@@ -91,7 +81,8 @@ def evolve(
         tolerance: relative error of a step in time; dimensionless.
         enough: what the equations may leave, as `left` of the result says; dimensionless.
         first: waves with which it begins.
-        most: coefficients, at most; a step takes their number to the power of three.
+        most: coefficients, at most; a step takes their number to the power of three, or as often as there are where
+            coordinates are periodic. None for 1100 and 40 000.
         stretch: how many times as long as that of x the interval is of which there are waves, more than 1: what waves
             leave is another thing then.
         seconds: after which one gives up.
@@ -116,16 +107,23 @@ def evolve(
     checks.terms(terms)
     for what, some in (("initial", initial), ("conditions", conditions)):
         checks.known_names(f"evolve: {what}", terms, some)
+    checks.number("evolve: tolerance", tolerance, 1e-14, 1.0)
+    checks.number("evolve: enough", enough, 0.0)
+    checks.number("evolve: stretch", stretch, 1.0)
+    checks.count("evolve: first", first)
+    if not isinstance(lower, float | int | None) and not isinstance(upper, float | int | None):
+        options: dict[str, Any] = {"outputs": outputs, "axis": axis, "first": first, "seconds": seconds}
+        options |= {"tolerance": tolerance, "enough": enough, "most": MOST_PERIODIC if most is None else most}
+        return evolved(terms, conditions, initial, (lower, upper), (begin, end), **options)
+    if not isinstance(lower, float | int | None) or not isinstance(upper, float | int | None):
+        raise ValueError(f"evolve: lower and upper are {lower} and {upper}; expected as many numbers in both")
+    most = MOST if most is None else most
     alone = lower is None and upper is None
     low, high = (-1.0 if lower is None else lower), (1.0 if upper is None else upper)
     if not begin < end or not low < high or (not alone and None in (lower, upper)):
         raise ValueError(f"evolve: time is [{begin}, {end}], x in [{lower}, {upper}]; expected intervals")
     if alone and (conditions or axis):
         raise ValueError(f"evolve: conditions are {conditions} and axis is {axis}, without an x; expected none and 0")
-    checks.number("evolve: tolerance", tolerance, 1e-14, 1.0)
-    checks.number("evolve: enough", enough, 0.0)
-    checks.number("evolve: stretch", stretch, 1.0)
-    checks.count("evolve: first", first)
     import threadpoolctl  # only who evolves needs it
 
     began = time.perf_counter()
@@ -156,7 +154,7 @@ def evolve(
         try:
             run = _Run(Evolving(system, y), y, tolerance, enough, began + allowed)
             run.refine(fits)
-            while run.goes_on and not _hopeless(time.perf_counter() - began, (run.t - begin) / span, allowed):
+            while run.goes_on and not hopeless(time.perf_counter() - began, (run.t - begin) / span, allowed):
                 run.step(fits)
         except TimeoutError:
             pass
@@ -227,11 +225,6 @@ class _Run:
         if changed:
             self.steps = self.evolving.steps(self.t, self.y, self.tolerance, self.limit)
         return changed
-
-
-def _hopeless(spent: float, done: float, allowed: float) -> bool:
-    """Whether half of the time is over, and at this speed the whole would take four times as long as is allowed."""
-    return spent > 0.5 * allowed and spent > 4 * allowed * done
 
 
 def _field(

@@ -22,7 +22,8 @@ from pinnjax.derivatives import diff
 from pinnjax.optimizers import gauss_newton
 from pinnjax.term_weights import fixed
 from pinnjax.terms import names
-from pinnjax.train._marching import SHORTEST, March, Network, Piece
+from pinnjax.train._marching import SHORTEST, March, Network
+from pinnjax.train._marching import Piece as Piece
 from pinnjax.train._orders import orders_of as orders_of
 from pinnjax.train.state import TrainStep
 from pinnjax.train.step import train_step
