@@ -8,7 +8,7 @@ import scipy.integrate
 
 import pinnjax as pj
 from pinnjax.nn import evolved
-from pinnjax.solver import _setting, _plan
+from pinnjax.solver import _plan, _setting
 from pinnjax.train import _waves
 from pinnjax.train.evolve import NotOfWaves
 

@@ -1,6 +1,7 @@
 """Fields on periodic boxes of several coordinates, evolved: exact solutions, other packages, what is refused."""
 
 import fractions
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +74,12 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = "burgers, mixed, the time last", "one dimension, c = 100"
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
 def test_exact_solutions(name):
     exact, residual, lower, upper, axis = CASES[name]
 
@@ -94,21 +100,21 @@ def test_exact_solutions(name):
 
 
 def test_sharp_fronts_are_given_more_waves_and_are_those_of_another_integrator():
-    """Allen and Cahn's equation, u_t = Δu / 1000 + u - u³, against the method of lines with DOP853."""
+    """Allen and Cahn's equation, u_t = Δu / 50 + 4 (u - u³), against the method of lines with DOP853."""
     start = lambda x: 0.9 * jnp.sin(x[1]) * jnp.cos(x[2])
-    pde = lambda u, x: D(u, 0)(x) - 1e-3 * spread(u, x) - 4 * (u(x) - u(x) ** 3)
+    pde = lambda u, x: D(u, 0)(x) - 0.02 * spread(u, x) - 4 * (u(x) - u(x) ** 3)
     terms = {"pde": pde, "start": lambda u, x: u(x) - start(x)}
     options = {"lower": [0, 0], "upper": [2 * PI] * 2, "begin": 0.0, "end": 1.0}
-    found = pj.evolve(terms, {}, ["start"], first=4, tolerance=1e-7, enough=1e-4, **options)
+    found = pj.evolve(terms, {}, ["start"], first=8, tolerance=1e-7, enough=1e-4, **options)
     assert found.waves > 16
-    n = 96
+    n = 128
     x = 2 * PI * np.arange(n) / n
     k = np.fft.fftfreq(n, 1 / n)
     square = k[:, None] ** 2 + k[: n // 2 + 1] ** 2
 
     def rate(_, y):
         u = y.reshape(n, n)
-        return (1e-3 * np.fft.irfft2(-square * np.fft.rfft2(u), (n, n)) + 4 * (u - u**3)).ravel()
+        return (0.02 * np.fft.irfft2(-square * np.fft.rfft2(u), (n, n)) + 4 * (u - u**3)).ravel()
 
     begin = 0.9 * np.sin(x)[:, None] * np.cos(x)
     end = scipy.integrate.solve_ivp(rate, (0, 1), begin.ravel(), method="DOP853", rtol=1e-9, atol=1e-10).y[:, -1]
@@ -123,10 +129,11 @@ def test_gray_and_scotts_pattern_is_that_of_the_reference():
     assert pj.relative_l2(u, jnp.asarray(gray_scott.grid[some]), np.asarray(gray_scott.reference)[some]) < 1e-5
 
 
+@pytest.mark.slow
 def test_what_was_reached_is_kept_and_a_field_that_becomes_infinite_ends_before():
     pde = lambda u, x: D(u, 0)(x) - u(x) ** 2 - 0.01 * spread(u, x)
     terms = {"pde": pde, "start": lambda u, x: u(x) - 1.0 - 0.1 * jnp.sin(x[1])}
-    found = pj.evolve(terms, {}, ["start"], lower=[0, 0], upper=[2 * PI] * 2, begin=0.0, end=2.0)
+    found = pj.evolve(terms, {}, ["start"], lower=[0, 0], upper=[2 * PI] * 2, begin=0.0, end=2.0, most=2000)
     assert 0.8 < found.reached < 1.0  # it is infinite at about 1 / 1.1
     assert found.u(jnp.array([0.1, 0.3, 0.4])) > 1.0
 
@@ -150,10 +157,12 @@ def test_splines_meet_the_values_with_six_derivatives_that_are_continuous():
     at = lambda place: u(jnp.array([place, 0.0]))
     np.testing.assert_allclose([at(one) for one in x], values[0, :, 0], rtol=1e-12)
     np.testing.assert_allclose(at(x[3] + 2.0), at(x[3]), rtol=1e-12)
-    slopes = at
-    for order in range(1, 7):
-        slopes = jax.grad(slopes)
-        np.testing.assert_allclose(slopes(x[5] - 1e-11), slopes(x[5] + 1e-11), rtol=1e-6, atol=1e-6, err_msg=str(order))
+    np.testing.assert_allclose(jax.grad(at)(0.25), PI * np.cos(PI / 4) * np.exp(np.sin(PI / 4)), rtol=1e-6)
+    for order in range(7):  # a place is behind one grid point, or at the next one
+        derivative = functools.reduce(lambda f, _: jax.jacfwd(f), range(order), pj.nn.splined.b_splines)
+        behind, at_next = (np.asarray(jax.jit(derivative)(jnp.array(s))) for s in (1.0, 0.0))
+        np.testing.assert_allclose(behind[1:], at_next[:-1], atol=1e-9, err_msg=str(order))
+        np.testing.assert_allclose([behind[0], at_next[-1]], 0.0, atol=1e-9)
 
 
 def test_splines_are_those_of_exact_fractions():
@@ -162,7 +171,9 @@ def test_splines_are_those_of_exact_fractions():
     factorial = fractions.Fraction(np.prod(range(1, 8), dtype=int))
 
     def spline(x):
-        return sum(((-1) ** k * choose(k) * max(x - k, fractions.Fraction(0)) ** 7 for k in range(9)), start=0) / factorial
+        return (
+            sum(((-1) ** k * choose(k) * max(x - k, fractions.Fraction(0)) ** 7 for k in range(9)), start=0) / factorial
+        )
 
     expected = [float(spline(fractions.Fraction(2 * (7 - j) + 1, 2))) for j in range(8)]
     np.testing.assert_allclose(pj.nn.splined.b_splines(jnp.array(0.5)), expected, rtol=1e-13)
@@ -177,7 +188,7 @@ BOX = {"lower": [0.0, 0.0], "upper": [2 * PI, 2 * PI], "begin": 0.0, "end": 1.0}
     [
         ({"pde": lambda u, x: spread(u, x)}, {}, "no equation has a derivative along the time"),
         ({"pde": lambda u, x: D(u, 0)(x) - D(u, 0, 1, 1)(x)}, {}, "together with one in space"),
-        ({"pde": lambda u, x: D(u, 0)(x) - u(x + 0.1)}, {}, "elsewhere than at its place"),
+        ({"pde": lambda u, x: D(u, 0)(x) - u(x.at[1].add(0.1))}, {}, "elsewhere than at its place"),
         ({"start": lambda u, x: D(u, 1)(x)}, {}, "has a derivative in space"),
         ({"start": lambda u, x: 0.0 * u(x) + x[1]}, {}, "leave a part of the field open"),
         ({"start": lambda u, x: jnp.stack([u(x), u(x) - 1.0])}, {}, "contradict each other"),
@@ -248,11 +259,12 @@ def test_solve_in_one_call_says_what_it_is_worth_and_its_recipe_makes_it():
     points = {"pde": box.inside, "start": face(0, 0.0)} | {name: face(*where) for name, _, where in ALONG}
     solution = pj.solve(terms, points, seconds=100, progress=False)
     options = {"lower": [-1.0, 0.0], "upper": [1.0, PI], "begin": 0.0, "end": 1.0}
-    truth = pj.evolve(terms, {name: [[0.1, 0.2]] for name, *_ in ALONG}, ["start"], tolerance=1e-10, enough=1e-8, **options).u
+    conditions = {name: [[0.1, 0.2]] for name, *_ in ALONG}
+    truth = pj.evolve(terms, conditions, ["start"], tolerance=1e-10, enough=1e-8, **options).u
     places = box.inside(jax.random.key(5), 500)
     error = float(pj.relative_l2(solution.u, places, jax.vmap(truth)(places)))
     assert error < 1e-5
-    assert error / 30 < solution.accuracy.relative_error < 30 * max(error, 1e-8)
+    assert error / 5 < solution.accuracy.value < 30 * max(error, 1e-8)
     names = {"pj": pj, "jax": jax, "jnp": jnp, "terms": terms, "points": points}
-    exec(str(solution.recipe), names)
+    exec(solution.recipe, names)
     np.testing.assert_array_equal(jax.vmap(names["u"])(places), jax.vmap(solution.u)(places))

@@ -34,7 +34,7 @@ def phi(a: Complex[Array, "w y y"]) -> Complex[Array, "w y y"]:
         >>> print(phi(jnp.array([[[-40.0]], [[0.0]], [[1.0]]])).ravel().round(4))  # (e^a - 1) / a
         [0.025  1.     1.7183]
     """
-    one = jnp.eye(a.shape[-1], dtype=a.dtype)
+    one = jnp.eye(a.shape[-1], dtype=a.dtype)[None]
     norm = jnp.max(jnp.sum(jnp.abs(a), axis=-1))
     halvings = jnp.maximum(0, jnp.ceil(jnp.log2(jnp.maximum(norm, 1e-3))) + 1).astype(int)
     b = a / 2.0**halvings

@@ -18,6 +18,7 @@ from pinnjax.train._evolution import NotOfWaves, flat
 Index = tuple[int, ...]  # how often it is differentiated along each coordinate
 MOST = 4  # derivatives along all coordinates together
 SOME = 500  # places at which it is asked what equations depend on
+STEEP = 8.0  # waves over the box of a field of which residuals are asked what they see
 SAME = 1e-10  # relative difference of factors that is rounding
 
 
@@ -157,18 +158,18 @@ class Local:
         """Residuals see the field at their place only, and not more of its derivatives than are looked for."""
         indices, (t, x) = self.indices, self.points(SOME)
         n, lengths = self.m, np.subtract(self.upper, self.lower)
-        rates = (1 + np.arange(n * len(lengths)).reshape(n, -1) / 7) / lengths
-        wave = lambda t, x: 0.1 * jnp.exp(rates @ (x - np.array(self.lower)) - (t - self.begin) / self.span)
-        field = lambda point: self.shaped(1.0 + wave(point[self.axis], self.place(point)))
-        in_time = (-1 / self.span) ** np.arange(self.order + 1)
-        of_wave = in_time[:, None, None] * np.array([np.prod(rates**s, axis=1) for s in np.array(indices)])
-        itself = np.zeros_like(of_wave)
+        rates = 2 * np.pi * (STEEP + np.arange(n * len(lengths)).reshape(n, -1) / 7) / lengths
+        wave = lambda t, x: 0.1 * jnp.exp(1j * (rates @ (x - np.array(self.lower)) - (t - self.begin) / self.span))
+        field = lambda point: self.shaped(1.0 + wave(point[self.axis], self.place(point)).real)
+        in_time = (-1j / self.span) ** np.arange(self.order + 1)
+        of_wave = in_time[:, None, None] * np.array([np.prod((1j * rates) ** s, axis=1) for s in np.array(indices)])
+        itself = np.zeros(of_wave.shape)
         itself[0, 0] = 1.0  # such as a logarithm can be taken of
 
         def both(t: Array, x: Array) -> tuple[Array, Array]:
             equations = [term for name, term in self.terms.items() if name not in self.initial]
             direct = jnp.concatenate([flat(term(field, self.at(t, x))) for term in equations])
-            return direct, self.residual(indices, t, x, itself + of_wave * wave(t, x))
+            return direct, self.residual(indices, t, x, itself + (of_wave * wave(t, x)[None, None]).real)
 
         direct, local = jax.jit(jax.vmap(both))(t, x)
         if not np.allclose(direct, local, rtol=1e-6, atol=1e-6 * float(np.max(np.abs(local)) + 1e-300)):

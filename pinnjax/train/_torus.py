@@ -159,7 +159,9 @@ class Torus:
         factors = -_solved(a, slopes.reshape(n, rows, -1)).reshape(n, m, k, s, m)[:, :, :-1]
         total = np.array([sum(index) for index in local.indices])
         middle, mean = (jnp.max(factors, 0) + jnp.min(factors, 0)) / 2, jnp.mean(factors, 0)
-        factors = jnp.where((total == total.max())[:, None] & (total.max() > 0), middle, mean)  # (m, k, s, m)
+        factors = jnp.where(
+            ((total == total.max()) & (total.max() > 0))[None, None, :, None], middle, mean
+        )  # (m, k, s, m)
         last = jnp.einsum("iksm,sw->wikm", factors, self.symbols).reshape(len(self.kept), local.m, -1)
         ahead = jnp.broadcast_to(
             jnp.eye(local.order * local.m)[local.m :], (len(last), (local.order - 1) * local.m, last.shape[2])
@@ -168,7 +170,7 @@ class Torus:
 
     def _jets(self, state: Complex[Array, "w y"]) -> Float[Array, "k s n m"]:
         """At all places, the derivatives whose values are needed there."""
-        return self.values(self.blocks(state)[:, None] * self.symbols[self.looked_up, :, None])
+        return self.values(self.blocks(state)[:, None] * self.symbols[None, self.looked_up, :, None])
 
     def _whole(self, jet: Float[Array, "k s m"], highest: Float[Array, " m"]) -> Float[Array, "k+1 all m"]:
         """With the highest derivative in time, and zeros for what is not looked up."""
