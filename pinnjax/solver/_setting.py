@@ -123,7 +123,7 @@ def _rounded(low: float, high: float) -> list[tuple[float, float]]:
 def _end(begin: float, last: float) -> float:
     """The next round number, if it is near: the time of random points ends before that of the equations."""
     after = (unit * float(np.ceil(last / unit - 1e-12)) for unit in UNITS)
-    return next((end for end in after if end - last < NEAR * (last - begin)), last)
+    return min((end for end in after if end - last < NEAR * (last - begin)), default=last)
 
 
 def _round(

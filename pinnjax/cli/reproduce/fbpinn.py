@@ -173,8 +173,8 @@ PAIRS = {
 }
 
 
-# By what factor the windows' error must be smaller. Of the oscillator nothing is claimed: there one network is as good.
-GAINS = {"cos 15x": 10, "cos 60x": 10, "Laplacian": 10}
+# By what factor the windows' error must be smaller. Of a short run of the oscillator nothing is claimed.
+GAINS = {"cos 15x": 10, "cos 60x": 10, "oscillator": 10, "Laplacian": 10}
 QUICK_GAINS = {"cos 15x": 10, "cos 60x": 10, "Laplacian": 5}
 
 
