@@ -116,8 +116,8 @@ def test_every_place_names_the_same_methods(public, there):
 
 
 def test_every_network_is_asked_what_it_does_with_a_grid():
-    """`Evolved` has two coordinates, and tests of its own."""
-    assert set(test_networks.THREE_COORDINATES) >= NETWORKS - {"Evolved"}
+    """What is evolved in time has tests of its own."""
+    assert set(test_networks.THREE_COORDINATES) >= NETWORKS - {"Evolved", "Splined"}
 
 
 def test_every_problem_has_an_example_and_every_example_is_run():
