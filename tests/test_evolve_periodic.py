@@ -103,6 +103,7 @@ def test_exact_solutions(name):
     assert np.sqrt(np.mean(np.square(left))) < 2e-3
 
 
+@pytest.mark.slow
 def test_sharp_fronts_are_given_more_waves_and_are_those_of_another_integrator():
     """Allen and Cahn's equation, u_t = Δu / 50 + 4 (u - u³), against the method of lines with DOP853."""
     start = lambda x: 0.9 * jnp.sin(x[1]) * jnp.cos(x[2])

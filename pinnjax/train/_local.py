@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
 from jaxtyping import Array, Bool, Float
 
 from pinnjax.nn.mlp import OutFeatures
+from pinnjax.terms import cse, inline
 from pinnjax.train._evolution import NotOfWaves, flat
 
 Index = tuple[int, ...]  # how often it is differentiated along each coordinate
@@ -151,8 +153,15 @@ class Local:
 
             return jnp.concatenate([flat(term(field, self.at(t, x))) for term in some])
 
-        self.traced[key] = jax.jit(residuals)
-        return self.traced[key]
+        def once(t: Array, x: Array, jet: Float[Array, "k s m"]) -> Float[Array, " r"]:
+            if (orders := (key, len(jet))) not in self.traced:
+                shapes = (jax.ShapeDtypeStruct(a.shape, x.dtype) for a in (t, x, jet))
+                program = cse.merged(inline.inlined(jax.make_jaxpr(residuals)(*shapes)))
+                self.traced[orders] = jax.jit(core.jaxpr_as_fun(program))
+            return self.traced[orders](jnp.asarray(t, x.dtype), x, jet)[0]
+
+        self.traced[key] = once
+        return once
 
     def check(self) -> None:
         """Residuals see the field at their place only, and not more of its derivatives than are looked for."""
