@@ -95,7 +95,8 @@ class Local:
         d = len(self.lower)
         every = sorted((s for s in itertools.product(range(MOST + 1), repeat=d) if sum(s) <= MOST), key=sum)
         t, x = self.points(SOME)
-        jets = jnp.asarray(np.random.default_rng(1).normal(size=(SOME, MOST + 1, len(every), self.m)))
+        jets = np.random.default_rng(1).normal(size=(SOME, MOST + 1, len(every), self.m))
+        jets[:, 0, 0] = 1.0 + 0.1 * np.tanh(jets[:, 0, 0])  # such as a logarithm can be taken of
         slopes, at_start = (
             np.asarray(jax.jit(jax.vmap(jax.jacrev(self._of(start, every), argnums=2)))(t, x, jets))
             for start in (False, True)

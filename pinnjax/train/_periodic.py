@@ -26,6 +26,7 @@ SAFE, LONGEST, FAILED = 0.8, 4.0, 0.2  # of the step that the error allows; time
 LONGER_BY = 1.25  # at least a step becomes, since its matrices are taken anew then,
 RENEWED = 8  # as after so many steps
 STORED = 2.5  # places for each wave that the field is made of
+ROOM = 2e9  # bytes of it, at most
 SHARE = 0.3  # of the most that is left along a coordinate: more waves there, too
 NO_PERIOD = 1.3  # times a period
 
@@ -83,7 +84,8 @@ class Run:
         local = self.local
         ended = self.t >= local.begin + local.span * (1 - 1e-12)
         follows = np.max(self.left) < LEFT and self.h > SHORTEST * local.span
-        return bool(not ended and follows and time.perf_counter() < self.limit)
+        stored = len(self.moments) * 3 * local.m * 8 * np.prod(STORED * np.array(self.torus.numbers))
+        return bool(not ended and follows and stored < ROOM and time.perf_counter() < self.limit)
 
     def step(self) -> None:
         """One step, which is done again in half of it where its error is too large, or with more waves."""
