@@ -55,7 +55,7 @@ def evolve(
     stretch: float = 1.3,
     seconds: float | None = None,
 ) -> Evolution:
-    """Solve equations in time and one coordinate, or in time alone, when they give the highest derivative in time.
+    """Solve equations in time, and one coordinate or several periodic ones, that give the highest derivative in time.
 
     The field is a sum of waves in x, whose coefficients change in time. At each time the residuals of all equations at
     many places, and the time derivatives of the conditions, give the derivative of the coefficients by least squares;
@@ -64,7 +64,8 @@ def evolve(
     Where there is no x, this is a method for stiff systems of ordinary differential equations, given as residuals.
 
     Of several coordinates the field is periodic. There equations give the highest derivative at each place of a grid,
-    and an exponential method takes the steps: what is linear and the same everywhere is followed exactly.
+    and an exponential method takes the steps: what is linear and the same everywhere is followed exactly. The field is
+    known on a grid, and is given up before it takes more than two gigabytes.
 
     Args:
         terms: `{name: residual function}` of points `(2,)`, or `(1,)`; those that are neither conditions nor initial
