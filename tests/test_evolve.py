@@ -305,10 +305,10 @@ def test_solve_evolves_an_equation_in_time_and_its_recipe_does_as_well():
 def test_a_period_is_found_although_random_points_end_before_it():
     """Up to 1.9984π, where the condition at 0 says 2π."""
     condition = {"round": lambda u, x: u(x) - u(x.at[1].add(2 * jnp.pi))}
-    ends = _evolved._round(condition, {"round": [0.0]}, (0.0, 6.278), "scalar", 0)
+    ends = _setting._round(condition, {"round": [0.0]}, (0.0, 6.278), "scalar", 0)
     np.testing.assert_allclose(ends, (0.0, 2 * np.pi))
     other = {"ends": lambda u, x: u(x)}
-    assert _evolved._round(other, {"ends": [0.0]}, (0.0, 6.278), "scalar", 0) == (0.0, 6.278)
+    assert _setting._round(other, {"ends": [0.0]}, (0.0, 6.278), "scalar", 0) == (0.0, 6.278)
 
 
 @pytest.mark.slow
