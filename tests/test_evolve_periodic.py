@@ -194,6 +194,7 @@ BOX = {"lower": [0.0, 0.0], "upper": [2 * PI, 2 * PI], "begin": 0.0, "end": 1.0}
         ({"pde": lambda u, x: spread(u, x)}, {}, "no equation has a derivative along the time"),
         ({"pde": lambda u, x: D(u, 0)(x) - D(u, 0, 1, 1)(x)}, {}, "together with one in space"),
         ({"pde": lambda u, x: D(u, 0)(x) - u(x.at[1].add(0.1))}, {}, "elsewhere than at its place"),
+        ({"pde": lambda u, x: D(u, 0)(x) + 0.1 * D(u, 0)(x) ** 3 - spread(u, x)}, {}, "not linear in its highest"),
         ({"start": lambda u, x: D(u, 1)(x)}, {}, "has a derivative in space"),
         ({"start": lambda u, x: 0.0 * u(x) + x[1]}, {}, "leave a part of the field open"),
         ({"start": lambda u, x: jnp.stack([u(x), u(x) - 1.0])}, {}, "contradict each other"),

@@ -165,7 +165,7 @@ class Local:
         return once
 
     def check(self) -> None:
-        """Residuals see the field at their place only, and not more of its derivatives than are looked for."""
+        """Residuals see the field at their place only, and are linear in the highest derivative in time."""
         indices, (t, x) = self.indices, self.points(SOME)
         n, lengths = self.m, np.subtract(self.upper, self.lower)
         rates = 2 * np.pi * (STEEP + np.arange(n * len(lengths)).reshape(n, -1) / 7) / lengths
@@ -176,11 +176,16 @@ class Local:
         itself = np.zeros(of_wave.shape)
         itself[0, 0] = 1.0  # such as a logarithm can be taken of
 
-        def both(t: Array, x: Array) -> tuple[Array, Array]:
+        def seen(t: Array, x: Array) -> tuple[Array, Array, Array]:
             equations = [term for name, term in self.terms.items() if name not in self.initial]
             direct = jnp.concatenate([flat(term(field, self.at(t, x))) for term in equations])
-            return direct, self.residual(indices, t, x, itself + (of_wave * wave(t, x)[None, None]).real)
+            jet = itself + (of_wave * wave(t, x)[None, None]).real
+            of = lambda times: self.residual(indices, t, x, jet.at[self.order, 0].multiply(times))
+            return direct, of(1.0), of(3.0) - of(2.0) - (of(2.0) - of(1.0))
 
-        direct, local = jax.jit(jax.vmap(both))(t, x)
-        if not np.allclose(direct, local, rtol=1e-6, atol=1e-6 * float(np.max(np.abs(local)) + 1e-300)):
+        direct, local, bent = map(np.asarray, jax.jit(jax.vmap(seen))(t, x))
+        rounding = 1e-6 * float(np.max(np.abs(local)) + 1e-300)
+        if not np.allclose(direct, local, rtol=1e-6, atol=rounding):
             raise NotOfWaves("a residual sees the field elsewhere than at its place")
+        if not np.abs(bent).max() <= rounding:
+            raise NotOfWaves("an equation is not linear in its highest derivative in time")

@@ -126,12 +126,12 @@ class Run:
         if not wanted.any() or (numbers := self._more(wanted)) is None:
             return False
         finer, at_begin = Torus(self.local, numbers), self.t <= self.local.begin
-        self._set(finer, finer.start()[0] if at_begin else _embedding(self.torus, finer)(self.y))
+        self._set(finer, finer.start()[0] if at_begin else finer.taken_over(self.y, self.torus))
         return True
 
     def _set(self, torus: Torus, y: Any) -> None:
         """So many waves from here."""
-        self.torus, self.y, self.programs = torus, jnp.asarray(y), Programs(torus, y)
+        self.torus, self.y, self.programs = torus, jnp.asarray(y), Programs(torus, np.asarray(y))
         self.slope, self.bend, left = self.programs.ends(self.t, self.y)
         self.sizes = np.maximum(self.sizes, self.programs.sizes(self.y))
         self.left = np.asarray(left) / self.sizes[0]
@@ -205,23 +205,9 @@ def _field(moments: Sequence[Moment], local: Local) -> nn.Splined:
     """All of them on one grid."""
     numbers = np.max([one.numbers for one in moments], axis=0).tolist()
     torus = Torus(local, numbers, STORED)
-    to = {shape: _embedding(Torus(local, shape), torus) for shape in {one.numbers for one in moments}}
-    on_grid = jax.jit(torus.values)
-    parts = np.stack([np.asarray(on_grid(to[one.numbers](one.parts))) for one in moments], axis=1)
+    before = {shape: Torus(local, shape) for shape in {one.numbers for one in moments}}
+    on_grid = jax.jit(lambda parts, shape: torus.values(torus.taken_over(parts, before[shape])), static_argnums=1)
+    parts = np.stack([np.asarray(on_grid(one.parts, one.numbers)) for one in moments], axis=1)
     values = parts.reshape(*parts.shape[:2], *torus.grid, local.m)
     times = np.array([one.time for one in moments])
     return nn.Splined(local.lower, local.upper, local.outputs, local.axis, times, *values)
-
-
-def _embedding(coarse: Torus, fine: Torus) -> Callable[[Any], Complex[np.ndarray, "*more w y"]]:
-    """The same field with more waves."""
-    place = {tuple(wave): i for i, wave in enumerate(fine.waves.astype(int).tolist())}
-    to = np.array([place[tuple(wave)] for wave in coarse.waves.astype(int).tolist()])
-    scale = np.prod(fine.grid) / np.prod(coarse.grid)
-
-    def embedded(state: Any) -> Complex[np.ndarray, "*more w y"]:
-        found = np.zeros((*state.shape[:-2], len(fine.waves), state.shape[-1]), complex)
-        found[..., to, :] = np.asarray(state) * scale
-        return found
-
-    return embedded

@@ -59,24 +59,29 @@ class Torus:
         """Of values at all places: all waves that these can tell apart."""
         return jnp.fft.rfftn(values.reshape(*self.grid, -1), axes=tuple(range(len(self.grid))))
 
-    def widened(self, state: Complex[Array, "*more w m"]) -> Complex[Array, "*all m"]:
-        """With zeros for the waves that are too many."""
+    def widened(
+        self, state: Complex[Array, "*more w m"], shape: Sequence[int] | None = None
+    ) -> Complex[Array, "*all m"]:
+        """With zeros for waves that are too many, as many as the places tell apart, or as the shape has."""
         *more, _, m = state.shape
-        found = state.reshape(*more, *(2 * n + 1 for n in self.numbers[:-1]), self.numbers[-1] + 1, m)
-        for a, (n, many) in enumerate(zip(self.numbers, self.shape, strict=True), len(more)):
+        found = state.reshape(*more, *_block(self.numbers), m)
+        for a, (n, many) in enumerate(zip(self.numbers, shape or self.shape, strict=True), len(more)):
             low, high = jnp.split(found, [n + 1], axis=a)
-            missing = many - found.shape[a]
-            found = jnp.concatenate(
-                [low, jnp.zeros((*low.shape[:a], missing, *low.shape[a + 1 :]), low.dtype), high], a
-            )
+            zeros = jnp.zeros((*low.shape[:a], many - found.shape[a], *low.shape[a + 1 :]), low.dtype)
+            found = jnp.concatenate([low, zeros, high], axis=a)
         return found
+
+    def taken_over(self, state: Complex[Array, "*more w m"], coarse: "Torus") -> Complex[Array, "*more v m"]:
+        """The field of another torus, which has no more waves."""
+        whole = coarse.widened(jnp.asarray(state), _block(self.numbers))
+        size = np.prod(self.grid) / np.prod(coarse.grid)
+        return size * whole.reshape(*state.shape[:-2], -1, state.shape[-1])
 
     def cut(self, spectrum: Complex[Array, "*shape m"]) -> Complex[Array, "w m"]:
         """The waves that are not too many."""
         for a, (n, many) in enumerate(zip(self.numbers, self.shape, strict=True)):
-            low, _, high = jnp.split(
-                spectrum, [n + 1, max(n + 1, many - n) if a < len(self.shape) - 1 else many], axis=a
-            )
+            last = a == len(self.shape) - 1
+            low, _, high = jnp.split(spectrum, [n + 1, many if last else many - n], axis=a)
             spectrum = jnp.concatenate([low, high], axis=a)
         return spectrum.reshape(-1, spectrum.shape[-1])
 
@@ -159,9 +164,8 @@ class Torus:
         factors = -_solved(a, slopes.reshape(n, rows, -1)).reshape(n, m, k, s, m)[:, :, :-1]
         total = np.array([sum(index) for index in local.indices])
         middle, mean = (jnp.max(factors, 0) + jnp.min(factors, 0)) / 2, jnp.mean(factors, 0)
-        factors = jnp.where(
-            ((total == total.max()) & (total.max() > 0))[None, None, :, None], middle, mean
-        )  # (m, k, s, m)
+        highest = (total == total.max()) & (total.max() > 0)
+        factors = jnp.where(highest[None, None, :, None], middle, mean)  # (m, k, s, m)
         last = jnp.einsum("iksm,sw->wikm", factors, self.symbols).reshape(len(self.kept), local.m, -1)
         ahead = jnp.broadcast_to(
             jnp.eye(local.order * local.m)[local.m :], (len(last), (local.order - 1) * local.m, last.shape[2])
@@ -188,6 +192,11 @@ class Torus:
             return with_highest(jnp.zeros(local.m)), jax.jacfwd(with_highest)(jnp.zeros(local.m))
 
         return jax.vmap(at, (0, 2))(jnp.asarray(self.places[some]), jets[:, :, some])
+
+
+def _block(numbers: Sequence[int]) -> tuple[int, ...]:
+    """How many waves along each axis are kept: both signs, but along the last one."""
+    return (*(2 * n + 1 for n in numbers[:-1]), numbers[-1] + 1)
 
 
 def times(a: Complex[Array, "w i j"], b: Complex[Array, "w j *k"]) -> Complex[Array, "w i *k"]:
