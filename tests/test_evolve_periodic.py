@@ -248,6 +248,21 @@ def test_solve_finds_the_periods_although_random_points_end_before_them():
     assert (found.initial, list(found.conditions), found.axis) == (["start"], ["x/period", "y/period"], 0)
 
 
+def test_time_may_come_after_coordinates_whose_conditions_have_their_points_at_the_beginning():
+    """A periodic condition holds at one end, as a start does; but it sees the field at the other one."""
+    box = pj.sampling.Box((0.0, -1.0, 0.0), (2.0, 1.5, 1.3))
+    face = lambda i, value: lambda key, n: box.inside(key, n).at[:, i].set(value)
+    terms = {
+        "a/pde": lambda u, x: D(u, 2)(x) - spread(u, x, (0, 1)),
+        "a/b": lambda u, x: u(x) - jnp.sin(PI * x[0]),
+        "x": periodic(0, 2.0),
+        "y": periodic(1, 2.5),
+    }
+    points = {"a/pde": box.inside, "a/b": face(2, 0.0), "x": face(0, 0.0), "y": face(1, -1.0)}
+    found = _setting.setting(_plan.planned(terms, points, None, "scalar", {}, jax.random.key(0)))
+    assert (found.axis, found.initial, found.lower, found.upper) == (2, ["a/b"], (0.0, -1.0), (2.0, 1.5))
+
+
 def test_solve_does_not_take_a_field_for_periodic_where_nothing_says_so():
     assert _posed(ALONG[0]) is None
     assert _posed(*ALONG, ("wall", lambda u, x: u(x), (1, 1.0))) is None

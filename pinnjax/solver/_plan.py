@@ -1,7 +1,7 @@
 """The plan of a run: a model, weights and points."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -121,9 +121,17 @@ def planned(
     weight = lambda name: 1.0 if names.term_of(name, terms) in fills else WEIGHT
     weights = {name: weight(name) / size**2 for name, size in made.sizes.items()}
     moving = len(d) == 1 and all(sources[t].generate is not None for t in fills)
-    time = _time.time_axis(places, fills) if moving else None
+    time = _time.time_axis(places, _no_beginnings(terms, sources, fills, field)) if moving else None
     numbers = {t: INSIDE if t in fills else CONDITIONS for t in terms}
     return Plan(terms, sources, fills, weights, made, tuple(_notes(sources, fills)), numbers, time)
+
+
+def _no_beginnings(terms: Mapping[str, Any], sources: Mapping[str, Source], fills: Sequence[str], u: Any) -> list[str]:
+    """Equations, and conditions that see the field elsewhere, as periodic ones do: they are no beginning."""
+    conditions = [t for t in terms if t not in fills and not isinstance(terms[t], all_points.Batchwise)]
+    at = {t: sources[t].points for t in conditions}
+    plain = {t: jnp.asarray(x)[:LEAST] for t, x in at.items() if x is not None and names.places(x) is x}
+    return [*fills, *(t for t, x in plain.items() if _time.sees_elsewhere(terms[t], u, x))]
 
 
 def early_times_first(plan: Plan) -> Plan:
