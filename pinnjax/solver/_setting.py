@@ -10,7 +10,7 @@ import numpy as np
 from pinnjax.solver import _newton
 from pinnjax.solver._plan import Plan
 from pinnjax.terms import all_points, bridge, names
-from pinnjax.train.evolve import Local, Wavy, vanish_on_waves
+from pinnjax.train.evolve import wavy
 from pinnjax.train.march import orders_of
 
 NEAR = 0.01  # of the length: how far random points are from the ends of what they fill, at most,
@@ -97,8 +97,7 @@ def _periodic(plan: Plan, points: dict[str, np.ndarray], filled: Callable[[np.nd
     end = _end(begin, float(high[axis]))
     ends = [(float(low[i]), float(high[i])) for i in along]
     box: tuple[Any, Any] = tuple(np.transpose(ends).tolist())
-    local = Local(plan.terms, initial, tuple(box[0]), tuple(box[1]), plan.made.outputs, axis, begin, end - begin)
-    asked = {t: Wavy(local, plan.terms[t], np.array(places)) for t, places in conditions.items()}
+    asked = wavy(plan.terms, conditions, plan.made.outputs, axis)
     for i, (a, b) in enumerate(ends):
         others = [j for j in range(len(ends)) if j != i]
         for pair in _rounded(a, b):
@@ -133,5 +132,6 @@ def _round(
 
     Random points do not reach as far as the domain, and a condition of a periodic field has its points at one end.
     """
-    periodic = vanish_on_waves(terms, conditions, outputs, axis)
+    asked = wavy(terms, conditions, outputs, axis).values()
+    periodic = lambda pair: all(one.vanishes(pair[:1], pair[1:]) for one in asked)
     return next(filter(periodic, _rounded(*box)), box) if conditions else box

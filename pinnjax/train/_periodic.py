@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Complex, Float
 
 from pinnjax import nn
 from pinnjax.nn.mlp import OutFeatures
 from pinnjax.train import _exponential
-from pinnjax.train._evolution import Evolution, NotOfWaves, flat, hopeless
+from pinnjax.train._evolution import Evolution, NotOfWaves, hopeless
 from pinnjax.train._local import Local
 from pinnjax.train._on_torus import Programs
 from pinnjax.train._torus import Torus
+from pinnjax.train._wavy import wavy
 
 GROWS = (2.0, 1.4)  # times as many waves there are next along a coordinate, if so many are few enough
 LEFT = 0.1  # what waves leave of the highest derivative with which it is no use to go on
@@ -28,7 +29,6 @@ RENEWED = 8  # as after so many steps
 STORED = 2.5  # places for each wave that the field is made of
 ROOM = 2e9  # bytes of it, at most
 SHARE = 0.3  # of the most that is left along a coordinate: more waves there, too
-NO_PERIOD = 1.3  # times a period
 
 
 class Moment(NamedTuple):
@@ -167,38 +167,14 @@ def evolved(
     with jax.enable_x64(True):
         kept = {t: f for t, f in terms.items() if t not in conditions}
         local = Local(kept, tuple(initial), low, high, outputs, axis, float(begin), float(end) - float(begin))
-        for term, places in conditions.items():
-            if not Wavy(local, terms[term], np.asarray(places, float)).vanishes(low, high):
+        for term, one in wavy(terms, conditions, outputs, axis).items():
+            if not one.vanishes(low, high):
                 raise NotOfWaves(f"of several coordinates, not every periodic field satisfies {term!r}")
         run = Run(local, first, tolerance, enough, most, began + allowed)
         while run.goes_on and not hopeless(time.perf_counter() - began, (run.t - local.begin) / local.span, allowed):
             run.step()
         number, steps = max(run.torus.numbers), len(run.moments) - 1
         return Evolution(_field(run.moments, local) if steps else None, number, steps, run.t, run.most)
-
-
-class Wavy:
-    """Whether a condition holds for every field of a period: it is asked of one with random waves."""
-
-    def __init__(self, local: Local, term: Callable, places: Float[np.ndarray, "k d"]):
-        rng, d = np.random.default_rng(0), len(local.lower)
-        waves, phases = rng.integers(-3, 4, size=(local.m, 5, d)), rng.uniform(0, 6, size=(local.m, 5))
-
-        def left(low: Array, length: Array) -> Array:
-            def field(point: Array) -> Array:
-                angles = 2 * jnp.pi * waves @ ((local.place(point) - low) / length) + phases
-                return local.shaped(jnp.sum(jnp.cos(angles), axis=1) * jnp.cos(point[local.axis] / local.span))
-
-            t = jnp.asarray(local.begin + 0.3 * local.span)
-            return jnp.max(jnp.abs(jax.vmap(lambda x: flat(term(field, local.at(t, x))))(jnp.asarray(places))))
-
-        self._left = jax.jit(left)
-
-    def vanishes(self, low: Any, high: Any, others: Any = ()) -> bool:
-        """With this period, whatever those of other coordinates are; and not with another period."""
-        low, length = np.asarray(low, float), np.subtract(high, low)
-        strange = np.array([NO_PERIOD if i in others else 1.0 for i in range(len(low))])
-        return bool(self._left(low, strange * length) < 1e-8 * self._left(low, NO_PERIOD * length))
 
 
 def _field(moments: Sequence[Moment], local: Local) -> nn.Splined:

@@ -4,7 +4,7 @@ At a place the field is a polynomial of few derivatives, so a residual there and
 the waves' derivatives at all places, which never change, make rows of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -16,7 +16,6 @@ from pinnjax.nn.evolved import waves
 from pinnjax.train._evolution import NotOfWaves, Task, flat, taylor
 
 PyTree = Any
-LONGER = 1.3  # than the interval is that of waves for which no condition of a periodic field holds
 CUT = 1e-10  # waves that are so small a part of the others are none
 OVER = 3  # places of an equation for each wave
 
@@ -118,26 +117,6 @@ def _waves(
         pairs = np.stack([rates**k * np.cos(turned), rates**k * np.sin(turned)], axis=-1)
         found.append(np.concatenate([np.full((len(x), 1), float(k == 0)), pairs.reshape(len(x), -1)], axis=1))
     return np.stack(found)
-
-
-def vanish_on_waves(
-    terms: Mapping[str, Callable], conditions: Mapping[str, Sequence[float]], outputs: Any, axis: int
-) -> Callable[[tuple[float, float]], bool]:
-    """Of the ends of x: whether all conditions hold for every field of that period, and not for others."""
-    m = 1 if outputs == "scalar" else int(outputs)
-    coefficients = np.random.default_rng(0).normal(size=(9, m))
-
-    @jax.jit
-    def left(low: Array, high: Array, stretch: Array) -> Array:
-        def field(point: Array) -> Array:
-            value = waves(point[1 - axis], low, high, 4, stretch) @ coefficients * jnp.cos(point[axis])
-            return value[0] if outputs == "scalar" else value
-
-        at = lambda x: jnp.stack([jnp.full_like(x, 0.3), x] if axis == 0 else [x, jnp.full_like(x, 0.3)])
-        found = [flat(terms[t](field, at(jnp.asarray(x, float)))) for t, places in conditions.items() for x in places]
-        return jnp.max(jnp.abs(jnp.concatenate([*found, jnp.zeros(1)])))
-
-    return lambda box: bool(conditions) and bool(left(*box, 1.0) < 1e-8 * left(*box, LONGER))
 
 
 def _orthonormal(values: Float[np.ndarray, "n p"], periodic: bool) -> Float[np.ndarray, "p q"]:

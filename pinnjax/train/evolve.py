@@ -22,11 +22,9 @@ from pinnjax.train._evolution import Evolution as Evolution
 from pinnjax.train._evolution import NotOfWaves as NotOfWaves
 from pinnjax.train._evolution import Task, hopeless
 from pinnjax.train._evolving import Evolving, Moment, start
-from pinnjax.train._local import Local as Local
-from pinnjax.train._periodic import Wavy as Wavy
 from pinnjax.train._periodic import evolved
 from pinnjax.train._waves import System
-from pinnjax.train._waves import vanish_on_waves as vanish_on_waves
+from pinnjax.train._wavy import wavy as wavy
 
 GROWS = 2  # times as many waves there are next
 MOST = 1100  # coefficients and derivatives of them below the highest,
@@ -132,7 +130,8 @@ def evolve(
     box, span = (float(low), float(high)), float(end) - float(begin)
     # Threads of NumPy's linear algebra cost such small matrices more than they give, and wait for one another.
     with jax.enable_x64(True), threadpoolctl.threadpool_limits(1, "blas"):
-        periodic = alone or vanish_on_waves(terms, conditions, outputs, axis)(box)
+        asked = wavy(terms, conditions, outputs, axis).values()
+        periodic = alone or (len(asked) > 0 and all(one.vanishes(box[:1], box[1:]) for one in asked))
         kept = {t: f for t, f in terms.items() if not (periodic and t in conditions)}
         at, length = ({}, 1.0) if periodic else (dict(conditions), float(stretch))
         task = Task(kept, at, list(initial), box, outputs, axis, float(begin), span, length, alone).parted()
