@@ -1,6 +1,7 @@
 """Whether conditions are those of a period: they hold for every field that has it, and not for others."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
