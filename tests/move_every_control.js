@@ -7,6 +7,7 @@ said.wide = document.documentElement.scrollWidth - document.documentElement.clie
 await frame();
 const bare = (figure) => !figure.querySelector("path, rect, canvas, td");
 said.empty = [...document.querySelectorAll("figure")].filter(bare).map((figure) => figure.id);
+said.cut = [...document.querySelectorAll(".wide")].filter((d) => d.scrollWidth > d.clientWidth).map((d) => d.innerText);
 const note = (name, before) => drawn().forEach((now, i) => { if (now !== before[i]) said.moved[name].add(i); });
 const names = new Set([...document.querySelectorAll("#controls input")].map((i) => i.name || i.id.slice(3)));
 for (const name of names) {

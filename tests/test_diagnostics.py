@@ -163,6 +163,19 @@ def test_phases_are_found_where_they_were_put():
         assert found.rise > 3
 
 
+def test_total_diffusion_may_end_and_looks_may_bounce():
+    """The shape of the runs that the paper's authors released: bounces over decades, and signal decays at the end."""
+    random = np.random.default_rng(2)
+    fitting, diffusion, total = np.geomspace(60, 0.1, 15), np.full(500, 0.02), np.full(800, 2.0)
+    snr = np.concatenate([fitting, diffusion, total, np.geomspace(1.0, 3e-3, 1700)])
+    bouncing = snr * 10.0 ** random.choice([-1.0, 0.5, 1.0], len(snr), p=[0.4, 0.4, 0.2])
+    found = d.phases(100.0 * np.arange(len(snr)), bouncing)
+    assert abs(found.total_diffusion - 51_500) <= 1500 and found.rise > 20
+    short = np.where((np.arange(len(snr)) > 515) & (np.arange(len(snr)) < 560), snr, np.minimum(snr, 0.02))
+    assert d.phases(np.arange(len(snr)), short).total_diffusion is None  # a rise that does not last
+    assert d.phases(np.arange(len(snr)), 0.1 * snr).total_diffusion is None  # one that ends below O(1)
+
+
 def test_noise_alone_is_no_phase():
     random = np.random.default_rng(1)
     false = 0

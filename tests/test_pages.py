@@ -103,7 +103,7 @@ def test_in_a_browser_every_slider_moves_its_figures_and_no_others(path, scheme,
     said, console = browser.visit(path, tmp_path, MOVE, light, size)
     assert not console
     page = data(path.read_text())
-    assert said["empty"] == [] and said["wide"] <= 0
+    assert said["empty"] == [] and said["wide"] <= 0 and said["cut"] == []
     assert set(said["moved"]) == {control["name"] for control in page["controls"]}
     for control in page["controls"]:
         name = control["name"]

@@ -46,7 +46,7 @@ def test_gradients_of_parts_have_the_gradient_of_the_loss_as_their_mean():
     assert np.all(np.abs(metrics["cosines"]) <= 1 + 1e-5)
 
 
-def result(snr, error, homogeneity, saturation=(0.3, 0.2, 0.1)):
+def result(snr, error, homogeneity, saturation=(0.2, 0.3, 0.1)):
     """Two seeds of one history."""
     both = lambda values: np.repeat(np.asarray(values, float)[:, None], 2, axis=1)
     history = {"snr": both(snr), "relative_l2": both(error), "homogeneity": both(homogeneity)}
@@ -56,34 +56,40 @@ def result(snr, error, homogeneity, saturation=(0.3, 0.2, 0.1)):
 
 LOW = np.concatenate([np.full(5, 8.0), np.full(55, 0.3)])
 RISING = np.concatenate([np.full(5, 8.0), np.full(25, 0.3), np.full(30, 3.0)])
-FALLING = np.concatenate([np.full(30, 1.0), np.full(30, 1e-2)])
+FALLING = np.concatenate([np.full(33, 1.0), np.full(27, 1e-2)])
 EVEN = np.concatenate([np.full(30, 0.3), np.full(30, 0.7)])
 
 
-def test_events_are_found_where_they_are():
-    found = result(RISING, FALLING, EVEN)
-    assert np.all(np.abs(phases.fastest_fall(found) - 300) <= 20)
-    marks = phases.marks(found)
-    assert np.all(marks["snr"] <= 3) and np.all(marks["homogeneity"] <= 3)
-    still = phases.rises(result(LOW, FALLING, np.full(60, 0.3)))
-    assert np.all(np.isinf(still["snr"])) and np.all(np.isinf(still["homogeneity"]))
+def test_what_total_diffusion_marks_is_measured_around_it():
+    around = phases.around_total_diffusion(result(RISING, FALLING, EVEN))
+    np.testing.assert_allclose(around["share"], 1.0)
+    np.testing.assert_allclose(around["even_before"], 0.3)
+    np.testing.assert_allclose(around["even_after"], 0.7)
+    risen = np.concatenate([np.full(15, 0.1), np.full(20, 1.0), np.full(25, 1e-2)])  # before it, the error rose
+    np.testing.assert_allclose(phases.around_total_diffusion(result(RISING, risen, EVEN))["share"], 2.0)
+    assert all(np.isnan(values).all() for values in phases.around_total_diffusion(result(LOW, FALLING, EVEN)).values())
 
 
 def test_each_claim_of_the_phases_can_fail():
     good = {}
     for name in phases.SETUPS:
-        good[f"{name}, equal points"] = result(LOW, np.full(60, 1.0), np.full(60, 0.3))
-        good[f"{name}, RBA"] = result(LOW, FALLING, EVEN)
+        good[f"{name}, equal points"] = result(RISING, np.sqrt(FALLING), 0.9 * EVEN)
+        good[f"{name}, RBA"] = result(RISING, FALLING, EVEN)
     assert set(good) == set(phases.STUDY.runs) and all(phases.claims(good).values())
+    early = np.concatenate([np.full(10, 1.0), np.full(20, 0.1), np.full(30, 1e-2)])
     worse = {
-        "Allen-Cahn, RBA": (result(np.full(60, 4.0), FALLING, EVEN), "falls below"),
-        "Helmholtz, RBA": (result(LOW, FALLING, np.full(60, 0.2)), "more even"),
-        "Helmholtz, equal points": (result(LOW, np.full(60, 1e-3), np.full(60, 0.3)), "error is smaller"),
-        "Allen-Cahn, equal points": (result(np.full(60, 4.0), np.full(60, 1.0), np.full(60, 0.3)), "falls below"),
+        "Allen-Cahn, RBA": (result(LOW, FALLING, EVEN), "the SNR rises"),
+        "Helmholtz, RBA": (result(RISING, early, EVEN), "most of the error's fall"),
+        "Allen-Cahn, equal points": (result(RISING, np.sqrt(FALLING), np.full(60, 0.5)), "more even after"),
+        "Helmholtz, equal points": (result(RISING, 0.1 * FALLING, 0.9 * EVEN), "error is smaller"),
     }
     for label, (changed, words) in worse.items():
         (failed,) = (claim for claim, holds in phases.claims(good | {label: changed}).items() if not holds)
         assert words in failed and label.split(",")[0] in failed
+    uneven = result(RISING, FALLING, 0.8 * EVEN)
+    assert not phases.claims(good | {"Helmholtz, RBA": uneven})[
+        "Helmholtz: with RBA the residuals are more even at the end"
+    ]
 
 
 def test_the_figure_has_a_column_for_each_run():
@@ -100,10 +106,10 @@ def test_each_claim_of_the_page_can_fail():
     run = lambda found, slices: {"A": phases_runs.Watched(found, slices, way)}
     holds = lambda *parts: [h for h, _ in phases_runs.claims(run(*parts)).values()]
     assert holds(result(RISING, FALLING, EVEN), (flat, round_)) == [True] * 6
-    assert holds(result(LOW, FALLING, EVEN), (round_, flat)) == [True, False, False, True, True, False]
-    early = np.concatenate([np.full(5, 0.3), np.full(55, 0.7)])
-    found = holds(result(RISING, FALLING, early, (0.1, 0.2, 0.3)), (flat, round_))
-    assert found == [True, True, True, False, False, True]
+    assert holds(result(LOW, FALLING, EVEN), (round_, flat)) == [True, False, True, False]
+    early, uneven = np.concatenate([np.full(5, 1.0), np.full(55, 0.1)]), np.full(60, 0.3)
+    found = holds(result(RISING, early, uneven, (0.1, 0.2, 0.3)), (flat, round_))
+    assert found == [True, True, False, False, False, True]
     assert not holds(result(np.full(60, 4.0), FALLING, EVEN), (flat, round_))[0]
 
 

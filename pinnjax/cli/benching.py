@@ -6,9 +6,21 @@ from typing import Any
 
 import rich.console
 import rich.table
+from matplotlib.figure import Figure
 
 from pinnjax.cli import choosing, environment, writing
-from pinnjax.cli.bench import balancers, compile, derivatives, devices, monitors, optimizers, points, step, windows
+from pinnjax.cli.bench import (
+    balancers,
+    compile,
+    derivatives,
+    devices,
+    monitors,
+    optimizers,
+    points,
+    scaling,
+    step,
+    windows,
+)
 
 BENCHES: dict[str, Callable[[int], Mapping[str, Mapping[str, Any]]]] = {
     "step": step.run,
@@ -18,20 +30,25 @@ BENCHES: dict[str, Callable[[int], Mapping[str, Mapping[str, Any]]]] = {
     "monitors": monitors.run,
     "optimizers": optimizers.run,
     "compile": compile.run,
+    "scaling": scaling.run,
     "windows": windows.run,
     "devices": devices.run,
 }
 CAPTIONS = {
     "optimizers": "ms an iteration; its parts over the time of a value and gradient, the search is the rest",
     "compile": "medians, each with its ratio to Adam's",
+    "scaling": "share of the rate of a matrix product here; MiB at the peak",
 }
+PICTURES: dict[str, Callable[[Any], Figure]] = {"scaling": scaling.draw}
 
 
 def run(options: argparse.Namespace) -> int:
     """Run a benchmark, print its ratios, write its JSON."""
     bench = choosing.look_up("bench", options.what, BENCHES)
     choosing.number(options, "rounds")
-    writing.try_places(options, files=("json",))
+    if options.plot and options.what not in PICTURES:
+        raise ValueError(f"--plot: there is no picture of {options.what}; expected one of {', '.join(PICTURES)}")
+    writing.try_places(options, files=("json", "plot"))
     console = rich.console.Console()
     workloads = bench(options.rounds)
     for workload, timings in workloads.items():
@@ -45,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         for name, timing in timings.items():
             table.add_row(name, *timing.cells().values())
         console.print(table)
+    if options.plot:
+        PICTURES[options.what](workloads).savefig(options.plot, dpi=110)
     if options.json:
         figures = {
             workload: {name: t._asdict() for name, t in timings.items()} for workload, timings in workloads.items()

@@ -140,9 +140,12 @@ def parser() -> argparse.ArgumentParser:
     bencher = commands.add_parser("bench", help="measure costs as ratios in one run")
     bencher.set_defaults(module="benching")
     bencher.add_argument(
-        "what", metavar="WHAT", help="step, derivatives, balancers, points, monitors, optimizers, compile or windows"
+        "what",
+        metavar="WHAT",
+        help="step, derivatives, balancers, points, monitors, optimizers, compile, scaling, windows or devices",
     )
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
     bencher.add_argument("--json", metavar="FILE", help="write the figures")
+    bencher.add_argument("--plot", metavar="FILE", help="write the picture, of scaling")
 
     return parser

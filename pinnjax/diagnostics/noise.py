@@ -41,8 +41,8 @@ class Phases(NamedTuple):
 
     Attributes:
         diffusion: first step at which the signal has fallen below `level`; None when it never did.
-        total_diffusion: step of the abrupt rise after which it stays; None when there was none.
-        rise: mean SNR after that step over the mean before it, back to `diffusion`; 1 when there was none.
+        total_diffusion: step of the abrupt rise after which it stays up for a while; None when there was none.
+        rise: mean SNR after that step over the mean before it; 1 when there was none.
     """
 
     diffusion: float | None
@@ -56,27 +56,32 @@ def phases(
     *,
     level: float = 1.0,
     rise: float = 1.5,
+    lasting: float = 0.05,
     penalty: float = 3.0,
 ) -> Phases:
     """Find where fitting ends and where total diffusion begins.
 
     There is no published threshold. Fitting ends where the running median of the SNR first falls below `level`. After
-    that log SNR is cut in two at the place that leaves the smallest squared deviation from the two means; the cut is
-    the onset of total diffusion when the mean rises by the factor `rise` and the cut explains more than chance does:
-    E log(deviation without it / deviation with it) > `penalty` log E, the Bayesian information criterion, where a
-    `penalty` of 3 counts a mean, a place and some caution.
+    that log SNR is cut in two at the place that leaves the smallest squared deviation from the two means, and each
+    part in the same way, as long as a cut explains more than chance does: E log(deviation without it / deviation with
+    it) > `penalty` log E, the Bayesian information criterion, where a `penalty` of 3 counts a mean, a place and some
+    caution. Total diffusion begins at the first cut from which the SNR is at least `level`, and `rise` times what it
+    was in the part before, in the mean over a share `lasting` of the looks. Later it may fall again: as the learning
+    rate decays, signal vanishes before noise does. Means are geometric, since Adam bounces from wall to wall of a
+    valley, and single looks differ by factors of a hundred.
 
     Args:
         steps: `(E,)`, increasing.
         snr: `(E,)`; what is not finite is left out.
-        level: SNR at which fitting ends, dimensionless; the paper says O(1).
+        level: SNR at which fitting ends and which total diffusion keeps, dimensionless; the paper says O(1).
         rise: least factor of the abrupt rise.
+        lasting: share of all looks over which it has to stay.
         penalty: strictness against chance.
 
     Example:
         >>> import numpy as np
-        >>> snr = np.concatenate([np.linspace(9, 0.5, 20), np.full(40, 0.3), np.full(40, 2.0)])
-        >>> found = phases(np.arange(100), snr * np.exp(0.1 * np.sin(np.arange(100))))
+        >>> snr = np.concatenate([np.linspace(9, 0.5, 20), np.full(40, 0.3), np.full(40, 2.0), np.full(50, 0.1)])
+        >>> found = phases(np.arange(150), snr * np.exp(0.1 * np.sin(np.arange(150))))
         >>> print(found.diffusion, found.total_diffusion)
         18.0 60.0
     """
@@ -89,16 +94,27 @@ def phases(
         return Phases(None, None, 1.0)
     start = int(below[0])
     diffusion = float(steps[start])
-    tail = log[start:]
-    n = len(tail)
-    if n < 8:
-        return Phases(diffusion, None, 1.0)
-    cuts = range(3, n - 2)
-    costs = [float(np.var(tail[:c]) * c + np.var(tail[c:]) * (n - c)) for c in cuts]
+    places = [start, *(start + cut for cut in _cuts(log[start:], penalty)), len(log)]
+    while_ = max(3, round(lasting * len(log)))
+    for before, place, after in zip(places, places[1:], places[2:], strict=False):
+        up = np.mean(log[place : max(after, place + while_)])
+        gain = float(np.exp(up - np.mean(log[before:place])))
+        if up >= np.log(level) and gain >= rise:
+            return Phases(diffusion, float(steps[place]), gain)
+    return Phases(diffusion, None, 1.0)
+
+
+def _cuts(log: Float[np.ndarray, " n"], penalty: float) -> list[int]:
+    """Where the mean changes by more than chance, in order."""
+    n, least = len(log), 3
+    if n < 2 * least + 2:
+        return []
+    places = np.arange(least, n - least + 1)
+    total, squares = np.cumsum(log), np.cumsum(log**2)
+    left, right = total[places - 1], total[-1] - total[places - 1]
+    costs = squares[-1] - left**2 / places - right**2 / (n - places)
     best = int(np.argmin(costs))
-    cut, cost = cuts[best], costs[best]
-    gain = float(np.exp(np.mean(tail[cut:]) - np.mean(tail[:cut])))
-    certain = n * np.log(np.var(tail) * n / max(cost, 1e-300)) > penalty * np.log(n)
-    if gain < rise or not certain:
-        return Phases(diffusion, None, 1.0)
-    return Phases(diffusion, float(steps[start + cut]), gain)
+    without, cut = n * float(np.var(log)), int(places[best])
+    if n * np.log(max(without, 1e-300) / max(float(costs[best]), 1e-12 * without, 1e-300)) <= penalty * np.log(n):
+        return []
+    return [*_cuts(log[:cut], penalty), cut, *(cut + later for later in _cuts(log[cut:], penalty))]

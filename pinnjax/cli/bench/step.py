@@ -31,6 +31,7 @@ class Workload(NamedTuple):
     width: int
     points: dict[str, int]
     steps: int
+    depth: int = 4
 
     @property
     def batch(self) -> dict[str, Any]:
@@ -39,8 +40,8 @@ class Workload(NamedTuple):
 
     @property
     def model(self) -> nn.MLP:
-        """Four layers behind the problem's own inputs."""
-        return nn.MLP(**{**self.problem.network, "width": self.width, "depth": 4}, rngs=nn.Rngs(0))
+        """Its layers behind the problem's own inputs."""
+        return nn.MLP(**{**self.problem.network, "width": self.width, "depth": self.depth}, rngs=nn.Rngs(0))
 
 
 WORKLOADS = {
@@ -70,7 +71,7 @@ def _programs(work: Workload) -> tuple[dict[str, tuple[Callable, Any]], int]:
             lambda s, _: train.update(s, argument[1]), argument[0], None, work.steps
         )
         programs[name] = (scan, (train.init(work.model, batch), batch))
-    return programs | {"plain, written by hand": _hand_written(work)}, work.steps
+    return programs | {"plain, written by hand": hand_written(work)}, work.steps
 
 
 def _loops(work: Workload) -> dict[str, tuple[Callable, Any]]:
@@ -85,7 +86,8 @@ def _loops(work: Workload) -> dict[str, tuple[Callable, Any]]:
     return {"plain, a loop in Python": (loop, (train.init(work.model, work.batch), work.batch))}
 
 
-def _hand_written(work: Workload) -> tuple[Callable, Any]:
+def hand_written(work: Workload) -> tuple[Callable, Any]:
+    """A scan of what a careful user would write without pinnjax, and its argument."""
     definition, params, constants = bridge.split(work.model)
     optimizer = optax.adam(1e-3)
 

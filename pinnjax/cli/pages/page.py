@@ -76,7 +76,7 @@ def written(page: Page) -> str:
     body = [f"<h1>{html.escape(page.title)}</h1>", page.lead, short if page.quick else "", '<div id="controls"></div>']
     left = iter(figures)
     for section in page.sections:
-        holders = "".join(f'<figure id="{next(left)["id"]}"></figure>' for _ in section.figures)
+        holders = "".join(_holder(next(left)) for _ in section.figures)
         body.append(f"<h2>{html.escape(section.heading)}</h2>{section.text}")
         body.append(f'<div class="grid {section.columns}">{holders}</div>' if holders else "")
     body.append(_claims(page.claims))
@@ -94,6 +94,10 @@ def written(page: Page) -> str:
         + f'\n<script type="application/json" id="data">{text}</script>\n<script>{script}</script>\n'
         "</body></html>\n"
     )
+
+
+def _holder(figure: Mapping[str, Any]) -> str:
+    return f'<figure id="{figure["id"]}"{" class=broad" if "columns" in figure else ""}></figure>'
 
 
 def rounded(value: Any) -> Any:

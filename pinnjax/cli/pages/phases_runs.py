@@ -17,8 +17,6 @@ from pinnjax.cli.watching import watched
 from pinnjax.problems import prepare
 from pinnjax.train.monitor import StepInfo
 
-HIDDEN = 3  # layers of the network, after its two encoders
-
 
 @dataclasses.dataclass(frozen=True)
 class Watched:
@@ -72,26 +70,26 @@ def claims(found: dict[str, Watched]) -> dict[str, tuple[bool, str]]:
             bool(first > study.LEVEL and regime.diffusion is not None),
             f"SNR {first:.2g} at first, smoothed {snr.min():.2g} at least; below {study.LEVEL:g} {diffusion}",
         )
-        fall = f"the error falls fastest near step {study.fastest_fall(result)[0]:g}"
-        away = {name: float(looks[0]) for name, looks in study.marks(result).items()}
-        middle = {name: float(step[0]) for name, step in study.rises(result).items()}
-        rise = {
-            name: f"half of its rise at step {at:g}" if np.isfinite(at) else "no rise" for name, at in middle.items()
-        }
-        said[f"{label}: a rise of the SNR marks the fall of the error"] = (
-            away["snr"] <= study.NEAR,
-            f"{rise['snr']}; {fall}",
+        around = {name: float(values[0]) for name, values in study.around_total_diffusion(result).items()}
+        onset, error = regime.total_diffusion, result.history["relative_l2"][:, 0]
+        said[f"{label}: then the SNR rises abruptly to O(1), and stays for a while: total diffusion"] = (
+            onset is not None,
+            "it does not" if onset is None else f"at step {onset:g}, by a factor of {regime.rise:.2g}",
         )
-        total = "never" if regime.total_diffusion is None else f"from step {regime.total_diffusion:g} on"
-        said[f"{label}: after it the SNR stays up, in total diffusion"] = (regime.total_diffusion is not None, total)
-        said[f"{label}: residuals become even where the error falls"] = (
-            away["homogeneity"] <= study.NEAR,
-            f"{rise['homogeneity']}; {fall}",
-        )
-        layers = result.history["saturation"][-1, 0][-HIDDEN:]
-        said[f"{label}: deeper layers lose less to saturation"] = (
-            bool(np.all(np.diff(layers) <= 0)),
-            "hidden layers, from the first: " + ", ".join(f"{share:.1%}" for share in layers),
+        if onset is not None:
+            there = error[np.searchsorted(result.steps, onset)]
+            said[f"{label}: most of the error's fall comes after that"] = (
+                around["share"] >= study.MOST,
+                f"{error[0]:.2g} at first, {there:.2g} at that step, {error[-1]:.2g} at the end",
+            )
+            said[f"{label}: and the residuals are more even after it"] = (
+                around["even_after"] > around["even_before"],
+                f"homogeneity {around['even_before']:.2g} before, {around['even_after']:.2g} after",
+            )
+        layers = result.history["saturation"][-1, 0]
+        said[f"{label}: the deepest layer loses less to saturation than the middle ones"] = (
+            bool(layers[-1] < 0.5 * np.max(layers)),
+            "from the first: " + ", ".join(f"{share:.1%}" for share in layers),
         )
         before, after = plain.steepest / plain.mean, scaled.steepest / scaled.mean
         said[f"{label}: Adam's scaling makes the landscape rounder"] = (
