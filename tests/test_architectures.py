@@ -109,15 +109,15 @@ def test_factors_leave_the_field_as_it_was_and_scale_every_units_gradient(name):
     def slopes(network):
         definition, params, constants = bridge.split(network)
         loss = lambda p: jnp.mean(jax.vmap(bridge.field(definition, p, constants))(POINTS) ** 2)
-        found = nnx.to_flat_state(jax.grad(loss)(params))
-        return {path: np.asarray(value[...]) for path, value in found}, dict(nnx.to_flat_state(params))
+        named = lambda tree: {path: np.asarray(leaf) for path, leaf in nnx.to_flat_state(nnx.State(tree))}
+        return named(jax.grad(loss)(params)), named(params)
 
     (before, _), (after, params) = slopes(plain), slopes(u)
     kernels = [path for path in before if path[-1] == "kernel"]
     assert len(kernels) >= 3
     for path in kernels:
-        scale = np.exp(np.asarray(params["network", *path[:-1], "scale"][...]))
-        factor = np.asarray(params["network", *path][...])
+        scale = np.exp(params["network", *path[:-1], "scale"])
+        factor = params["network", *path]
         expected = before[path] * scale[None, :]
         np.testing.assert_allclose(after["network", *path], expected, rtol=2e-3, atol=1e-6)
         np.testing.assert_allclose(

@@ -65,7 +65,7 @@ def test_it_works_in_nnx_optimizer():
 
     for _ in range(10):
         step(model, optimizer)
-    close(nnx.state(model, nnx.Param), trained_by_train_step(10).params)
+    close(nnx.to_pure_dict(nnx.state(model, nnx.Param)), trained_by_train_step(10).params)
 
 
 @pytest.mark.slow

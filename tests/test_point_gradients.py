@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax.terms import bridge
+from pinnjax.terms import bridge, evaluation, point_squares
 
 from . import poisson
 from .marks import few
@@ -46,6 +46,50 @@ def test_norms_at_points_are_those_of_the_rows_of_the_jacobian(chunk, x64):
     batch = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), BATCH)
     found = jax.jit(pj.point_grad_norms(TERMS, definition, constants, chunk=chunk))(params, batch)
     chex.assert_trees_all_close(found, dense(params, definition, constants), rtol=1e-6)
+
+
+SMALL = {"width": 7, "depth": 3, "param_dtype": jnp.float64}
+ONE = lambda kind: kind(2, "scalar", rngs=pj.nn.Rngs(0), **SMALL)
+NETWORKS = {  # and what of each is neither multiplied nor added only
+    "MLP": (lambda: ONE(pj.nn.MLP), ()),
+    "modified MLP": (lambda: ONE(pj.nn.ModifiedMLP), ()),
+    "PirateNet": (lambda: ONE(pj.nn.PirateNet), ("alpha",)),
+    "KAN": (lambda: ONE(pj.nn.ChebyshevKAN), ()),
+    "factorized": (lambda: pj.nn.Factorized(ONE(pj.nn.MLP), rngs=pj.nn.Rngs(1)), ("scale",)),
+    "matrices": (lambda: (of_matrices, {"a": jnp.array([[0.3, -0.2, 0.5]]), "b": jnp.eye(3, 2) + 0.3}), "ab"),
+}
+
+
+def of_matrices(p, x):
+    """Every coordinate goes through a layer of its own, whose matrix comes back transposed."""
+    return jnp.sum(jnp.tanh(x[:, None] * p["a"] @ p["b"]) @ p["b"].T)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_norms_of_any_network_are_those_of_its_jacobian(name, x64):
+    """The oracle is `jax.jacobian` of all residuals at once, with derivatives by `jax.hessian`."""
+    make, alone = NETWORKS[name]
+    definition, params, constants = bridge.split(make())
+
+    def equations(u, x):
+        both = pj.laplacian(u)(x) + u(x) * pj.diff(u, 0)(x)
+        return {"one": both, "two": jnp.stack([u(x) ** 2, both])}
+
+    def by_hand(u, x):
+        both = jnp.trace(jax.hessian(u)(x)) + u(x) * jax.grad(u)(x)[0]
+        return {"one": both, "two": jnp.stack([u(x) ** 2, both])}
+
+    points = jax.random.uniform(jax.random.key(1), (5, 2), jnp.float64)
+    found = jax.jit(pj.point_grad_norms({"t": equations}, definition, constants))(params, {"t": points})
+    flat, back = jax.flatten_util.ravel_pytree(params)
+    rows = jax.jacobian(lambda p: jax.vmap(lambda x: by_hand(bridge.field(definition, back(p), constants), x))(points))
+    for key, row in rows(flat).items():
+        expected = jnp.sqrt(jnp.sum(row.reshape(5, -1) ** 2, axis=1))
+        np.testing.assert_allclose(found[f"t/{key}"], expected, rtol=1e-9)
+    program = jax.make_jaxpr(evaluation.at_point("t", equations, definition))(params, constants, points[0])
+    names = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(params)]
+    others = {names[leaf] for leaf in point_squares._uses(program.jaxpr, len(names))[1]}
+    assert all(any(f"'{word}'" in other for word in alone) for other in others) and bool(others) == bool(alone)
 
 
 @pytest.mark.slow

@@ -27,7 +27,8 @@ def split(model: Any) -> tuple[Any, PyTree, PyTree]:
             a pair `(apply, params)`.
 
     Returns:
-        `(definition, params, constants)`; definition is hashable and the same for equal architectures.
+        `(definition, params, constants)`; definition is hashable and the same for equal architectures. Params and
+        constants of a module are nested dicts of arrays, as it names them; those of a pair are what it gave.
 
     Raises:
         TypeError: when the model is neither, or a parameter is not a floating number.
@@ -38,8 +39,9 @@ def split(model: Any) -> tuple[Any, PyTree, PyTree]:
         3.0 None
     """
     if isinstance(model, nnx.Module):
-        definition, params, *rest = nnx.split(model, nnx.Param, ...)
-        constants = rest[0]
+        definition, *states = nnx.split(model, nnx.Param, ...)
+        # Plain dicts: a call of a compiled step takes a state of them apart ten times faster than one of variables.
+        params, constants = map(nnx.to_pure_dict, states)
     elif isinstance(model, tuple) and len(model) == 2 and callable(model[0]):
         (definition, params), constants = model, None
     else:
@@ -96,7 +98,7 @@ def field(definition: Any, params: PyTree, constants: PyTree = None) -> Callable
 
     Args:
         definition: an `nnx.GraphDef`, or a function `apply(params, x)`.
-        params: the trainable part, as `split` gave it.
+        params: the trainable part, as `split` or `nnx.split` gave it.
         constants: the rest of a module's variables; None when it has none.
 
     Returns:
@@ -110,7 +112,7 @@ def field(definition: Any, params: PyTree, constants: PyTree = None) -> Callable
         _check_trainable(params)
     _check_floating(params)
     if isinstance(definition, nnx.GraphDef):
-        return nnx.merge(definition, params) if constants is None else nnx.merge(definition, params, constants)
+        return nnx.merge(definition, *(nnx.State(part) for part in (params, constants) if part is not None))
     if not callable(definition):
         raise TypeError(
             f"a definition of type {type(definition).__name__}; expected an nnx.GraphDef or apply(params, x)"

@@ -178,8 +178,7 @@ def _traced(name: str, function: Any, definition: Any, constants: PyTree, params
     if isinstance(function, Batchwise):
         whole = lambda params, points, chunk=None: jax.tree.map(jnp.atleast_1d, at(params, constants, points))
         return Traced(jax.eval_shape(whole, params, points), whole, None)
-    point = jax.tree.map(lambda p: jax.ShapeDtypeStruct(jnp.shape(p)[1:], jnp.result_type(p)), points)
-    program, one = jax.make_jaxpr(at, return_shape=True)(params, constants, point)
+    program, one = jax.make_jaxpr(at, return_shape=True)(params, constants, one_of(points))
     run, n = core.jaxpr_as_fun(program), jax.tree.leaves(points)[0].shape[0]
 
     def evaluate(params: PyTree, points: PyTree, chunk: int | None = None) -> Residuals:
@@ -188,6 +187,11 @@ def _traced(name: str, function: Any, definition: Any, constants: PyTree, params
 
     residuals = jax.tree.map(lambda r: jax.ShapeDtypeStruct((n, *r.shape), r.dtype), one)
     return Traced(residuals, evaluate, chunks.footprint(program))
+
+
+def one_of(points: PyTree) -> PyTree:
+    """What one of them looks like."""
+    return jax.tree.map(lambda p: jax.ShapeDtypeStruct(jnp.shape(p)[1:], jnp.result_type(p)), points)
 
 
 def _where(name: str, function: Any, x: PyTree) -> str:

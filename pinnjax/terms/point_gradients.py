@@ -11,9 +11,11 @@ from jaxtyping import Array, Float
 from pinnjax import checks
 from pinnjax.terms import chunks, evaluation
 from pinnjax.terms.all_points import Batchwise
+from pinnjax.terms.point_squares import point_squares
 
 PyTree = Any
 CHUNK = 256  # points whose gradients are in memory at once: 256 rows of J
+BOTH_WAYS = 2  # what is computed on the way there, and on the way back
 
 
 def point_grad_norms(
@@ -28,12 +30,13 @@ def point_grad_norms(
         terms: `{name: residual function}`; see `pinnjax.residuals`.
         definition: an `nnx.GraphDef`, or `apply(params, x)`.
         constants: a module's variables that are not trained.
-        chunk: points whose gradients are in memory at once; 256 when None or "auto".
+        chunk: points at once; as many as stay in the cache when None or "auto".
 
     Returns:
         `evaluate(params, batch) -> {name: (n,)}`.
 
-    Cost: one gradient a point and residual component, that is n products of a vector with a Jacobian.
+    Cost: a pullback for each residual component, and products of a few vectors a point and layer: no point's gradient
+    is made, but that of parameters that are used otherwise than in products and sums (`pinnjax.terms.point_squares`).
 
     Example:
         >>> import jax.numpy as jnp
@@ -41,7 +44,30 @@ def point_grad_norms(
         >>> print(evaluate(jnp.array([2.0, 0.0]), {"data": jnp.array([[0.75], [-0.75]])})["data"])  # ‖(x, 1)‖
         [1.25 1.25]
     """
-    return _each(terms, definition, constants, chunk, _norm, lambda rows: jnp.linalg.norm(rows, axis=(1, 2)))
+    checks.terms(terms)
+    checks.chunk(chunk)
+
+    def evaluate(params: PyTree, batch: Mapping[str, PyTree]) -> dict[str, Array]:
+        checks.batch(terms, batch)
+        found: dict[str, Array] = {}
+        for name, function in terms.items():
+            if isinstance(function, Batchwise):
+                rows = _of_all_points(name, function, definition, constants, params, batch)
+                found |= {key: jnp.linalg.norm(r, axis=(1, 2)) for key, r in rows.items()}
+                continue
+            at, points = evaluation.at_point(name, function, definition), batch[name]
+            program, one = jax.make_jaxpr(at, return_shape=True)(params, constants, evaluation.one_of(points))
+            squares, n = point_squares(program, len(jax.tree.leaves(params))), jax.tree.leaves(points)[0].shape[0]
+
+            def norms(x: PyTree, squares: Callable = squares, one: PyTree = one) -> dict[str, Array]:
+                found = squares(*jax.tree.leaves((params, constants, x)))
+                return jax.tree.unflatten(jax.tree.structure(one), map(jnp.sqrt, found))
+
+            room = chunks.automatic(BOTH_WAYS * chunks.footprint(program), n)
+            found |= chunks.over_points(norms, points, chunk if isinstance(chunk, int) else room)
+        return found
+
+    return evaluate
 
 
 def point_jacobians(
@@ -71,27 +97,6 @@ def point_jacobians(
         [[0.5 1. ]
          [3.  1. ]]
     """
-    return _each(terms, definition, constants, chunk, _rows, lambda rows: rows)
-
-
-def _each(
-    terms: Mapping[str, Any],
-    definition: Any,
-    constants: PyTree,
-    chunk: chunks.Chunk,
-    measure: Callable[[Callable, dict[str, Array], str], Array],
-    of_rows: Callable[[Float[Array, "n m P"]], Array],
-) -> Callable[[PyTree, Mapping[str, PyTree]], dict[str, Array]]:
-    """What is measured on the gradients at a point, at every point of every term.
-
-    Args:
-        terms: as the public functions have them, like the next three.
-        definition: likewise.
-        constants: likewise.
-        chunk: likewise.
-        measure: `measure(pull, values, equation)` at one point.
-        of_rows: the same of all rows of J, for residuals without points of their own: one row each.
-    """
     checks.terms(terms)
     checks.chunk(chunk)
 
@@ -100,16 +105,13 @@ def _each(
         found: dict[str, Array] = {}
         for name, function in terms.items():
             if isinstance(function, Batchwise):
-                residuals = evaluation.residuals({name: function}, definition, constants)
-                values, pull = jax.vjp(lambda p, r=residuals, name=name: r(p, {name: batch[name]}), params)
-                for key, r in values.items():
-                    found[key] = of_rows(_rows(pull, values, key).reshape(len(r), r.size // len(r), -1))
+                found |= _of_all_points(name, function, definition, constants, params, batch)
                 continue
             one = evaluation.at_point(name, function, definition)
 
             def at(x: PyTree, one: Callable = one) -> dict[str, Array]:
                 values, pull = jax.vjp(lambda p: one(p, constants, x), params)
-                return {key: measure(pull, values, key) for key in values}
+                return {key: _rows(pull, values, key) for key in values}
 
             found |= jax.lax.map(at, batch[name], batch_size=chunk if isinstance(chunk, int) else CHUNK)
         return found
@@ -117,19 +119,17 @@ def _each(
     return evaluate
 
 
-def _units(values: dict[str, Array], key: str) -> list[dict[str, Array]]:
-    """The cotangents of each component of an equation."""
-    zeros, size = jax.tree.map(jnp.zeros_like, values), values[key].size
-    units = jnp.eye(size, dtype=values[key].dtype).reshape(size, *values[key].shape)
-    return [zeros | {key: unit} for unit in units]
+def _of_all_points(
+    name: str, function: Any, definition: Any, constants: PyTree, params: PyTree, batch: Mapping[str, PyTree]
+) -> dict[str, Float[Array, "n m P"]]:
+    """All rows of J of residuals without points of their own."""
+    residuals = evaluation.residuals({name: function}, definition, constants)
+    values, pull = jax.vjp(lambda p: residuals(p, {name: batch[name]}), params)
+    return {key: _rows(pull, values, key).reshape(len(r), r.size // len(r), -1) for key, r in values.items()}
 
 
 def _rows(pull: Callable, values: dict[str, Array], key: str) -> Float[Array, "m P"]:
-    """One pullback a component, each a row in the order of `ravel_pytree`."""
-    return jnp.stack([ravel_pytree(pull(unit)[0])[0] for unit in _units(values, key)])
-
-
-def _norm(pull: Callable, values: dict[str, Array], key: str) -> Array:
-    """The norm of these rows, which are not made; `jax.jacrev` batches them, in a layout that costs a third more."""
-    leaves = [leaf for unit in _units(values, key) for leaf in jax.tree.leaves(pull(unit))]
-    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in leaves))
+    """One pullback a component of an equation, each a row in the order of `ravel_pytree`."""
+    zeros, size = jax.tree.map(jnp.zeros_like, values), values[key].size
+    units = jnp.eye(size, dtype=values[key].dtype).reshape(size, *values[key].shape)
+    return jnp.stack([ravel_pytree(pull(zeros | {key: unit})[0])[0] for unit in units])

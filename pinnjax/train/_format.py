@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 History = dict[str, np.ndarray]
-FORMAT = 2  # 1 had no digest
+FORMAT = 3  # 1 had no digest, 2 had the variables of flax among the names
 
 
 class OtherFormat(Exception):
