@@ -65,15 +65,15 @@ def phases(
     that log SNR is cut in two at the place that leaves the smallest squared deviation from the two means, and each
     part in the same way, as long as a cut explains more than chance does: E log(deviation without it / deviation with
     it) > `penalty` log E, the Bayesian information criterion, where a `penalty` of 3 counts a mean, a place and some
-    caution. Total diffusion begins at the first cut from which the SNR is at least `level`, and `rise` times what it
-    was in the part before, in the mean over a share `lasting` of the looks. Later it may fall again: as the learning
+    caution. Total diffusion begins at the first cut from which the SNR is O(`level`), at least a root of ten below it,
+    and `rise` times what it was in the part before, in the mean over a share `lasting` of the looks. Later it may fall again: as the learning
     rate decays, signal vanishes before noise does. Means are geometric, since Adam bounces from wall to wall of a
     valley, and single looks differ by factors of a hundred.
 
     Args:
         steps: `(E,)`, increasing.
         snr: `(E,)`; what is not finite is left out.
-        level: SNR at which fitting ends and which total diffusion keeps, dimensionless; the paper says O(1).
+        level: SNR at which fitting ends and of whose order total diffusion is, dimensionless; the paper says O(1).
         rise: least factor of the abrupt rise.
         lasting: share of all looks over which it has to stay.
         penalty: strictness against chance.
@@ -99,7 +99,7 @@ def phases(
     for before, place, after in zip(places, places[1:], places[2:], strict=False):
         up = np.mean(log[place : max(after, place + while_)])
         gain = float(np.exp(up - np.mean(log[before:place])))
-        if up >= np.log(level) and gain >= rise:
+        if up >= np.log(level / np.sqrt(10)) and gain >= rise:
             return Phases(diffusion, float(steps[place]), gain)
     return Phases(diffusion, None, 1.0)
 

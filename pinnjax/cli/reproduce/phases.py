@@ -32,7 +32,7 @@ from pinnjax.terms import losses
 from pinnjax.train.monitor import StepInfo
 
 PARTS = 10  # of the equation's points; each part is a batch of 256, as theirs, on which the level of the SNR depends
-STEPS, MOMENTS = 45_000, 300
+STEPS, MOMENTS = 45_000, 450
 NETWORK: dict[str, Any] = {"in_features": 2, "out_features": "scalar", "width": 32, "depth": 6}
 # Problem, numbers of points, term weights: the sides of the square count with their mean square.
 SETUPS: dict[str, tuple[Problem, dict[str, int], dict[str, float]]] = {
