@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import pinnjax as pj
-from pinnjax.terms import bridge, evaluation, point_squares
+from pinnjax.terms import bridge, evaluation, factors
 
 from . import poisson
 from .marks import few
@@ -88,19 +88,32 @@ def test_norms_of_any_network_are_those_of_its_jacobian(name, x64):
         np.testing.assert_allclose(found[f"t/{key}"], expected, rtol=1e-9)
     program = jax.make_jaxpr(evaluation.at_point("t", equations, definition))(params, constants, points[0])
     names = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(params)]
-    others = {names[leaf] for leaf in point_squares._uses(program.jaxpr, len(names))[1]}
+    others = {names[leaf] for leaf in factors.Program(program, len(names)).alone}
     assert all(any(f"'{word}'" in other for word in alone) for other in others) and bool(others) == bool(alone)
 
 
-@pytest.mark.slow
-def test_the_step_offers_them_to_ntk():
-    train = pj.train_step(poisson.TERMS, optax.sgd(1e-9), term_weights=pj.term_weights.ntk(every=2))
-    state = train.init(poisson.model(), poisson.batch())
-    norms = pj.point_grad_norms(poisson.TERMS, state.definition, state.constants)(state.params, poisson.batch())
+@pytest.mark.parametrize("chunk", few([None, 4], 4))
+@pytest.mark.parametrize("every", [1, 2])
+def test_the_step_offers_them_to_ntk(every, chunk, x64):
+    """With a move at every step gradients and norms come out of one pass: both are those of two."""
+    terms = {name: TERMS[name] for name in ("pde", "vector", "pair")}
+    batch = {name: jnp.asarray(BATCH[name], jnp.float64) for name in terms}
+    weights = pj.point_weights.by_position({"pde": lambda x: 1.0 + x[0]})
+    options = {"point_weights": weights, "term_weights": pj.term_weights.ntk(every=every), "chunk": chunk}
+    train = pj.train_step(terms, optax.sgd(1e-3), **options)
+    state = train.init(poisson.model(dtype=jnp.float64), batch)
+    norms = pj.point_grad_norms(terms, state.definition, state.constants)(state.params, batch)
     traces = {name: float(jnp.mean(n**2)) for name, n in norms.items()}
-    state, metrics = train.update(state, poisson.batch())
+    own = {"pde": 1.0 + batch["pde"][:, 0]} | {t: jnp.ones(len(batch[t.split("/")[0]])) for t in norms if t != "pde"}
+    _, grads = pj.value_and_grads(terms, state.definition, state.constants)(state.params, batch, own)
+    new, metrics = train.update(state, batch)
     for name, trace in traces.items():
-        np.testing.assert_allclose(metrics[f"weight/{name}"], sum(traces.values()) / trace, rtol=1e-5)
+        np.testing.assert_allclose(metrics[f"weight/{name}"], sum(traces.values()) / trace, rtol=1e-9)
+        np.testing.assert_allclose(metrics[f"grad_norm/{name}"], optax.tree.norm(grads[name]), rtol=1e-9)
+    steps = jax.tree.map(
+        lambda *g: -1e-3 * sum(g), *(optax.tree.scale(metrics[f"weight/{t}"], grads[t]) for t in grads)
+    )
+    chex.assert_trees_all_close(new.params, optax.apply_updates(state.params, steps), rtol=1e-9)
 
 
 def test_a_step_that_does_not_ask_does_not_contain_them():

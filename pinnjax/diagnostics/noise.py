@@ -65,10 +65,10 @@ def phases(
     that log SNR is cut in two at the place that leaves the smallest squared deviation from the two means, and each
     part in the same way, as long as a cut explains more than chance does: E log(deviation without it / deviation with
     it) > `penalty` log E, the Bayesian information criterion, where a `penalty` of 3 counts a mean, a place and some
-    caution. Total diffusion begins at the first cut from which the SNR is O(`level`), at least a root of ten below it,
-    and `rise` times what it was in the part before, in the mean over a share `lasting` of the looks. Later it may fall again: as the learning
-    rate decays, signal vanishes before noise does. Means are geometric, since Adam bounces from wall to wall of a
-    valley, and single looks differ by factors of a hundred.
+    caution. Total diffusion begins at the first cut from which the SNR is O(`level`), above `level` over the root of
+    ten, and `rise` times what it was in the part before, in the mean over a share `lasting` of the looks. Later it may
+    fall again: as the learning rate decays, signal vanishes before noise does. Means are geometric, since Adam bounces
+    from wall to wall of a valley, and single looks differ by factors of a hundred.
 
     Args:
         steps: `(E,)`, increasing.

@@ -1,6 +1,7 @@
 """Maps and sums over points in chunks, so that memory is bounded by the chunk and not by the number of points."""
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -10,7 +11,10 @@ from jax.extend import core
 
 PyTree = Any
 Chunk = int | Literal["auto"] | None
-CACHE = 2**26  # bytes of all that is computed on the way: what a chunk has on a CPU
+# Bytes of all that is computed on the way: what a chunk has on a CPU. One core is fastest where it stays in its own
+# cache; several have to share every product, which pays for large ones. Measured with `pinnjax bench step`; below 32 MiB
+# the allocator keeps memory from one call to the next, and a loop in Python does not wait for the kernel to clear it.
+CACHE, OF_ONE_CORE = 2**26, 2**23
 MEMORY = 2**30  # bytes: what residuals may take that no chunk was asked for
 SHARE = 0.25  # of an accelerator's memory, which streams at full speed: what a chunk holds there
 LEAST = 64  # points
@@ -22,7 +26,7 @@ def automatic(per_point: int, n: int, room: int | None = None) -> int | None:
     Args:
         per_point: bytes that a point needs.
         n: number of points.
-        room: bytes on a CPU, `CACHE` when None; on an accelerator it is a share of its memory.
+        room: bytes on a CPU, `cache()` when None; on an accelerator it is a share of its memory.
 
     Example:
         >>> automatic(2**20, 10) is None, automatic(2**20, 1024)
@@ -30,15 +34,21 @@ def automatic(per_point: int, n: int, room: int | None = None) -> int | None:
     """
     device = jax.devices()[0]
     if device.platform == "cpu":
-        room = CACHE if room is None else room
+        room = cache() if room is None else room
     else:
         room = int(SHARE * (device.memory_stats() or {}).get("bytes_limit", 2**33))
     most = max(LEAST, room // max(per_point, 1))
-    if n <= 2 * most:
+    if n <= most:
         return None
     parts = -(-n // most)
     even = next((k for k in range(parts, 2 * parts) if n % k == 0), parts)  # a rest would be a program of its own
     return -(-n // even)
+
+
+def cache() -> int:
+    """Bytes that a chunk has on the cores of this process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return OF_ONE_CORE if cores == 1 else CACHE
 
 
 def footprint(program: core.ClosedJaxpr) -> int:

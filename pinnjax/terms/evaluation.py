@@ -14,7 +14,7 @@ from jax.extend import core
 from jaxtyping import Array, Float
 
 from pinnjax import checks
-from pinnjax.terms import bridge, chunks, names
+from pinnjax.terms import bridge, chunks, factors, names
 from pinnjax.terms.all_points import Batchwise
 from pinnjax.terms.simplified import simplified
 
@@ -100,18 +100,26 @@ class Traced(NamedTuple):
         residuals: `{name: shape and dtype}` of all points.
         evaluate: `evaluate(params, points, chunk=None) -> {name: residuals}`.
         per_point: bytes that a point needs on the way; None where the residual needs all points at once.
+        at_point: takes gradients at a point apart, see `pinnjax.terms.factors`; None where there are no points.
     """
 
     residuals: dict[str, jax.ShapeDtypeStruct]
     evaluate: Callable[..., Residuals]
     per_point: int | None
+    at_point: factors.AtPoint | None = None
 
-    def chunk(self, asked: chunks.Chunk, room: int | None = None) -> int | None:
-        """Points at once, with "auto" as many as there is room for, in bytes; None for all."""
+    def chunk(self, asked: chunks.Chunk, room: int | None = None, each: int = 1) -> int | None:
+        """Points at once, with "auto" as many as there is room for, in bytes; None for all.
+
+        Args:
+            asked: an argument `chunk`.
+            room: bytes.
+            each: how many programs are run at each point.
+        """
         if self.per_point is None or asked is None:
             return None
         n = next(iter(self.residuals.values())).shape[0]
-        return chunks.automatic(self.per_point, n, room) if asked == "auto" else asked
+        return chunks.automatic(each * self.per_point, n, room) if asked == "auto" else asked
 
 
 def traced(
@@ -178,7 +186,8 @@ def _traced(name: str, function: Any, definition: Any, constants: PyTree, params
     if isinstance(function, Batchwise):
         whole = lambda params, points, chunk=None: jax.tree.map(jnp.atleast_1d, at(params, constants, points))
         return Traced(jax.eval_shape(whole, params, points), whole, None)
-    program, one = jax.make_jaxpr(at, return_shape=True)(params, constants, one_of(points))
+    point = jax.tree.map(lambda p: jax.ShapeDtypeStruct(jnp.shape(p)[1:], jnp.result_type(p)), points)
+    program, one = jax.make_jaxpr(at, return_shape=True)(params, constants, point)
     run, n = core.jaxpr_as_fun(program), jax.tree.leaves(points)[0].shape[0]
 
     def evaluate(params: PyTree, points: PyTree, chunk: int | None = None) -> Residuals:
@@ -186,12 +195,7 @@ def _traced(name: str, function: Any, definition: Any, constants: PyTree, params
         return chunks.over_points(of_point, points, chunk)
 
     residuals = jax.tree.map(lambda r: jax.ShapeDtypeStruct((n, *r.shape), r.dtype), one)
-    return Traced(residuals, evaluate, chunks.footprint(program))
-
-
-def one_of(points: PyTree) -> PyTree:
-    """What one of them looks like."""
-    return jax.tree.map(lambda p: jax.ShapeDtypeStruct(jnp.shape(p)[1:], jnp.result_type(p)), points)
+    return Traced(residuals, evaluate, chunks.footprint(program), factors.AtPoint(program, params, constants, one))
 
 
 def _where(name: str, function: Any, x: PyTree) -> str:

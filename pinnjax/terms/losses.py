@@ -1,5 +1,6 @@
 """Per-term losses and gradients, at the cost of the gradient of their sum."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pinnjax import checks
-from pinnjax.terms import chunks, evaluation
+from pinnjax.terms import chunks, evaluation, factors
 
 PyTree = Any
 
@@ -123,6 +124,41 @@ def residuals_and_grads(
         grads |= found
         residuals |= values
     return residuals, grads
+
+
+def residuals_grads_and_norms(
+    traced: Mapping[str, evaluation.Traced],
+    params: PyTree,
+    batch: Mapping[str, PyTree],
+    weights: Mapping[str, Float[Array, " n"]],
+    chunk: chunks.Chunk,
+) -> tuple[dict[str, Array], dict[str, PyTree], dict[str, Float[Array, " n"]]]:
+    """As `residuals_and_grads`, and ‖∂r/∂θ‖ at every point, from the same pass.
+
+    Raises:
+        ValueError: when a term has no points of its own.
+    """
+    residuals: dict[str, Array] = {}
+    grads: dict[str, PyTree] = {}
+    norms: dict[str, Array] = {}
+    for name, term in traced.items():
+        at_point, shapes = term.at_point, term.residuals
+        if at_point is None:
+            raise ValueError(f"the term {name!r} has no points of its own; expected one that sees one point")
+
+        def there_and_back(part: Any, at: factors.AtPoint = at_point, shapes: Any = shapes) -> Any:
+            points, own = part
+            values, each = jax.vmap(functools.partial(at.factors, params))(points)
+            lengths = jax.vmap(lambda each: {key: factors.norm(of_one) for key, of_one in each.items()})(each)
+            cotangents = {key: loss_cotangent(r, own[key], shapes[key].shape[0]) for key, r in values.items()}
+            return {key: at.gradient(each[key], c) for key, c in cotangents.items()}, (values, lengths)
+
+        own = {key: weights[key] for key in shapes}
+        found, (values, lengths) = chunks.swept(there_and_back, (batch[name], own), term.chunk(chunk))
+        residuals |= values
+        grads |= found
+        norms |= lengths
+    return residuals, grads, norms
 
 
 def ones(residuals: Mapping[str, Array | jax.ShapeDtypeStruct]) -> dict[str, Array]:

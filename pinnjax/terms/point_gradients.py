@@ -1,5 +1,6 @@
 """Gradients of the residual at each point: the rows of J, of which the rest of the library only needs products."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,6 @@ from jaxtyping import Array, Float
 from pinnjax import checks
 from pinnjax.terms import chunks, evaluation
 from pinnjax.terms.all_points import Batchwise
-from pinnjax.terms.point_squares import point_squares
 
 PyTree = Any
 CHUNK = 256  # points whose gradients are in memory at once: 256 rows of J
@@ -36,7 +36,7 @@ def point_grad_norms(
         `evaluate(params, batch) -> {name: (n,)}`.
 
     Cost: a pullback for each residual component, and products of a few vectors a point and layer: no point's gradient
-    is made, but that of parameters that are used otherwise than in products and sums (`pinnjax.terms.point_squares`).
+    is made, but that of parameters that are used otherwise than in products and sums (`pinnjax.terms.factors`).
 
     Example:
         >>> import jax.numpy as jnp
@@ -46,25 +46,17 @@ def point_grad_norms(
     """
     checks.terms(terms)
     checks.chunk(chunk)
+    trace = evaluation.traced(terms, definition, constants)
 
     def evaluate(params: PyTree, batch: Mapping[str, PyTree]) -> dict[str, Array]:
-        checks.batch(terms, batch)
         found: dict[str, Array] = {}
-        for name, function in terms.items():
-            if isinstance(function, Batchwise):
-                rows = _of_all_points(name, function, definition, constants, params, batch)
+        for name, term in trace(params, batch).items():
+            if term.at_point is None:
+                rows = _of_all_points(name, terms[name], definition, constants, params, batch)
                 found |= {key: jnp.linalg.norm(r, axis=(1, 2)) for key, r in rows.items()}
-                continue
-            at, points = evaluation.at_point(name, function, definition), batch[name]
-            program, one = jax.make_jaxpr(at, return_shape=True)(params, constants, evaluation.one_of(points))
-            squares, n = point_squares(program, len(jax.tree.leaves(params))), jax.tree.leaves(points)[0].shape[0]
-
-            def norms(x: PyTree, squares: Callable = squares, one: PyTree = one) -> dict[str, Array]:
-                found = squares(*jax.tree.leaves((params, constants, x)))
-                return jax.tree.unflatten(jax.tree.structure(one), map(jnp.sqrt, found))
-
-            room = chunks.automatic(BOTH_WAYS * chunks.footprint(program), n)
-            found |= chunks.over_points(norms, points, chunk if isinstance(chunk, int) else room)
+            else:
+                norms = functools.partial(term.at_point.norms, params)
+                found |= chunks.over_points(norms, batch[name], term.chunk(chunk or "auto", each=BOTH_WAYS))
         return found
 
     return evaluate

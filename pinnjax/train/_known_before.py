@@ -34,3 +34,24 @@ def without_residuals(
     free = [isinstance(v, core.Literal) or v not in needing for v in jaxpr.outvars]
     weights = len(jax.tree.leaves(shapes[0]))
     return all(free[:weights]), all(free[weights:])
+
+
+def used_always(update: Callable[[PyTree], PyTree], given: PyTree) -> bool:
+    """Whether something is used whatever happens, and not only by a branch, as under `lax.cond`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> number = jax.ShapeDtypeStruct((), jnp.float32)
+        >>> seldom = lambda x: jax.lax.cond(jnp.array(False), lambda: x, lambda: 0.0)
+        >>> used_always(lambda x: 2 * x, number), used_always(seldom, number)
+        (True, False)
+    """
+    jaxpr = jax.make_jaxpr(update)(given).jaxpr
+    needed = {v for v in jaxpr.outvars if isinstance(v, core.Var)}
+    used = set(needed)
+    for equation in reversed(jaxpr.eqns):  # what nothing needs is not computed
+        if needed.intersection(equation.outvars):
+            variables = {v for v in equation.invars if isinstance(v, core.Var)}
+            needed |= variables
+            used |= set() if equation.primitive.name == "cond" else variables
+    return bool(used.intersection(jaxpr.invars))

@@ -23,7 +23,7 @@ from pinnjax.point_weights.per_point_memory import per_point_memory, reindexed
 from pinnjax.sampling.sampler import Sampler
 from pinnjax.term_weights import current_weights
 from pinnjax.terms import bridge, chunks, evaluation, losses, point_gradients, term_gradients
-from pinnjax.train import _known_before, _metrics, _points, _taken, frozen, guard, monitor, spaces
+from pinnjax.train import _gradients, _metrics, _points, _taken, frozen, guard, monitor, spaces
 from pinnjax.train.state import Metrics, Parts, TrainState, TrainStep
 
 PyTree = Any
@@ -167,21 +167,15 @@ def train_step(
         def weigh(residuals: Mapping[str, Array]) -> tuple[dict[str, Array], PyTree]:
             return point_tx.update(counts, old_point_state, None, **places, **extra, residuals=residuals)
 
-        weights_known, state_known = _known_before.without_residuals(weigh, shapes)
-        if weights_known:
-            weights, point_state = weigh(jax.tree.map(lambda r: jnp.zeros(r.shape, r.dtype), shapes))
-            residuals, term_grads = losses.residuals_and_grads(traced, params, points, weights, chunk)
-            if not state_known:
-                weights, point_state = weigh(jax.lax.stop_gradient(residuals))
-        else:
-            residuals, pull = evaluation.pulled(traced, params, points, chunk)
-            weights, point_state = weigh(jax.lax.stop_gradient(residuals))
-            term_grads = pull({name: losses.loss_cotangent(r, weights[name]) for name, r in residuals.items()})
-        term_losses = {name: losses.loss(r, weights[name]) for name, r in residuals.items()}
+        term_params = dict.fromkeys(shapes, params)
 
-        extra |= {"residuals": jax.lax.stop_gradient(residuals), "losses": term_losses, "point_weights": weights}
-        term_params = dict.fromkeys(term_grads, params)
-        balanced, term_state = term_tx.update(term_grads, state.term_weights, term_params, **extra)
+        def balance(found: _gradients.Gradients) -> tuple[dict[str, PyTree], PyTree]:
+            return term_tx.update(found.term_grads, state.term_weights, term_params, **{**extra, **found.extra})
+
+        found = _gradients.of_terms(traced, params, points, chunk, weigh, balance)
+        residuals, weights, point_state, term_losses, term_grads, _ = found
+        balanced, term_state = balance(found)
+        extra |= found.extra
         grad = term_gradients.total(balanced)
 
         applied, exact = current_weights(term_state, residuals), jnp.array(True)
