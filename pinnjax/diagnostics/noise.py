@@ -61,14 +61,15 @@ def phases(
 ) -> Phases:
     """Find where fitting ends and where total diffusion begins.
 
-    There is no published threshold. Fitting ends where the running median of the SNR first falls below `level`. After
-    that log SNR is cut in two at the place that leaves the smallest squared deviation from the two means, and each
-    part in the same way, as long as a cut explains more than chance does: E log(deviation without it / deviation with
-    it) > `penalty` log E, the Bayesian information criterion, where a `penalty` of 3 counts a mean, a place and some
-    caution. Total diffusion begins at the first cut from which the SNR is O(`level`), above `level` over the root of
-    ten, and `rise` times what it was in the part before, in the mean over a share `lasting` of the looks. Later it may
-    fall again: as the learning rate decays, signal vanishes before noise does. Means are geometric, since Adam bounces
-    from wall to wall of a valley, and single looks differ by factors of a hundred.
+    There is no published threshold. Fitting ends where the running median of the SNR first falls below `level`.
+    After that log SNR is cut in two at the place that leaves the smallest squared deviation from the two means, and
+    each part of n looks in the same way, as long as a cut explains more than chance does: n log(deviation without
+    it / deviation with it) > `penalty` log E, the Bayesian information criterion, where a `penalty` of 3 counts a
+    mean, a place and some caution. Where it explains less, the first half is tried, since early phases are short.
+    Total diffusion begins at the first cut from which the SNR is O(`level`), above `level` over the root of ten,
+    and `rise` times what it was in the part before, in the mean over a share `lasting` of the looks. Later it may
+    fall again: as the learning rate decays, signal vanishes before noise does. Means are geometric, since Adam
+    bounces from wall to wall of a valley, and single looks differ by factors of a hundred.
 
     Args:
         steps: `(E,)`, increasing.
@@ -94,7 +95,8 @@ def phases(
         return Phases(None, None, 1.0)
     start = int(below[0])
     diffusion = float(steps[start])
-    places = [start, *(start + cut for cut in _cuts(log[start:], penalty)), len(log)]
+    least_gain = penalty * np.log(max(len(log) - start, 2))
+    places = [start, *(start + cut for cut in _cuts(log[start:], least_gain)), len(log)]
     while_ = max(3, round(lasting * len(log)))
     for before, place, after in zip(places, places[1:], places[2:], strict=False):
         up = np.mean(log[place : max(after, place + while_)])
@@ -104,7 +106,7 @@ def phases(
     return Phases(diffusion, None, 1.0)
 
 
-def _cuts(log: Float[np.ndarray, " n"], penalty: float) -> list[int]:
+def _cuts(log: Float[np.ndarray, " n"], least_gain: float) -> list[int]:
     """Where the mean changes by more than chance, in order."""
     n, least = len(log), 3
     if n < 2 * least + 2:
@@ -115,6 +117,6 @@ def _cuts(log: Float[np.ndarray, " n"], penalty: float) -> list[int]:
     costs = squares[-1] - left**2 / places - right**2 / (n - places)
     best = int(np.argmin(costs))
     without, cut = n * float(np.var(log)), int(places[best])
-    if n * np.log(max(without, 1e-300) / max(float(costs[best]), 1e-12 * without, 1e-300)) <= penalty * np.log(n):
-        return []
-    return [*_cuts(log[:cut], penalty), cut, *(cut + later for later in _cuts(log[cut:], penalty))]
+    if n * np.log(max(without, 1e-300) / max(float(costs[best]), 1e-12 * without, 1e-300)) <= least_gain:
+        return _cuts(log[: n // 2], least_gain)  # what happens early is short
+    return [*_cuts(log[:cut], least_gain), cut, *(cut + later for later in _cuts(log[cut:], least_gain))]

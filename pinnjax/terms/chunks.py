@@ -12,8 +12,8 @@ from jax.extend import core
 PyTree = Any
 Chunk = int | Literal["auto"] | None
 # Bytes of all that is computed on the way: what a chunk has on a CPU. One core is fastest where it stays in its own
-# cache; several have to share every product, which pays for large ones. Measured with `pinnjax bench step`; below 32 MiB
-# the allocator keeps memory from one call to the next, and a loop in Python does not wait for the kernel to clear it.
+# cache; several share every product, which pays for large ones. Below 32 MiB the allocator keeps memory from one call
+# to the next, and a loop in Python does not wait for the kernel to clear it. Measured with `pinnjax bench step`.
 CACHE, OF_ONE_CORE = 2**26, 2**23
 MEMORY = 2**30  # bytes: what residuals may take that no chunk was asked for
 SHARE = 0.25  # of an accelerator's memory, which streams at full speed: what a chunk holds there

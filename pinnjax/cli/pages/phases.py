@@ -13,11 +13,12 @@ from pinnjax.diagnostics import Phases
 
 AUTHORS = (
     "The authors released the histories of six runs (github.com/soanagno/diffusion-equilibrium). Read by the same "
-    "rule, <code>pinnjax.diagnostics.phases</code> at every hundredth step, five of them reach total diffusion, and "
+    "rule, <code>pinnjax.diagnostics.phases</code> at every hundredth step, four of them reach total diffusion, and "
     "the error there and at the end is: Allen-Cahn 0.99 and 0.029 (from step 53200 on), with RBA 0.51 and 0.0032 "
-    "(10800); Helmholtz 2.2 and 0.036 (11700); cavity 0.75 and 0.62 (19500), with RBA 0.73 and 0.056 (15100). At the "
-    "start it is 0.7 to 1.1, so most of the fall, or all of it, comes after. Helmholtz with RBA starts with an SNR "
-    "above 1, which only falls. In none of them does the SNR stay: it falls again later, and the error goes on falling."
+    "(10800); Helmholtz 2.2 and 0.036 (12300); cavity with RBA 0.62 and 0.056 (23700). At the start it is 0.9 to 1.1, "
+    "so most of the fall comes after. Of the other two, Helmholtz with RBA starts with an SNR above 1, which only "
+    "falls, and the cavity without RBA keeps one above 1 and fails. In none of them does the SNR stay to the end: it "
+    "falls again, and the error goes on falling."
 )
 ACTIVATIONS = tuple(f"layer {i + 1}" for i in range(study.NETWORK["depth"]))
 

@@ -41,7 +41,7 @@ SETUPS: dict[str, tuple[Problem, dict[str, int], dict[str, float]]] = {
 }
 RULES = {"equal points": None, "RBA": residual_attention(eta=1e-3)}
 LEVEL = 1.0  # of the signal to noise, below which gradients of parts disagree
-MOST = 0.75  # of the fall of the error
+MOST = 0.5  # of the fall of the error, as a logarithm
 
 
 def _runs() -> dict[str, Run]:
