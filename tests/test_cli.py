@@ -110,6 +110,28 @@ def test_bench_prints_ratios_and_writes_json(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
+def test_bench_shows_how_steps_grow(tmp_path, monkeypatch, capsys):
+    from pinnjax.cli.bench import scaling
+
+    monkeypatch.setattr(scaling, "SIZES", {"points": (16, 32), "terms": (1, 2)})
+    monkeypatch.setattr(scaling, "MEMORY", 0)
+    monkeypatch.setattr(scaling, "CALL", 100)
+    files = tmp_path / "bench.json", tmp_path / "scaling.png"
+    arguments = ["bench", "scaling", "--rounds", "1", "--json", str(files[0]), "--plot", str(files[1])]
+    assert main(arguments) == 0
+    assert "not run" in capsys.readouterr().out  # by hand it would need more memory than it may have
+    found = json.loads(files[0].read_text())["workloads"]
+    assert list(found["points"]) == ["points 16", "points 32"] and files[1].stat().st_size > 0
+    row = found["terms"]["terms 2"]
+    assert row["step"] > 0 and 0 < row["share"] < 2 and row["memory_by_hand"] > 0
+    monkeypatch.setattr(scaling, "MEMORY", 2**30)
+    assert scaling._measured("points", 16, 1, 1e9).by_hand > 0
+    assert len(scaling.workload("terms", 4).batch) == 4
+    assert main(["bench", "step", "--plot", str(files[1])]) == 2
+    assert "--plot: there is no picture of step; expected one of scaling" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_bench_compares_numbers_of_devices(tmp_path, monkeypatch):
     from pinnjax.cli.bench import devices
 

@@ -108,18 +108,19 @@ class Traced(NamedTuple):
     per_point: int | None
     at_point: factors.AtPoint | None = None
 
-    def chunk(self, asked: chunks.Chunk, room: int | None = None, each: int = 1) -> int | None:
+    def chunk(self, asked: chunks.Chunk, room: int | None = None, apart: bool = False) -> int | None:
         """Points at once, with "auto" as many as there is room for, in bytes; None for all.
 
         Args:
             asked: an argument `chunk`.
             room: bytes.
-            each: how many programs are run at each point.
+            apart: whether gradients are taken apart, and what comes back is kept at each point.
         """
         if self.per_point is None or asked is None:
             return None
         n = next(iter(self.residuals.values())).shape[0]
-        return chunks.automatic(each * self.per_point, n, room) if asked == "auto" else asked
+        each = self.per_point if not apart or self.at_point is None else 2 * self.per_point + self.at_point.bytes
+        return chunks.automatic(each, n, room) if asked == "auto" else asked
 
 
 def traced(

@@ -92,9 +92,7 @@ class Program:
             found.append([])
             for unit in jnp.eye(output.size, dtype=output.dtype).reshape(-1, *output.shape):
                 slopes, alone = pull([unit if j == i else jnp.zeros_like(other) for j, other in enumerate(outputs)])
-                rows = lambda use, slopes=slopes: _rows(
-                    use, self.jaxpr.eqns[use.equation], multiplied[use], slopes[use.equation]
-                )
+                rows = lambda use, back=slopes: self._rows(use, multiplied[use], back[use.equation])
                 found[i].append(Factors({leaf: list(map(rows, uses)) for leaf, uses in self.layers.items()}, alone))
         return outputs, found
 
@@ -112,6 +110,18 @@ class Program:
                 values[equation.outvars[0]] += shifts[place]
                 multiplied |= {use: _read(equation.invars[1 - use.operand], values) for use in self.at[place]}
         return [_read(v, values) for v in self.jaxpr.outvars], multiplied
+
+    def _rows(self, use: Use, factor: Array, slope: Array) -> Rows:
+        """The h_k and the δ_k of one use, a row each: several where it multiplies a matrix."""
+        if use.contracted is None:
+            return jnp.ones((1, 1), slope.dtype), slope.reshape(1, -1)
+        contracted, _ = self.jaxpr.eqns[use.equation].params["dimension_numbers"]
+        pairs = sorted(zip(contracted[use.operand], contracted[1 - use.operand], strict=True))
+        dimensions = [dimension for _, dimension in pairs]
+        free = [i for i in range(factor.ndim) if i not in dimensions]
+        k = math.prod(factor.shape[i] for i in free)
+        h = factor.transpose(*free, *dimensions).reshape(k, -1)
+        return h, slope.reshape(k, -1) if use.operand else slope.reshape(-1, k).T
 
     def gradient(self, components: list[Factors], cotangent: Float[Array, "n *m"]) -> list[Array]:
         """Σ_i c_i ∂r_i/∂θ of each parameter, from the factors of one output with a leading axis of points."""
@@ -148,6 +158,11 @@ class AtPoint:
         self.program = Program(program, len(jax.tree.leaves(params)))
         self.params, self.constants = jax.tree.structure(params), constants
         self.names = list(outputs)
+        alone = [self.program.jaxpr.invars[leaf].aval for leaf in self.program.alone]
+        components = sum(math.prod(shape.shape) for shape in outputs.values())
+        self.bytes = components * sum(
+            math.prod(a.shape) * a.dtype.itemsize for a in alone
+        )  # of gradients that are made
 
     def factors(self, params: PyTree, x: PyTree) -> tuple[dict[str, Array], dict[str, list[Factors]]]:
         """Residuals, and the factors of the gradient of each component of each."""
@@ -208,28 +223,8 @@ def _use(place: int, equation: core.JaxprEqn, operand: int) -> Use | None:
     return None
 
 
-def _rows(
-    use: Use, equation: core.JaxprEqn, factor: Array, slope: Array
-) -> tuple[Float[Array, "k a"], Float[Array, "k b"]]:
-    """The h_k and the δ_k of one use, a row each: several where it multiplies a matrix."""
-    if use.contracted is None:
-        return jnp.ones((1, 1), slope.dtype), slope.reshape(1, -1)
-    (contracted, _), other = equation.params["dimension_numbers"], 1 - use.operand
-    pairs = sorted(zip(contracted[use.operand], contracted[other], strict=True))
-    dimensions = [dimension for _, dimension in pairs]
-    free = [i for i in range(factor.ndim) if i not in dimensions]
-    k = math.prod(factor.shape[i] for i in free)
-    h = factor.transpose(*free, *dimensions).reshape(k, -1)
-    return h, slope.reshape(k, -1) if use.operand else slope.reshape(-1, k).T
-
-
 def _read(v: core.Var | core.Literal, values: Values) -> Any:
     return v.val if isinstance(v, core.Literal) else values[v]
-
-
-def _product(h: Float[Array, "n k a"], d: Float[Array, "n k b"]) -> Float[Array, "a b"]:
-    """Σ_ik h_ik δ_ikᵀ."""
-    return h.reshape(-1, h.shape[-1]).T @ d.reshape(-1, d.shape[-1])
 
 
 def _in_place(gradient: Float[Array, "a b"], contracted: tuple[int, ...] | None, shape: tuple[int, ...]) -> Array:

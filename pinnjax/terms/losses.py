@@ -154,7 +154,7 @@ def residuals_grads_and_norms(
             return {key: at.gradient(each[key], c) for key, c in cotangents.items()}, (values, lengths)
 
         own = {key: weights[key] for key in shapes}
-        found, (values, lengths) = chunks.swept(there_and_back, (batch[name], own), term.chunk(chunk))
+        found, (values, lengths) = chunks.swept(there_and_back, (batch[name], own), term.chunk(chunk, apart=True))
         residuals |= values
         grads |= found
         norms |= lengths

@@ -15,7 +15,6 @@ from pinnjax.terms.all_points import Batchwise
 
 PyTree = Any
 CHUNK = 256  # points whose gradients are in memory at once: 256 rows of J
-BOTH_WAYS = 2  # what is computed on the way there, and on the way back
 
 
 def point_grad_norms(
@@ -56,7 +55,7 @@ def point_grad_norms(
                 found |= {key: jnp.linalg.norm(r, axis=(1, 2)) for key, r in rows.items()}
             else:
                 norms = functools.partial(term.at_point.norms, params)
-                found |= chunks.over_points(norms, batch[name], term.chunk(chunk or "auto", each=BOTH_WAYS))
+                found |= chunks.over_points(norms, batch[name], term.chunk(chunk or "auto", apart=True))
         return found
 
     return evaluate

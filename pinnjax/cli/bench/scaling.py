@@ -8,7 +8,7 @@ at all points, over what the same processor does in a product of two square matr
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -33,7 +33,7 @@ SIZES: dict[str, tuple[int, ...]] = {
 }
 POINTS, WIDTH, DEPTH = 1024, 50, 4
 MEMORY = 2**32  # bytes that the step by hand may take
-CALL = 20_000  # points in one call, so that small steps are timed together
+CALL = 20_000  # points in one call with the usual network, so that small steps are timed together
 SIDE = 1024  # of the matrices
 
 
@@ -68,10 +68,10 @@ class Scaling(NamedTuple):
         }
 
 
-def run(rounds: int) -> dict[str, dict[str, Scaling]]:
-    """Measure every size, and the machine."""
-    rate = matrix_product_rate()
-    return {kind: {f"{kind} {size}": _measured(kind, size, rounds, rate) for size in SIZES[kind]} for kind in SIZES}
+def run(rounds: int, sizes: Mapping[str, Sequence[int]] | None = None) -> dict[str, dict[str, Scaling]]:
+    """Measure every size, and the machine; `SIZES` when None."""
+    rate, sizes = matrix_product_rate(), SIZES if sizes is None else sizes
+    return {kind: {f"{kind} {n}": _measured(kind, n, rounds, rate) for n in some} for kind, some in sizes.items()}
 
 
 def matrix_product_rate(rounds: int = 10) -> float:
@@ -111,7 +111,7 @@ def workload(kind: str, size: int) -> Workload:
         }
 
     numbers = {name: max(1, points // 16) if name == "bc" else points for name in terms}
-    steps = max(1, CALL // (points * parts))
+    steps = max(1, int(CALL / (points * parts * (width / WIDTH) ** 2 * depth / DEPTH)))
     problem = dataclasses.replace(base, terms=terms, draw=draw, points=numbers, balance_against=next(iter(terms)))
     return Workload(problem, width, numbers, steps, depth)
 
