@@ -210,10 +210,11 @@ assert error[0] < 2 * there and error[-1] < 0.5 * there
 
 # %% [markdown]
 # Now it is as the paper says: for some hundred steps the parts disagree, and the error does not fall at all. Then they come to
-# agree, within few steps, and from there on it falls. Allen-Cahn with RBA does the same at step 19 400 of 45 000
-# ([the page](pages/phases.html), `pinnjax reproduce phases`), and so do four of the six runs whose histories the authors
-# [released](https://github.com/soanagno/diffusion-equilibrium), read by the same function. So what the signal marks depends on the
-# recipe: where weights hold the conditions from the first step, as above, the error falls while the parts still disagree.
+# agree, within few steps, and from there on it falls. Allen-Cahn with RBA ([the page](pages/phases.html), `pinnjax reproduce
+# phases`) did the same at step 19 400 of 45 000 in one run. In another, which differs only in how sums are rounded, the signal
+# rises five times where the error falls, but to a third of one. Four of the six runs whose histories the authors
+# [released](https://github.com/soanagno/diffusion-equilibrium) do it too, read by the same function. So what the signal marks depends
+# on the recipe: where weights hold the conditions from the first step, as above, the error falls while the parts still disagree.
 
 # %% [markdown]
 # ## Saturation, layer by layer
