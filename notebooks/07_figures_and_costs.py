@@ -174,16 +174,21 @@ for rows in grown.values():
 # %% [markdown]
 # ## Costs, measured at length
 #
-# Time of one compiled step over the step without balancers, medians of interleaved rounds in one run of
-# `pinnjax bench step` (Helmholtz, net 2-50-50-50-50-1, float32, two cores; W1: 128 points inside + 4x128, W2: 8192 + 4x512):
+# Time of one compiled step over the step without balancers, medians of interleaved rounds in one run of `pinnjax bench step`
+# (Helmholtz, net 2-50-50-50-50-1, float32, two cores, jax 0.12; W1: 128 points inside + 4x128, W2: 8192 + 4x512; W5: Allen-Cahn,
+# four layers of 128, 8192 + 256):
 #
-# | step | W1 | W2 |
-# |---|---|---|
-# | plain | 1 | 1 |
-# | `lr_annealing` at every step | 0.97 | 1.01 |
-# | `self_adaptive` | 1.03 | 1.02 |
-# | both | 1.01 | 1.03 |
-# | plain, written by hand (`jax.value_and_grad` of the summed loss, `optax.adam`) | 1.23 | 1.57 |
+# | step | W1 | W2 | W5 |
+# |---|---|---|---|
+# | plain | 1 | 1 | 1 |
+# | `lr_annealing` at every step | 1.11 | 1.00 | 0.99 |
+# | `self_adaptive` | 1.13 | 0.99 | 1.00 |
+# | both | 1.22 | 1.02 | 1.04 |
+# | plain, written by hand (`jax.value_and_grad` of the summed loss, `optax.adam`) | 1.37 | 2.17 | 2.79 |
+# | plain, a loop in Python | 1.46 | 1.04 | 1.02 |
+#
+# On one core, where parts are smaller, the step by hand takes 1.50, 2.65 and 3.32. The step of W1 takes less than a millisecond,
+# of which a call from Python is a part: `pj.fit` and `jax.lax.scan` do not pay it.
 #
 # Every balancer at every step, over the plain step, on W2 with two terms and with six that own their points (`pinnjax bench
 # balancers`, two cores): the scalar rules, `lr_annealing`, `grad_norm_ratio`, `gradnorm`, `inverse_dirichlet`, `db_pinn` and

@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from pinnjax import problems
 from pinnjax.cli.bench import timing
@@ -151,10 +152,16 @@ def draw(found: Mapping[str, Mapping[str, Scaling]]) -> Figure:
     figure, axes = plt.subplots(1, len(found), figsize=(3 * len(found), 2.8), layout="constrained", squeeze=False)
     for ax, (kind, rows) in zip(axes[0], found.items(), strict=True):
         sizes = [int(name.split()[-1]) for name in rows]
-        ours = np.array([row.step for row in rows.values()])
-        ax.loglog(sizes, 1e3 * ours, "o-", label="pinnjax")
-        ax.loglog(sizes, 1e3 * ours * [row.by_hand for row in rows.values()], "s--", label="by hand")
+        ours = 1e3 * np.array([row.step for row in rows.values()])
+        by_hand = ours * [row.by_hand for row in rows.values()]
+        ax.loglog(sizes, ours, "o-", label="pinnjax")
+        ax.loglog(sizes, by_hand, "s--", label="by hand")
         ax.set(xlabel=kind, ylabel="ms a step" if ax is axes[0, 0] else "")
+        ax.set_xticks(sizes, [f"{n:.0e}".replace("e+0", "e") if n > 999 else f"{n}" for n in sizes])
+        both = np.log10([*ours, *by_hand[np.isfinite(by_hand)]])
+        ax.set_ylim(10 ** np.floor(both.min()), 10 ** np.ceil(both.max()))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_formatter(NullFormatter())
         ax.grid(alpha=0.3)
     axes[0, 0].legend(frameon=False)
     return figure
