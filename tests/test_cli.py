@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import matplotlib.image
 import numpy as np
@@ -107,6 +109,32 @@ def test_bench_prints_ratios_and_writes_json(tmp_path, capsys, monkeypatch):
     assert timings["plain"]["ratio"] == 1.0
     assert all(t["step"] > 0 and t["compile"] > 0 for t in timings.values())
     assert all(t["memory"] > 0 for name, t in timings.items() if "loop" not in name)
+
+
+@pytest.mark.slow
+def test_compiled_programs_are_kept_and_read(tmp_path):
+    code = (
+        "import sys, jax\n"
+        "from pinnjax.cli import main\n"
+        "hits = []\n"
+        "jax.monitoring.register_event_listener(lambda e, **_: hits.append(e) if e.endswith('/cache_hits') else None)\n"
+        f"assert main(['--cache', {str(tmp_path / 'programs')!r}, 'solve', 'harmonic', '--steps', '3']) == 0\n"
+        "print('hits', len(hits))"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    run = lambda: subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, timeout=300
+    )
+    first, second = (int(run().stdout.split()[-1]) for _ in range(2))
+    assert any((tmp_path / "programs").iterdir()) and second > first + 2
+
+
+def test_a_cache_that_is_no_folder_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["--cache", "", "list"]) == 2
+    assert "--cache is empty; expected a folder" in capsys.readouterr().err
+    assert main(["--cache", str(tmp_path / "file"), "list"]) == 2
+    assert "File exists" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -23,10 +24,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     matplotlib.use("Agg")  # pictures go to files
     try:
+        if options.cache is not None:
+            _keep_programs(options.cache)
         return importlib.import_module(f"pinnjax.cli.{options.module}").run(options)
     except (ValueError, OSError) as error:
         print(f"pinnjax: {error}", file=sys.stderr)
         return 2
+
+
+def _keep_programs(folder: str) -> None:
+    """Let JAX write what it compiles into a folder, and read what is there."""
+    import jax
+
+    if not folder:
+        raise ValueError("--cache is empty; expected a folder for compiled programs")
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +49,11 @@ def parser() -> argparse.ArgumentParser:
         prog="pinnjax", description="Train physics-informed neural networks that do not fail."
     )
     parser.add_argument("--version", action="version", version=f"pinnjax {pinnjax.__version__}")
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="before the command: keep compiled programs there for the next time",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     lister = commands.add_parser("list", help="what there is")
