@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import jax
 import matplotlib.image
 import numpy as np
 import pytest
@@ -157,6 +158,21 @@ def test_bench_shows_how_steps_grow(tmp_path, monkeypatch, capsys):
     assert len(scaling.workload("terms", 4).batch) == 4
     assert main(["bench", "step", "--plot", str(files[1])]) == 2
     assert "--plot: there is no picture of step; expected one of scaling" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_bench_puts_seeds_at_once_beside_one_after_the_other(monkeypatch):
+    from pinnjax.cli.bench import seeds
+
+    monkeypatch.setattr(seeds, "SEEDS", 3)
+    small = seeds.SMALL["harmonic, 3x32"]._replace(width=4, depth=2, points={"pde": 5, "ic": 1}, steps=2)
+    programs = seeds._programs(small)
+    (slow, argument), (fast, same) = programs.values()
+    assert list(programs) == ["3 seeds, one after the other", "3 seeds at once"] and same[0] is argument[0]
+    for one, other in zip(jax.tree.leaves(slow(argument)), jax.tree.leaves(fast(argument)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(seeds, "SMALL", {"small": small})
+    assert seeds.run(1)["small"]["3 seeds at once"].step > 0
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from pinnjax.cli.bench import (
     optimizers,
     points,
     scaling,
+    seeds,
     step,
     windows,
 )
@@ -31,6 +32,7 @@ BENCHES: dict[str, Callable[[int], Mapping[str, Mapping[str, Any]]]] = {
     "optimizers": optimizers.run,
     "compile": compile.run,
     "scaling": scaling.run,
+    "seeds": seeds.run,
     "windows": windows.run,
     "devices": devices.run,
 }

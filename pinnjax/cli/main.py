@@ -161,7 +161,7 @@ def parser() -> argparse.ArgumentParser:
     bencher.add_argument(
         "what",
         metavar="WHAT",
-        help="step, derivatives, balancers, points, monitors, optimizers, compile, scaling, windows or devices",
+        help="step, derivatives, balancers, points, monitors, optimizers, compile, scaling, seeds, windows or devices",
     )
     bencher.add_argument("--rounds", type=int, default=15, metavar="N", help="interleaved repetitions (default: 15)")
     bencher.add_argument("--json", metavar="FILE", help="write the figures")
