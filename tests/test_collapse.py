@@ -145,14 +145,14 @@ residuals = {
 }
 
 
-@hypothesis.settings(deadline=None, max_examples=8)
+@hypothesis.settings(deadline=None, max_examples=5)
 @hypothesis.given(**residuals)
 def test_any_residual_and_its_gradient_stay_the_same(**case):
     check(**case)
 
 
 @pytest.mark.slow
-@hypothesis.settings(deadline=None, max_examples=40)
+@hypothesis.settings(deadline=None, max_examples=15)
 @hypothesis.given(**residuals)
 def test_any_residual_and_its_gradient_stay_the_same_some(**case):
     check(**case)

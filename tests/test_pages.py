@@ -114,6 +114,7 @@ def test_in_a_browser_every_slider_moves_its_figures_and_no_others(path, scheme,
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_compilation")
 def test_the_tuner_has_the_numbers_of_its_runs():
     found = loss_weights.runs(loss_weights.Size(weights=3, seeds=2, moments=2, every=3))
     arrays = data(written(loss_weights.laid_out(found)))["arrays"]
