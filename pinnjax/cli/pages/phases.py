@@ -25,7 +25,7 @@ ACTIVATIONS = tuple(f"layer {i + 1}" for i in range(study.NETWORK["depth"]))
 
 def page(quick: bool = False) -> Page:
     """Phases of learning: signal and noise, directions of gradients, saturation, and the landscape of the loss."""
-    return laid_out(runs(20, 200, ["Helmholtz"]) if quick else runs(), quick)
+    return laid_out(runs(20, 200, ["Helmholtz"], share=16) if quick else runs(), quick)
 
 
 def laid_out(found: dict[str, Watched], quick: bool = False) -> Page:

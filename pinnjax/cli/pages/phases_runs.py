@@ -36,11 +36,19 @@ class Watched:
 
 
 def runs(
-    moments: int = study.MOMENTS, steps: int = study.STEPS, problems: Iterable[str] = tuple(study.SETUPS)
+    moments: int = study.MOMENTS,
+    steps: int = study.STEPS,
+    problems: Iterable[str] = tuple(study.SETUPS),
+    share: int = 1,
 ) -> dict[str, Watched]:
-    """The study's runs on these problems with the first seed, looked at so many times."""
+    """The study's runs on these problems with the first seed, looked at so many times, with a share of the points."""
     chosen = [f"{problem}, {rule}" for problem in problems for rule in study.RULES]
-    return {label: _watched(study.STUDY.runs[label], moments, steps) for label in chosen}
+    return {label: _watched(_with_fewer(study.STUDY.runs[label], share), moments, steps) for label in chosen}
+
+
+def _with_fewer(run: Run, share: int) -> Run:
+    points = {term: n // share for term, n in (run.recipe.points or {}).items()}
+    return dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, points=points))
 
 
 def _watched(run: Run, moments: int, steps: int) -> Watched:
