@@ -201,12 +201,11 @@ axes[0].set(xlabel="step", ylabel="relative $L_2$ error")
 plot.signal_to_noise(history["step"], history["snr"], theirs, ax=axes[1])
 plt.show()
 
-error = history["evaluation/relative_l2"]
-there = error[np.searchsorted(history["evaluation/step"], theirs.total_diffusion)]
-print(
-    f"total diffusion from step {theirs.total_diffusion:g} on: the error is {there:.2g} there, {error[-1]:.2g} at the end"
-)
-assert error[0] < 2 * there and error[-1] < 0.5 * there
+error, snr = history["evaluation/relative_l2"], history["snr"]
+print(f"total diffusion from step {theirs.total_diffusion} on")
+print(f"the error: {error[0]:.2g} at step 100, {error.max():.2g} at most, {error[-1]:.2g} at the end")
+assert np.median(snr[history["step"] > 1500]) > 2 * np.median(snr[history["step"] <= 300])
+assert error[-1] < 0.5 * error[0]
 
 # %% [markdown]
 # Now it is as the paper says: for some hundred steps the parts disagree, and the error does not fall at all. Then they come to
