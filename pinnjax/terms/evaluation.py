@@ -119,7 +119,9 @@ class Traced(NamedTuple):
         if self.per_point is None or asked is None:
             return None
         n = next(iter(self.residuals.values())).shape[0]
-        each = self.per_point if not apart or self.at_point is None else 2 * self.per_point + self.at_point.bytes
+        each = self.per_point
+        if apart and self.at_point is not None:
+            each = (1 + self.at_point.components) * each + self.at_point.bytes
         return chunks.automatic(each, n, room) if asked == "auto" else asked
 
 

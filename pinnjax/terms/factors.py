@@ -152,17 +152,19 @@ class AtPoint:
         params: what parameters look like.
         constants: a module's variables that are not trained.
         outputs: what the residuals look like, `{name: ...}`.
+
+    Attributes:
+        components: of all residuals; each has a pullback.
+        bytes: of the gradients that are made.
     """
 
     def __init__(self, program: core.ClosedJaxpr, params: PyTree, constants: PyTree, outputs: dict[str, Any]) -> None:
         self.program = Program(program, len(jax.tree.leaves(params)))
         self.params, self.constants = jax.tree.structure(params), constants
         self.names = list(outputs)
-        alone = [self.program.jaxpr.invars[leaf].aval for leaf in self.program.alone]
-        components = sum(math.prod(shape.shape) for shape in outputs.values())
-        self.bytes = components * sum(
-            math.prod(a.shape) * a.dtype.itemsize for a in alone
-        )  # of gradients that are made
+        self.components = sum(math.prod(shape.shape) for shape in outputs.values())
+        made = [self.program.jaxpr.invars[leaf].aval for leaf in self.program.alone]
+        self.bytes = self.components * sum(math.prod(a.shape) * a.dtype.itemsize for a in made)
 
     def factors(self, params: PyTree, x: PyTree) -> tuple[dict[str, Array], dict[str, list[Factors]]]:
         """Residuals, and the factors of the gradient of each component of each."""

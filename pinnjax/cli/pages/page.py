@@ -72,7 +72,7 @@ def written(page: Page) -> str:
     data = {"controls": page.controls, "figures": figures, "arrays": rounded(page.arrays)}
     about = environment.versions()
     made = ", ".join(f"{name} {version}" for name, version in about.items())
-    short = "<p><strong>Quick form:</strong> fewer seeds and shorter runs than the page has in full.</p>"
+    short = "<p><strong>Quick form:</strong> fewer seeds or points, and shorter runs, than the page has in full.</p>"
     body = [f"<h1>{html.escape(page.title)}</h1>", page.lead, short if page.quick else "", '<div id="controls"></div>']
     left = iter(figures)
     for section in page.sections:
